@@ -1,0 +1,25 @@
+// Nearest centroids with AVX-512.
+#include "core/target.hpp"
+#include "assign/assign.hpp"
+
+#if defined(__x86_64__)
+
+VECPRESS_BEGIN_AVX512
+namespace vecpress::avx512 {
+namespace {
+#include "core/vec_avx512.inl"
+
+#include "core/chains.inl"
+
+#include "core/nearest.inl"
+
+#include "assign/assign.inl"
+}  // namespace
+}  // namespace vecpress::avx512
+VECPRESS_END
+
+namespace vecpress {
+static const Register<Assign> registered(Isa::avx512, avx512::assign_rows);
+}  // namespace vecpress
+
+#endif

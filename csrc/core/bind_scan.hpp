@@ -1,0 +1,60 @@
+// Binds a scan: the arguments of vecpress/ops/scan.py, the same for all scans but for the query operand.
+#pragma once
+
+#include <tuple>
+
+#include "core/python.hpp"
+#include "core/scan.hpp"
+
+namespace vecpress {
+
+using Layout = std::tuple<int64_t, int64_t, int64_t>;                                        // n, code_size, head
+using FactorArgument = std::tuple<int, int64_t, float, std::optional<Array<float>>>;         // kind, offset, value, table
+
+inline Factor make_factor(const FactorArgument& argument, int64_t head) {
+  static const int64_t widths[] = {0, 2, 4, 1};
+  const auto& [kind, offset, value, table] = argument;
+  expect(kind >= 0 && kind < 4 && offset >= 0 && offset + widths[kind] <= head, "factor outside the code's head");
+  expect(kind != Factor::u1 || (table && table->size() == 256), "factor table expected 256 entries");
+  return {static_cast<Factor::Kind>(kind), offset, value, table ? table->data() : nullptr};
+}
+
+struct ScanArguments {
+  Array<float> scores;
+  Array<int64_t> found;
+  py::array_t<uint8_t, py::array::c_style> blocks;
+  Layout layout;
+  std::optional<Array<int64_t>> ids;
+  std::optional<Array<uint64_t>> allow;
+  FactorArgument scale, bias;
+  Array<float> constant;
+  int threads;
+};
+
+// Completes `scan` (whose operand, m, entries, group and l2 are set) and runs it. operand_size: elements that the operand must have.
+template <class Op>
+void call_scan(int isa, Scan scan, ScanArguments& a) {
+  const ScanKernel& kernel = kernel_of<Op>(isa);
+  std::tie(scan.n, scan.code_size, scan.head) = a.layout;
+  scan.payload = scan.code_size - scan.head;
+  scan.nq = a.scores.shape(0);
+  scan.k = a.scores.shape(1);
+  const int64_t blocks = (scan.n + kBlock - 1) / kBlock;
+  expect(scan.n >= 0 && scan.head >= 0 && scan.payload >= 0, "layout expected sizes of at least 0");
+  expect(a.blocks.size() >= blocks * scan.code_size * kBlock, "blocks too small for n rows");
+  expect(a.found.ndim() == 2 && a.found.shape(0) == scan.nq && a.found.shape(1) == scan.k, "results differ in shape");
+  expect(a.constant.size() == scan.nq && scan.k >= 1, "constant expected one number a query, k at least 1");
+  expect(!a.ids || a.ids->size() == scan.n, "ids expected one a row");
+  expect(!a.allow || a.allow->size() == blocks, "allow expected one word a block");
+  scan.blocks = a.blocks.data();
+  scan.ids = a.ids ? a.ids->data() : nullptr;
+  scan.allow = a.allow ? a.allow->data() : nullptr;
+  scan.scale = make_factor(a.scale, scan.head);
+  scan.bias = make_factor(a.bias, scan.head);
+  scan.constant = a.constant.data();
+  float* scores = a.scores.mutable_data();
+  int64_t* found = a.found.mutable_data();
+  run_without_gil(a.threads, [&](int threads, Control& control) { run_scan(scan, kernel, threads, control, scores, found); });
+}
+
+}  // namespace vecpress

@@ -1,0 +1,22 @@
+// The thread pool: blocking (idle threads sleep, never spin), shared by all callers, usable after fork().
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "core/control.hpp"
+
+namespace vecpress {
+
+// VECPRESS_NUM_THREADS if set to a positive number, else the processors this process may run on.
+int default_threads();
+
+// Calls task(0) ... task(count - 1), on the calling thread and up to threads - 1 others; returns when all have ended. Tasks may not
+// throw. When control.stop() turns true, tasks that have not begun are skipped. Several threads may call at once.
+void parallel(int64_t count, int threads, Control& control, const std::function<void(int64_t)>& task);
+
+// Rows [begin, end) in pieces of `grain` rows, in parallel.
+void parallel_rows(int64_t n, int64_t grain, int threads, Control& control,
+                   const std::function<void(int64_t, int64_t)>& task);
+
+}  // namespace vecpress

@@ -1,0 +1,217 @@
+// The inside of every scan, once: filter, factors, screening, exact sums of the survivors, top k. Included inside a target region and
+// an anonymous namespace, after the region's vectors (vec_*.inl), so that it is compiled for each instruction set.
+
+inline uint64_t rows_of(const Scan& s, int64_t b) {
+  const int64_t left = s.n - b * kBlock;
+  const uint64_t all = left >= kBlock ? ~uint64_t{0} : (uint64_t{1} << left) - 1;
+  return s.allow ? all & s.allow[b] : all;
+}
+
+inline float factor_of(const Factor& f, const uint8_t* block, int64_t row) {
+  const uint8_t* p = block + f.offset * kBlock + row;
+  switch (f.kind) {
+    case Factor::f2:
+      return half_to_float(static_cast<uint16_t>(p[0] | p[kBlock] << 8));
+    case Factor::f4: {
+      const uint32_t bits = p[0] | p[kBlock] << 8 | p[2 * kBlock] << 16 | static_cast<uint32_t>(p[3 * kBlock]) << 24;
+      float out;
+      __builtin_memcpy(&out, &bits, 4);
+      return out;
+    }
+    case Factor::u1:
+      return f.table[p[0]];
+    default:
+      return f.value;
+  }
+}
+
+// The three roundings of vecpress/ops/scan.py.
+inline float finish(const Scan& s, const uint8_t* block, int64_t row, float sum, float constant) {
+  float score = sum * factor_of(s.scale, block, row);
+  if (s.bias.kind != Factor::none) score = score + factor_of(s.bias, block, row);
+  return score + constant;
+}
+
+inline void offer(const Scan& s, TopK& top, int64_t row, float score) { top.push(score, s.ids ? s.ids[row] : row); }
+
+// Offers the rows of `mask` whose scores can enter. scores: float[64] of block b.
+inline void offer_block(const Scan& s, TopK& top, int64_t b, uint64_t mask, const float* scores) {
+  if (top.has_bar) {
+    uint64_t pass = 0;
+    for (int r = 0; r < kBlock; ++r) pass |= static_cast<uint64_t>(!(scores[r] < top.bar)) << r;
+    mask &= pass;
+  }
+  for (; mask; mask &= mask - 1) {
+    const int r = __builtin_ctzll(mask);
+    offer(s, top, b * kBlock + r, scores[r]);
+  }
+}
+
+// Scores of a block from its sums, float[64] to float[64].
+inline void finish_block(const Scan& s, const uint8_t* block, const float* sums, float constant, float* scores) {
+  if (s.plain()) {
+    for (int r = 0; r < kBlock; ++r) scores[r] = sums[r] + constant;
+  } else {
+    for (int r = 0; r < kBlock; ++r) scores[r] = finish(s, block, r, sums[r], constant);
+  }
+}
+
+// Kernels that compute each row's exact sum. K::kQueries: queries at a time; K::sums<G>(scan, payload, q, float[G][64]).
+template <class K, int G>
+inline void scan_exact_group(const Scan& s, int64_t q, int64_t b0, int64_t b1, Collector* collectors) {
+  alignas(64) float sums[G][kBlock], scores[kBlock];
+  for (int64_t b = b0; b < b1; ++b) {
+    const uint64_t mask = rows_of(s, b);
+    if (!mask) continue;
+    const uint8_t* block = s.block(b);
+    K::template sums<G>(s, block + s.head * kBlock, q, sums);
+    for (int g = 0; g < G; ++g) {
+      finish_block(s, block, sums[g], s.constant[q + g], scores);
+      offer_block(s, collectors[g].top, b, mask, scores);
+    }
+  }
+}
+
+template <class K>
+inline void scan_exact(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Collector* collectors) {
+  int64_t q = q0;
+  for (; q + K::kQueries <= q1; q += K::kQueries) scan_exact_group<K, K::kQueries>(s, q, b0, b1, collectors + (q - q0));
+  for (; q < q1; ++q) scan_exact_group<K, 1>(s, q, b0, b1, collectors + (q - q0));
+}
+
+// The exact float sum of 8 rows at once: eight independent chains of additions hide the latency of each. codes[i] points at the
+// row's first payload byte.
+template <int kEntries>
+inline void exact_sums(const float* tables, int64_t m, const uint8_t* const* codes, float* sums) {
+  float total[8] = {};
+  if (kEntries == 256) {
+    for (int64_t j = 0; j < m; ++j)
+      for (int i = 0; i < 8; ++i) total[i] += tables[j * 256 + codes[i][j * kBlock]];
+  } else {
+    for (int64_t j = 0; j + 1 < m; j += 2)
+      for (int i = 0; i < 8; ++i) {
+        const uint8_t byte = codes[i][j / 2 * kBlock];
+        total[i] += tables[j * 16 + (byte & 15)];
+        total[i] += tables[j * 16 + 16 + (byte >> 4)];
+      }
+    if (m % 2)
+      for (int i = 0; i < 8; ++i) total[i] += tables[(m - 1) * 16 + (codes[i][m / 2 * kBlock] & 15)];
+  }
+  for (int i = 0; i < 8; ++i) sums[i] = total[i];
+}
+
+// Sums the reservoir's rows exactly and offers them.
+template <int kEntries>
+inline void settle(const Scan& s, int64_t q, Collector& collector) {
+  Reservoir& reservoir = collector.reservoir;
+  for (int64_t first = 0; first < reservoir.size; first += 8) {
+    const int64_t count = reservoir.size - first < 8 ? reservoir.size - first : 8;
+    const uint8_t* codes[8];
+    float sums[8];
+    for (int i = 0; i < 8; ++i) {
+      const int64_t row = reservoir.rows[first + (i < count ? i : 0)];
+      codes[i] = s.block(row / kBlock) + s.head * kBlock + row % kBlock;
+    }
+    exact_sums<kEntries>(static_cast<const float*>(s.operand) + q * s.m * kEntries, s.m, codes, sums);
+    for (int i = 0; i < count; ++i) {
+      const int64_t row = reservoir.rows[first + i];
+      offer(s, collector.top, row, finish(s, s.block(row / kBlock), row % kBlock, sums[i], s.constant[q]));
+    }
+  }
+  reservoir.restart();
+}
+
+// The smallest rounded sum with which a row can still enter, where score = sum + constant; 65536 if none can.
+inline uint32_t floor_of(const Screen& screen, const TopK& top, float constant) {
+  if (!top.has_bar || !screen.usable) return 0;
+  const double slack = 4 * 0x1p-24 * (__builtin_fabs(top.bar) + __builtin_fabs(constant) + screen.magnitude);
+  const double need = (static_cast<double>(top.bar) - constant - screen.base - screen.high - slack) / screen.step;
+  if (!(need > 0)) return 0;
+  return need > 65535 ? 65536 : static_cast<uint32_t>(__builtin_ceil(need));
+}
+
+// Bit r: row r's bound reaches the bar, where per-vector factors change the order.
+inline uint64_t reach(const Scan& s, const Screen& screen, const TopK& top, const uint8_t* block, const uint32_t* sums,
+                      float constant, uint64_t mask) {
+  if (!top.has_bar || !screen.usable) return mask;
+  uint64_t pass = 0;
+  for (uint64_t left = mask; left; left &= left - 1) {
+    const int r = __builtin_ctzll(left);
+    const double scale = factor_of(s.scale, block, r), middle = screen.base + screen.step * sums[r];
+    const double bias = s.bias.kind != Factor::none ? factor_of(s.bias, block, r) : 0.0f;
+    const double high = scale * (middle + screen.high), low = scale * (middle + screen.low);
+    const double slack = 8 * 0x1p-24 * (__builtin_fabs(scale) * screen.magnitude + __builtin_fabs(bias) + __builtin_fabs(constant));
+    const double bound = (high > low ? high : low) + bias + constant + slack;
+    pass |= static_cast<uint64_t>(!(bound < top.bar)) << r;
+  }
+  return pass;
+}
+
+// Collects the rows of `pass` of block b; returns the smallest sum that is welcome from here on (`now` if nothing changed).
+template <int kEntries, class Sum>
+inline uint32_t collect(const Scan& s, int64_t q, Collector& collector, int64_t b, uint64_t pass, const Sum* sums, bool plain,
+                        uint32_t now) {
+  Reservoir& reservoir = collector.reservoir;
+  int64_t size = reservoir.size;
+  for (; pass; pass &= pass - 1) {
+    const int r = __builtin_ctzll(pass);
+    reservoir.rows[size] = b * kBlock + r;
+    reservoir.sums[size++] = sums[r];
+  }
+  reservoir.size = size;
+  if (size < reservoir.limit) return now;
+  const Screen& screen = s.screens[q];
+  // sums order the scores only where score = sum + constant; otherwise the bar of the exact scores alone decides
+  if (!(plain && screen.usable && reservoir.tighten(screen.width))) settle<kEntries>(s, q, collector);
+  const uint32_t floor = floor_of(screen, collector.top, s.constant[q]);
+  return floor > reservoir.floor ? floor : reservoir.floor;
+}
+
+// Kernels that sum rounded tables in 16 bits. K::kPlanes: payload bytes whose sums cannot overflow;
+// K::sums<G>(scan, payload, first plane, last plane, q, uint16[G][64]).
+template <class K, int G>
+inline void scan_screened_group(const Scan& s, int64_t q, int64_t b0, int64_t b1, Collector* collectors) {
+  alignas(64) uint16_t sums[G][kBlock];
+  alignas(64) uint32_t wide[G][kBlock];
+  const bool narrow = s.payload <= K::kPlanes, plain = s.plain();
+  uint32_t floors[G];
+  for (int g = 0; g < G; ++g) {
+    const uint32_t floor = floor_of(s.screens[q + g], collectors[g].top, s.constant[q + g]);
+    floors[g] = floor > collectors[g].reservoir.floor ? floor : collectors[g].reservoir.floor;
+  }
+  for (int64_t b = b0; b < b1; ++b) {
+    const uint64_t mask = rows_of(s, b);
+    if (!mask) continue;
+    const uint8_t* block = s.block(b);
+    const uint8_t* payload = block + s.head * kBlock;
+    if (narrow) {
+      K::template sums<G>(s, payload, 0, s.payload, q, sums);
+    }
+    if (!narrow || !plain) {
+      for (int g = 0; g < G; ++g)
+        for (int r = 0; r < kBlock; ++r) wide[g][r] = narrow ? sums[g][r] : 0;
+      for (int64_t plane = narrow ? s.payload : 0; plane < s.payload; plane += K::kPlanes) {
+        K::template sums<G>(s, payload, plane, plane + K::kPlanes < s.payload ? plane + K::kPlanes : s.payload, q, sums);
+        for (int g = 0; g < G; ++g)
+          for (int r = 0; r < kBlock; ++r) wide[g][r] += sums[g][r];
+      }
+    }
+    for (int g = 0; g < G; ++g) {
+      if (narrow && plain) {
+        const uint64_t pass = floors[g] > 65535 ? 0 : mask & at_least(sums[g], static_cast<uint16_t>(floors[g]));
+        if (pass) floors[g] = collect<K::kEntries>(s, q + g, collectors[g], b, pass, sums[g], plain, floors[g]);
+      } else {
+        const uint64_t pass = reach(s, s.screens[q + g], collectors[g].top, block, wide[g], s.constant[q + g], mask);
+        if (pass) floors[g] = collect<K::kEntries>(s, q + g, collectors[g], b, pass, wide[g], plain, floors[g]);
+      }
+    }
+  }
+}
+
+template <class K>
+inline void scan_screened(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Collector* collectors) {
+  int64_t q = q0;
+  for (; q + K::kQueries <= q1; q += K::kQueries)
+    scan_screened_group<K, K::kQueries>(s, q, b0, b1, collectors + (q - q0));
+  for (; q < q1; ++q) scan_screened_group<K, 1>(s, q, b0, b1, collectors + (q - q0));
+}

@@ -1,0 +1,25 @@
+// Target regions: code between VECPRESS_BEGIN_<ISA> and VECPRESS_END may use that instruction set, the rest of the file and of the
+// build may not. So no -march flag is needed, and no template of the standard library is ever compiled for a wider machine than the
+// baseline (the linker could pick that copy for everyone). Rules for a region: everything in an anonymous namespace, no standard
+// library inside, no static objects.
+#pragma once
+
+#define VECPRESS_PRAGMA(text) _Pragma(#text)
+
+#if defined(__clang__)
+#define VECPRESS_BEGIN(features) \
+  VECPRESS_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
+#define VECPRESS_END _Pragma("clang attribute pop")
+#else
+#define VECPRESS_BEGIN(features) _Pragma("GCC push_options") VECPRESS_PRAGMA(GCC target(features))
+#define VECPRESS_END _Pragma("GCC pop_options")
+#endif
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define VECPRESS_BEGIN_AVX2 VECPRESS_BEGIN("avx2,fma,f16c,popcnt")
+#define VECPRESS_BEGIN_AVX512 \
+  VECPRESS_BEGIN("avx2,fma,f16c,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bitalg,avx512vpopcntdq")
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif

@@ -1,0 +1,65 @@
+// The k best of a stream of (score, id): larger scores first, ties to the lower id. Exact, any k, O(1) amortised per candidate.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+
+namespace vecpress {
+
+struct Entry {
+  float score;
+  int64_t id;
+};
+
+// Collects candidates in a buffer of more than k entries; when it is full, keeps the best k and raises the bar. The memory is the
+// caller's: TopK::capacity(k) entries.
+struct TopK {
+  Entry* entries = nullptr;
+  int64_t k = 0;
+  int64_t size = 0;
+  bool has_bar = false;  // until k candidates were kept, everything is welcome
+  float bar = -std::numeric_limits<float>::infinity();
+  int64_t bar_id = 0;
+
+  static int64_t capacity(int64_t k) { return k + (k < 16 ? 16 : k); }
+
+  void push(float score, int64_t id) {
+    if (score != score) score = -std::numeric_limits<float>::infinity();
+    if (has_bar && !(score > bar || (score == bar && id < bar_id))) return;
+    entries[size++] = {score, id};
+    if (size == capacity(k)) shrink();
+  }
+
+  void shrink();  // keeps the best k and sets the bar
+};
+
+// Collects rows by their rounded table sums alone. All sums of a query err within one common interval, `width` rounded steps wide, so
+// with K the k-th best sum seen, no row below K - width can be among the k best, and only the rows above need exact sums: few.
+struct Reservoir {
+  int64_t* rows = nullptr;
+  uint32_t* sums = nullptr;
+  int64_t k = 0;
+  int64_t size = 0;
+  int64_t limit = 0;   // tighten() when size reaches it
+  uint32_t floor = 0;  // the smallest sum still welcome
+
+  static int64_t limit_at_most(int64_t k) { return 8 * k + 256; }
+  static int64_t capacity(int64_t k) { return limit_at_most(k) + 64; }  // a whole block may come before the limit is looked at
+  void restart() {
+    size = 0;
+    limit = 2 * k + 32;
+  }
+  // Raises the floor and drops what falls below. False if too many remain: the caller must settle them exactly.
+  bool tighten(uint32_t width);
+};
+
+// What a scan collects for one query.
+struct Collector {
+  TopK top;
+  Reservoir reservoir;
+};
+
+// Sorts what `count` collectors found, best first, into k scores and ids; the rest is nan and -1.
+void merge(const Collector* const* found, int64_t count, int64_t k, float* scores, int64_t* ids);
+
+}  // namespace vecpress

@@ -1,0 +1,128 @@
+// AVX2 vectors for the shared kernels: included inside a target region and an anonymous namespace. Comments: vec_avx512.inl.
+struct Bytes {
+  static constexpr int kLanes = 32;
+  __m256i v;
+  static Bytes load(const uint8_t* p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
+  static Bytes set1(uint8_t x) { return {_mm256_set1_epi8(static_cast<char>(x))}; }
+  static Bytes zero() { return {_mm256_setzero_si256()}; }
+  static Bytes table16(const uint8_t* p) {
+    return {_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+  }
+  Bytes lookup(Bytes nibbles) const { return {_mm256_shuffle_epi8(v, nibbles.v)}; }
+  Bytes low_nibbles() const { return {_mm256_and_si256(v, _mm256_set1_epi8(15))}; }
+  Bytes high_nibbles() const { return {_mm256_and_si256(_mm256_srli_epi16(v, 4), _mm256_set1_epi8(15))}; }
+  Bytes popcount() const {
+    const Bytes counts{_mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,  //
+                                        0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4)};
+    return counts.lookup(low_nibbles()) + counts.lookup(high_nibbles());
+  }
+  Bytes operator^(Bytes o) const { return {_mm256_xor_si256(v, o.v)}; }
+  Bytes operator+(Bytes o) const { return {_mm256_add_epi8(v, o.v)}; }
+};
+
+struct ByteSums {
+  __m256i pairs, odd;
+  ByteSums() : pairs(_mm256_setzero_si256()), odd(_mm256_setzero_si256()) {}
+  void add(Bytes b) {
+    pairs = _mm256_add_epi16(pairs, b.v);
+    odd = _mm256_add_epi16(odd, _mm256_srli_epi16(b.v, 8));
+  }
+  void store(uint16_t* out) const {
+    const __m256i even = _mm256_sub_epi16(pairs, _mm256_slli_epi16(odd, 8));
+    const __m256i low = _mm256_unpacklo_epi16(even, odd), high = _mm256_unpackhi_epi16(even, odd);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_permute2x128_si256(low, high, 0x20));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 16), _mm256_permute2x128_si256(low, high, 0x31));
+  }
+};
+
+inline uint64_t at_least(const uint16_t* sums, uint16_t floor) {
+  const __m256i bar = _mm256_set1_epi16(static_cast<short>(floor));
+  uint64_t mask = 0;
+  for (int half = 0; half < 2; ++half) {
+    const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(sums + 32 * half));
+    const __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(sums + 32 * half + 16));
+    const __m256i pass_a = _mm256_cmpeq_epi16(_mm256_max_epu16(a, bar), a);
+    const __m256i pass_b = _mm256_cmpeq_epi16(_mm256_max_epu16(b, bar), b);
+    const __m256i pass = _mm256_permute4x64_epi64(_mm256_packs_epi16(pass_a, pass_b), 0xD8);
+    mask |= static_cast<uint64_t>(static_cast<uint32_t>(_mm256_movemask_epi8(pass))) << (32 * half);
+  }
+  return mask;
+}
+
+struct Floats {
+  static constexpr int kLanes = 8;
+  __m256 v;
+  static Floats load(const float* p) { return {_mm256_loadu_ps(p)}; }
+  static Floats load_half(const uint16_t* p) {
+    return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+  }
+  static Floats set1(float x) { return {_mm256_set1_ps(x)}; }
+  static Floats zero() { return {_mm256_setzero_ps()}; }
+  Floats operator-(Floats o) const { return {_mm256_sub_ps(v, o.v)}; }
+  Floats operator+(Floats o) const { return {_mm256_add_ps(v, o.v)}; }
+  void store(float* p) const { _mm256_storeu_ps(p, v); }
+};
+inline Floats fma(Floats a, Floats b, Floats c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+
+struct Ints {
+  __m256i v;
+  static Ints load(const uint32_t* p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
+  static Ints set1(uint32_t x) { return {_mm256_set1_epi32(static_cast<int>(x))}; }
+  static Ints zero() { return {_mm256_setzero_si256()}; }
+  Ints operator|(Ints o) const { return {_mm256_or_si256(v, o.v)}; }
+  void store(uint32_t* p) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
+};
+
+inline Floats negative(Floats x) { return {_mm256_xor_ps(x.v, _mm256_set1_ps(-0.0f))}; }
+
+inline void keep_smaller(Floats x, Ints label, Floats& best, Ints& best_label) {
+  const __m256 less = _mm256_cmp_ps(x.v, best.v, _CMP_LT_OQ);
+  best.v = _mm256_min_ps(x.v, best.v);  // gives its second argument where they are equal or not numbers
+  best_label.v = _mm256_blendv_epi8(best_label.v, label.v, _mm256_castps_si256(less));
+}
+
+inline uint64_t greater(const float* x, const float* y) {
+  uint64_t mask = 0;
+  for (int i = 0; i < 8; ++i) {
+    const __m256 above = _mm256_cmp_ps(_mm256_loadu_ps(x + 8 * i), _mm256_loadu_ps(y + 8 * i), _CMP_GT_OQ);
+    mask |= static_cast<uint64_t>(static_cast<uint32_t>(_mm256_movemask_ps(above))) << (8 * i);
+  }
+  return mask;
+}
+
+struct Squares {
+  __m256d low, high;
+  static Squares zero() { return {_mm256_setzero_pd(), _mm256_setzero_pd()}; }
+  void add(const float* p) {
+    const __m256d x = _mm256_cvtps_pd(_mm_loadu_ps(p)), y = _mm256_cvtps_pd(_mm_loadu_ps(p + 4));
+    low = _mm256_fmadd_pd(x, x, low);
+    high = _mm256_fmadd_pd(y, y, high);
+  }
+  void store(double* out) const {
+    _mm256_storeu_pd(out, low);
+    _mm256_storeu_pd(out + 4, high);
+  }
+};
+
+inline void transpose4(const float* in, int64_t in_stride, float* out, int64_t out_stride) {
+  __m128 a = _mm_loadu_ps(in), b = _mm_loadu_ps(in + in_stride);
+  __m128 c = _mm_loadu_ps(in + 2 * in_stride), d = _mm_loadu_ps(in + 3 * in_stride);
+  const __m128 ac_low = _mm_unpacklo_ps(a, c), ac_high = _mm_unpackhi_ps(a, c);
+  const __m128 bd_low = _mm_unpacklo_ps(b, d), bd_high = _mm_unpackhi_ps(b, d);
+  _mm_storeu_ps(out, _mm_unpacklo_ps(ac_low, bd_low));
+  _mm_storeu_ps(out + out_stride, _mm_unpackhi_ps(ac_low, bd_low));
+  _mm_storeu_ps(out + 2 * out_stride, _mm_unpacklo_ps(ac_high, bd_high));
+  _mm_storeu_ps(out + 3 * out_stride, _mm_unpackhi_ps(ac_high, bd_high));
+}
+inline void transpose16(const uint8_t* in, int64_t in_stride, uint8_t* out, int64_t out_stride) {
+  __m128i x[16], y[16];
+  for (int i = 0; i < 16; ++i) x[i] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in + i * in_stride));
+  for (int step = 0; step < 4; ++step) {  // each interleaves row i with row i + 8; four of them transpose
+    for (int i = 0; i < 8; ++i) {
+      y[2 * i] = _mm_unpacklo_epi8(x[i], x[i + 8]);
+      y[2 * i + 1] = _mm_unpackhi_epi8(x[i], x[i + 8]);
+    }
+    for (int i = 0; i < 16; ++i) x[i] = y[i];
+  }
+  for (int i = 0; i < 16; ++i) _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i * out_stride), x[i]);
+}

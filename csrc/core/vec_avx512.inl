@@ -1,0 +1,123 @@
+// AVX-512 vectors for the shared kernels: included inside a target region and an anonymous namespace.
+struct Bytes {
+  static constexpr int kLanes = 64;
+  __m512i v;
+  static Bytes load(const uint8_t* p) { return {_mm512_loadu_si512(p)}; }
+  static Bytes set1(uint8_t x) { return {_mm512_set1_epi8(static_cast<char>(x))}; }
+  static Bytes zero() { return {_mm512_setzero_si512()}; }
+  // A table of 16 bytes, ready for lookup().
+  static Bytes table16(const uint8_t* p) {
+    return {_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+  }
+  Bytes lookup(Bytes nibbles) const { return {_mm512_shuffle_epi8(v, nibbles.v)}; }
+  Bytes low_nibbles() const { return {_mm512_and_si512(v, _mm512_set1_epi8(15))}; }
+  Bytes high_nibbles() const { return {_mm512_and_si512(_mm512_srli_epi16(v, 4), _mm512_set1_epi8(15))}; }
+  Bytes popcount() const { return {_mm512_popcnt_epi8(v)}; }
+  Bytes operator^(Bytes o) const { return {_mm512_xor_si512(v, o.v)}; }
+  Bytes operator+(Bytes o) const { return {_mm512_add_epi8(v, o.v)}; }
+};
+
+// Sums of byte vectors in 16 bits, modulo 2^16. Two registers: one adds the 16-bit pairs as they are (even byte + 256 * odd byte),
+// one adds the odd bytes; the even sums are their difference.
+struct ByteSums {
+  __m512i pairs, odd;
+  ByteSums() : pairs(_mm512_setzero_si512()), odd(_mm512_setzero_si512()) {}  // written out: an implicit one is no part of the region
+  void add(Bytes b) {
+    pairs = _mm512_add_epi16(pairs, b.v);
+    odd = _mm512_add_epi16(odd, _mm512_srli_epi16(b.v, 8));
+  }
+  void store(uint16_t* out) const {  // uint16[64], in row order
+    const __m512i even = _mm512_sub_epi16(pairs, _mm512_slli_epi16(odd, 8));
+    const __m512i low = _mm512_unpacklo_epi16(even, odd), high = _mm512_unpackhi_epi16(even, odd);
+    const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), second = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+    _mm512_storeu_si512(out, _mm512_permutex2var_epi64(low, first, high));
+    _mm512_storeu_si512(out + 32, _mm512_permutex2var_epi64(low, second, high));
+  }
+};
+
+// Bit r: sums[r] >= floor, for 64 sums.
+inline uint64_t at_least(const uint16_t* sums, uint16_t floor) {
+  const __m512i bar = _mm512_set1_epi16(static_cast<short>(floor));
+  const uint64_t low = _mm512_cmpge_epu16_mask(_mm512_loadu_si512(sums), bar);
+  const uint64_t high = _mm512_cmpge_epu16_mask(_mm512_loadu_si512(sums + 32), bar);
+  return low | high << 32;
+}
+
+struct Floats {
+  static constexpr int kLanes = 16;
+  __m512 v;
+  static Floats load(const float* p) { return {_mm512_loadu_ps(p)}; }
+  static Floats load_half(const uint16_t* p) {
+    return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+  }
+  static Floats set1(float x) { return {_mm512_set1_ps(x)}; }
+  static Floats zero() { return {_mm512_setzero_ps()}; }
+  Floats operator-(Floats o) const { return {_mm512_sub_ps(v, o.v)}; }
+  Floats operator+(Floats o) const { return {_mm512_add_ps(v, o.v)}; }
+  void store(float* p) const { _mm512_storeu_ps(p, v); }
+};
+inline Floats fma(Floats a, Floats b, Floats c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+
+// 32-bit whole numbers, one for each lane of Floats.
+struct Ints {
+  __m512i v;
+  static Ints load(const uint32_t* p) { return {_mm512_loadu_si512(p)}; }
+  static Ints set1(uint32_t x) { return {_mm512_set1_epi32(static_cast<int>(x))}; }
+  static Ints zero() { return {_mm512_setzero_si512()}; }
+  Ints operator|(Ints o) const { return {_mm512_or_si512(v, o.v)}; }
+  void store(uint32_t* p) const { _mm512_storeu_si512(p, v); }
+};
+
+inline Floats negative(Floats x) { return {_mm512_xor_ps(x.v, _mm512_set1_ps(-0.0f))}; }
+
+// Where x is less than best, best and its label become x and `label`; equal numbers and NaN change nothing.
+inline void keep_smaller(Floats x, Ints label, Floats& best, Ints& best_label) {
+  const __mmask16 less = _mm512_cmp_ps_mask(x.v, best.v, _CMP_LT_OQ);
+  best.v = _mm512_mask_mov_ps(best.v, less, x.v);
+  best_label.v = _mm512_mask_mov_epi32(best_label.v, less, label.v);
+}
+
+// Bit i: x[i] > y[i], for 64 floats.
+inline uint64_t greater(const float* x, const float* y) {
+  uint64_t mask = 0;
+  for (int i = 0; i < 4; ++i) {
+    const uint64_t above = _mm512_cmp_ps_mask(_mm512_loadu_ps(x + 16 * i), _mm512_loadu_ps(y + 16 * i), _CMP_GT_OQ);
+    mask |= above << (16 * i);
+  }
+  return mask;
+}
+
+// Sums of squares in float64, eight of them: element t of a row goes to sum t % 8 (vecpress/ops/norms.py).
+struct Squares {
+  __m512d sums;
+  static Squares zero() { return {_mm512_setzero_pd()}; }
+  void add(const float* p) {  // the next eight elements; their squares are exact, so the fused operation rounds as the two do
+    const __m512d x = _mm512_cvtps_pd(_mm256_loadu_ps(p));
+    sums = _mm512_fmadd_pd(x, x, sums);
+  }
+  void store(double* out) const { _mm512_storeu_pd(out, sums); }
+};
+
+// out[j][i] = in[i][j] for a square of 4 by 4 floats, of 16 by 16 bytes; strides in elements.
+inline void transpose4(const float* in, int64_t in_stride, float* out, int64_t out_stride) {
+  __m128 a = _mm_loadu_ps(in), b = _mm_loadu_ps(in + in_stride);
+  __m128 c = _mm_loadu_ps(in + 2 * in_stride), d = _mm_loadu_ps(in + 3 * in_stride);
+  const __m128 ac_low = _mm_unpacklo_ps(a, c), ac_high = _mm_unpackhi_ps(a, c);
+  const __m128 bd_low = _mm_unpacklo_ps(b, d), bd_high = _mm_unpackhi_ps(b, d);
+  _mm_storeu_ps(out, _mm_unpacklo_ps(ac_low, bd_low));
+  _mm_storeu_ps(out + out_stride, _mm_unpackhi_ps(ac_low, bd_low));
+  _mm_storeu_ps(out + 2 * out_stride, _mm_unpacklo_ps(ac_high, bd_high));
+  _mm_storeu_ps(out + 3 * out_stride, _mm_unpackhi_ps(ac_high, bd_high));
+}
+inline void transpose16(const uint8_t* in, int64_t in_stride, uint8_t* out, int64_t out_stride) {
+  __m128i x[16], y[16];
+  for (int i = 0; i < 16; ++i) x[i] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in + i * in_stride));
+  for (int step = 0; step < 4; ++step) {  // each interleaves row i with row i + 8; four of them transpose
+    for (int i = 0; i < 8; ++i) {
+      y[2 * i] = _mm_unpacklo_epi8(x[i], x[i + 8]);
+      y[2 * i + 1] = _mm_unpackhi_epi8(x[i], x[i + 8]);
+    }
+    for (int i = 0; i < 16; ++i) x[i] = y[i];
+  }
+  for (int i = 0; i < 16; ++i) _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i * out_stride), x[i]);
+}

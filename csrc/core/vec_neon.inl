@@ -1,0 +1,121 @@
+// NEON vectors for the shared kernels: included inside an anonymous namespace. Comments: vec_avx512.inl.
+struct Bytes {
+  static constexpr int kLanes = 16;
+  uint8x16_t v;
+  static Bytes load(const uint8_t* p) { return {vld1q_u8(p)}; }
+  static Bytes set1(uint8_t x) { return {vdupq_n_u8(x)}; }
+  static Bytes zero() { return {vdupq_n_u8(0)}; }
+  static Bytes table16(const uint8_t* p) { return {vld1q_u8(p)}; }
+  Bytes lookup(Bytes nibbles) const { return {vqtbl1q_u8(v, nibbles.v)}; }
+  Bytes low_nibbles() const { return {vandq_u8(v, vdupq_n_u8(15))}; }
+  Bytes high_nibbles() const { return {vshrq_n_u8(v, 4)}; }
+  Bytes popcount() const { return {vcntq_u8(v)}; }
+  Bytes operator^(Bytes o) const { return {veorq_u8(v, o.v)}; }
+  Bytes operator+(Bytes o) const { return {vaddq_u8(v, o.v)}; }
+};
+
+struct ByteSums {  // NEON widens in one instruction, so the two halves are kept as they are
+  uint16x8_t low = vdupq_n_u16(0), high = vdupq_n_u16(0);
+  void add(Bytes b) {
+    low = vaddw_u8(low, vget_low_u8(b.v));
+    high = vaddw_high_u8(high, b.v);
+  }
+  void store(uint16_t* out) const {
+    vst1q_u16(out, low);
+    vst1q_u16(out + 8, high);
+  }
+};
+
+inline uint64_t at_least(const uint16_t* sums, uint16_t floor) {
+  const uint16x8_t bar = vdupq_n_u16(floor);
+  const uint8x16_t weights = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+  uint64_t mask = 0;
+  for (int i = 0; i < 4; ++i) {
+    const uint16x8_t a = vcgeq_u16(vld1q_u16(sums + 16 * i), bar), b = vcgeq_u16(vld1q_u16(sums + 16 * i + 8), bar);
+    const uint8x16_t bits = vandq_u8(vcombine_u8(vmovn_u16(a), vmovn_u16(b)), weights);
+    const uint64_t low = vaddv_u8(vget_low_u8(bits)), high = vaddv_u8(vget_high_u8(bits));
+    mask |= (low | high << 8) << (16 * i);
+  }
+  return mask;
+}
+
+struct Floats {
+  static constexpr int kLanes = 4;
+  float32x4_t v;
+  static Floats load(const float* p) { return {vld1q_f32(p)}; }
+  static Floats load_half(const uint16_t* p) { return {vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)))}; }
+  static Floats set1(float x) { return {vdupq_n_f32(x)}; }
+  static Floats zero() { return {vdupq_n_f32(0)}; }
+  Floats operator-(Floats o) const { return {vsubq_f32(v, o.v)}; }
+  Floats operator+(Floats o) const { return {vaddq_f32(v, o.v)}; }
+  void store(float* p) const { vst1q_f32(p, v); }
+};
+inline Floats fma(Floats a, Floats b, Floats c) { return {vfmaq_f32(c.v, a.v, b.v)}; }
+
+struct Ints {
+  uint32x4_t v;
+  static Ints load(const uint32_t* p) { return {vld1q_u32(p)}; }
+  static Ints set1(uint32_t x) { return {vdupq_n_u32(x)}; }
+  static Ints zero() { return {vdupq_n_u32(0)}; }
+  Ints operator|(Ints o) const { return {vorrq_u32(v, o.v)}; }
+  void store(uint32_t* p) const { vst1q_u32(p, v); }
+};
+
+inline Floats negative(Floats x) { return {vnegq_f32(x.v)}; }
+
+inline void keep_smaller(Floats x, Ints label, Floats& best, Ints& best_label) {
+  const uint32x4_t less = vcltq_f32(x.v, best.v);
+  best.v = vbslq_f32(less, x.v, best.v);
+  best_label.v = vbslq_u32(less, label.v, best_label.v);
+}
+
+inline uint64_t greater(const float* x, const float* y) {
+  const uint8x16_t weights = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+  uint64_t mask = 0;
+  for (int i = 0; i < 4; ++i) {
+    uint16x4_t above[4];
+    for (int j = 0; j < 4; ++j)
+      above[j] = vmovn_u32(vcgtq_f32(vld1q_f32(x + 16 * i + 4 * j), vld1q_f32(y + 16 * i + 4 * j)));
+    const uint8x8_t a = vmovn_u16(vcombine_u16(above[0], above[1])), b = vmovn_u16(vcombine_u16(above[2], above[3]));
+    const uint8x16_t bits = vandq_u8(vcombine_u8(a, b), weights);
+    const uint64_t low = vaddv_u8(vget_low_u8(bits)), high = vaddv_u8(vget_high_u8(bits));
+    mask |= (low | high << 8) << (16 * i);
+  }
+  return mask;
+}
+
+struct Squares {
+  float64x2_t sums[4];
+  static Squares zero() { return {{vdupq_n_f64(0), vdupq_n_f64(0), vdupq_n_f64(0), vdupq_n_f64(0)}}; }
+  void add(const float* p) {
+    const float32x4_t x = vld1q_f32(p), y = vld1q_f32(p + 4);
+    const float64x2_t parts[4] = {vcvt_f64_f32(vget_low_f32(x)), vcvt_high_f64_f32(x), vcvt_f64_f32(vget_low_f32(y)),
+                                  vcvt_high_f64_f32(y)};
+    for (int i = 0; i < 4; ++i) sums[i] = vfmaq_f64(sums[i], parts[i], parts[i]);
+  }
+  void store(double* out) const {
+    for (int i = 0; i < 4; ++i) vst1q_f64(out + 2 * i, sums[i]);
+  }
+};
+
+inline void transpose4(const float* in, int64_t in_stride, float* out, int64_t out_stride) {
+  const float32x4_t a = vld1q_f32(in), b = vld1q_f32(in + in_stride);
+  const float32x4_t c = vld1q_f32(in + 2 * in_stride), d = vld1q_f32(in + 3 * in_stride);
+  const float32x4_t ac_low = vzip1q_f32(a, c), ac_high = vzip2q_f32(a, c), bd_low = vzip1q_f32(b, d), bd_high = vzip2q_f32(b, d);
+  vst1q_f32(out, vzip1q_f32(ac_low, bd_low));
+  vst1q_f32(out + out_stride, vzip2q_f32(ac_low, bd_low));
+  vst1q_f32(out + 2 * out_stride, vzip1q_f32(ac_high, bd_high));
+  vst1q_f32(out + 3 * out_stride, vzip2q_f32(ac_high, bd_high));
+}
+inline void transpose16(const uint8_t* in, int64_t in_stride, uint8_t* out, int64_t out_stride) {
+  uint8x16_t x[16], y[16];
+  for (int i = 0; i < 16; ++i) x[i] = vld1q_u8(in + i * in_stride);
+  for (int step = 0; step < 4; ++step) {
+    for (int i = 0; i < 8; ++i) {
+      y[2 * i] = vzip1q_u8(x[i], x[i + 8]);
+      y[2 * i + 1] = vzip2q_u8(x[i], x[i + 8]);
+    }
+    for (int i = 0; i < 16; ++i) x[i] = y[i];
+  }
+  for (int i = 0; i < 16; ++i) vst1q_u8(out + i * out_stride, x[i]);
+}

@@ -1,0 +1,105 @@
+// Vectors of the baseline machine for the shared kernels: eight bytes in a 64-bit word, one float. Included inside an anonymous
+// namespace. Comments: vec_avx512.inl.
+struct Bytes {
+  static constexpr int kLanes = 8;
+  uint64_t v;
+  static Bytes load(const uint8_t* p) {
+    Bytes out;
+    __builtin_memcpy(&out.v, p, 8);
+    return out;
+  }
+  static Bytes set1(uint8_t x) { return {x * 0x0101010101010101u}; }
+  static Bytes zero() { return {0}; }
+  Bytes popcount() const {  // bits summed in pairs, nibbles, bytes
+    uint64_t x = v - (v >> 1 & 0x5555555555555555u);
+    x = (x & 0x3333333333333333u) + (x >> 2 & 0x3333333333333333u);
+    return {(x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fu};
+  }
+  Bytes operator^(Bytes o) const { return {v ^ o.v}; }
+  Bytes operator+(Bytes o) const { return {v + o.v}; }  // callers keep bytes below 256: no carry into the next
+};
+
+struct ByteSums {
+  uint64_t even = 0, odd = 0;
+  void add(Bytes b) {
+    even += b.v & 0x00ff00ff00ff00ffu;
+    odd += b.v >> 8 & 0x00ff00ff00ff00ffu;
+  }
+  void store(uint16_t* out) const {
+    for (int i = 0; i < 4; ++i) {
+      out[2 * i] = static_cast<uint16_t>(even >> (16 * i));
+      out[2 * i + 1] = static_cast<uint16_t>(odd >> (16 * i));
+    }
+  }
+};
+
+inline uint64_t at_least(const uint16_t* sums, uint16_t floor) {
+  uint64_t mask = 0;
+  for (int r = 0; r < 64; ++r) mask |= static_cast<uint64_t>(sums[r] >= floor) << r;
+  return mask;
+}
+
+struct Floats {
+  static constexpr int kLanes = 1;
+  float v;
+  static Floats load(const float* p) {
+    Floats out;
+    __builtin_memcpy(&out.v, p, 4);
+    return out;
+  }
+  static Floats load_half(const uint16_t* p) {
+    uint16_t half;
+    __builtin_memcpy(&half, p, 2);
+    return {half_to_float(half)};
+  }
+  static Floats set1(float x) { return {x}; }
+  static Floats zero() { return {0.0f}; }
+  Floats operator-(Floats o) const { return {v - o.v}; }
+  Floats operator+(Floats o) const { return {v + o.v}; }
+  void store(float* p) const { *p = v; }
+};
+inline Floats fma(Floats a, Floats b, Floats c) { return {__builtin_fmaf(a.v, b.v, c.v)}; }
+
+struct Ints {
+  uint32_t v;
+  static Ints load(const uint32_t* p) { return {*p}; }
+  static Ints set1(uint32_t x) { return {x}; }
+  static Ints zero() { return {0}; }
+  Ints operator|(Ints o) const { return {v | o.v}; }
+  void store(uint32_t* p) const { *p = v; }
+};
+
+inline Floats negative(Floats x) { return {-x.v}; }
+
+inline void keep_smaller(Floats x, Ints label, Floats& best, Ints& best_label) {
+  if (x.v < best.v) {
+    best = x;
+    best_label = label;
+  }
+}
+
+inline uint64_t greater(const float* x, const float* y) {
+  uint64_t mask = 0;
+  for (int i = 0; i < 64; ++i) mask |= static_cast<uint64_t>(x[i] > y[i]) << i;
+  return mask;
+}
+
+struct Squares {
+  double sums[8];
+  static Squares zero() { return {}; }
+  void add(const float* p) {
+    for (int i = 0; i < 8; ++i) sums[i] += static_cast<double>(p[i]) * p[i];
+  }
+  void store(double* out) const {
+    for (int i = 0; i < 8; ++i) out[i] = sums[i];
+  }
+};
+
+inline void transpose4(const float* in, int64_t in_stride, float* out, int64_t out_stride) {
+  for (int i = 0; i < 4; ++i)
+    for (int j = 0; j < 4; ++j) out[j * out_stride + i] = in[i * in_stride + j];
+}
+inline void transpose16(const uint8_t* in, int64_t in_stride, uint8_t* out, int64_t out_stride) {
+  for (int i = 0; i < 16; ++i)
+    for (int j = 0; j < 16; ++j) out[j * out_stride + i] = in[i * in_stride + j];
+}

@@ -1,0 +1,23 @@
+// Hamming scan with AVX2: 32 codes at a time, bits counted by two 16-entry look-ups (vpshufb).
+#include "core/target.hpp"
+#include "hamming/hamming.hpp"
+
+#if defined(__x86_64__)
+
+VECPRESS_BEGIN_AVX2
+namespace vecpress {
+namespace {
+#include "core/vec_avx2.inl"
+
+#include "core/scan.inl"
+
+#include "hamming/hamming.inl"
+}  // namespace
+}  // namespace vecpress
+VECPRESS_END
+
+namespace vecpress {
+static const Register<Hamming> registered(Isa::avx2, {scan_hamming, nullptr});
+}  // namespace vecpress
+
+#endif

@@ -1,0 +1,23 @@
+// Hamming scan with AVX-512: 64 codes at a time, bits counted by vpopcntb (BITALG).
+#include "core/target.hpp"
+#include "hamming/hamming.hpp"
+
+#if defined(__x86_64__)
+
+VECPRESS_BEGIN_AVX512
+namespace vecpress {
+namespace {
+#include "core/vec_avx512.inl"
+
+#include "core/scan.inl"
+
+#include "hamming/hamming.inl"
+}  // namespace
+}  // namespace vecpress
+VECPRESS_END
+
+namespace vecpress {
+static const Register<Hamming> registered(Isa::avx512, {scan_hamming, nullptr});
+}  // namespace vecpress
+
+#endif

@@ -1,0 +1,21 @@
+// Hamming scan with NEON: 16 codes at a time, bits counted by cnt.
+#include "core/target.hpp"
+#include "hamming/hamming.hpp"
+
+#if defined(__aarch64__)
+
+namespace vecpress {
+namespace {
+#include "core/vec_neon.inl"
+
+#include "core/scan.inl"
+
+#include "hamming/hamming.inl"
+}  // namespace
+}  // namespace vecpress
+
+namespace vecpress {
+static const Register<Hamming> registered(Isa::neon, {scan_hamming, nullptr});
+}  // namespace vecpress
+
+#endif

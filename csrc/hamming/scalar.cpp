@@ -1,0 +1,17 @@
+// Hamming scan, baseline: eight codes' bytes in a 64-bit word.
+#include "core/target.hpp"
+#include "hamming/hamming.hpp"
+
+namespace vecpress {
+namespace {
+#include "core/vec_scalar.inl"
+
+#include "core/scan.inl"
+
+#include "hamming/hamming.inl"
+}  // namespace
+}  // namespace vecpress
+
+namespace vecpress {
+static const Register<Hamming> registered(Isa::scalar, {scan_hamming, nullptr});
+}  // namespace vecpress

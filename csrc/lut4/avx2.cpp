@@ -1,0 +1,23 @@
+// Nibble scan with AVX2: 32 codes at a time, tables looked up by vpshufb.
+#include "core/target.hpp"
+#include "lut4/lut4.hpp"
+
+#if defined(__x86_64__)
+
+VECPRESS_BEGIN_AVX2
+namespace vecpress {
+namespace {
+#include "core/vec_avx2.inl"
+
+#include "core/scan.inl"
+
+#include "lut4/lut4.inl"
+}  // namespace
+}  // namespace vecpress
+VECPRESS_END
+
+namespace vecpress {
+static const Register<Lut4> registered(Isa::avx2, {scan_lut4, settle<16>});
+}  // namespace vecpress
+
+#endif

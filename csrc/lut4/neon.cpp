@@ -1,0 +1,21 @@
+// Nibble scan with NEON: 16 codes at a time, tables looked up by tbl.
+#include "core/target.hpp"
+#include "lut4/lut4.hpp"
+
+#if defined(__aarch64__)
+
+namespace vecpress {
+namespace {
+#include "core/vec_neon.inl"
+
+#include "core/scan.inl"
+
+#include "lut4/lut4.inl"
+}  // namespace
+}  // namespace vecpress
+
+namespace vecpress {
+static const Register<Lut4> registered(Isa::neon, {scan_lut4, settle<16>});
+}  // namespace vecpress
+
+#endif

@@ -1,0 +1,27 @@
+"""vecpress: compress embedding vectors to a few bytes each and search the bytes directly.
+
+    codec = vp.PQ(m=48).fit(x)          # learn from a sample
+    index = vp.Index(codec)
+    index.add(x)                        # encode and keep the codes
+    scores, ids = index.search(q, k=10)
+"""
+
+from . import codecs as _codecs  # defines and registers every codec
+from . import datasets
+from .codec import Codec, Query, codec_class, codecs
+from .dispatch import backends, explain, use
+from .errors import BackendError, CorruptFileError, NotFittedError, SmallTrainingSetWarning
+from .evaluate import evaluate, exact, recall
+from .index import Index
+from .io import load
+
+__version__ = "0.1.0"
+
+for _cls in codecs():
+    globals()[_cls.__name__] = _cls
+
+__all__ = [
+    "BackendError", "Codec", "CorruptFileError", "Index", "NotFittedError", "Query", "SmallTrainingSetWarning", "backends",
+    "codec_class", "codecs", "datasets", "evaluate", "exact", "explain", "load", "recall", "use",
+    *(cls.__name__ for cls in codecs()),
+]  # fmt: skip

@@ -1,0 +1,326 @@
+"""The contract of every codec: configuration, learned state, encode, decode, and the scan that a query becomes.
+
+A codec is one file in vecpress/codecs. It writes `__init__` (configuration, checked), `state` (its learned arrays), `code_size`,
+`_fit`, `_encode`, `_decode`, `_query` and `examples`; everything else here follows from those: input of any kind, save and load,
+equality, copies, repr, registration.
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+
+from . import ops
+from .arrays import FLOAT32_MAX, Rows, as_array, is_torch, like
+from .dispatch import check_threads, empty
+from .errors import NotFittedError
+from .ops import Blocks, Factor
+
+Metric = Literal["ip", "l2", "cos"]
+METRICS = ("ip", "l2", "cos")
+SQUARES_FIT = 2.0**50  # vectors of absolute values up to here have squared distances inside float32, for d up to 2^26
+
+_codecs: dict[str, type[Codec]] = {}
+
+
+@dataclass(frozen=True)
+class Array:
+    """A learned array: its dtype and its shape, each length a number or the name of a codec's attribute."""
+
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Query:
+    """What a scan needs to score codes against queries. Scores are similarities: larger is better, squared distances negated.
+
+    scan : "lut4" | "lut8" with `tables` float32[nq, m, 16 | 256]; "flat" with `rows` float32[nq, d]; "hamming" with `rows`
+        uint8[nq, bytes of bits]
+    scale, bias : where in the code the per-vector factors stand; a plain number scales every sum alike
+    constant : float32[nq] added to each query's scores
+    """
+
+    scan: Literal["lut4", "lut8", "flat", "hamming"]
+    tables: np.ndarray | None = None
+    rows: np.ndarray | None = None
+    scale: float | Factor = 1.0
+    bias: Factor | None = None
+    constant: np.ndarray | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def search(
+        self,
+        blocks: Blocks,
+        k: int,
+        ids: np.ndarray | None = None,
+        allow: np.ndarray | None = None,
+        num_threads: int | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The k best of `blocks`: scores float32[nq, k], ids int64[nq, k]. Arguments as in `vecpress.ops.scan.scan`."""
+        operand = self.tables if self.tables is not None else self.rows
+        return getattr(ops, self.scan)(
+            blocks, operand, k, ids=ids, allow=allow, scale=self.scale, bias=self.bias, constant=self.constant,
+            num_threads=num_threads, **self.options,
+        )  # fmt: skip
+
+
+class Codec(ABC):
+    """Turns vectors into codes of `code_size` bytes and a query into a scan over such codes.
+
+    Attributes
+    ----------
+    metric : "ip" inner product, "l2" squared Euclidean distance, "cos" cosine (vectors are scaled to length 1 first)
+    dim : columns of the vectors, known after `fit`
+    code_size : bytes per vector, every per-vector factor included
+    head, group : how scans want the codes laid out (vecpress/ops/blocks.py): factor bytes first, then groups of bytes
+    largest : the largest absolute value that `fit` and `encode` accept; what lies beyond is a ValueError, never a wrong code
+    """
+
+    metric: Metric
+    state: ClassVar[dict[str, Array]] = {}
+    head: int = 0
+    group: int = 1
+    largest: float = FLOAT32_MAX
+    dim_: int
+
+    # ---- what a codec writes
+
+    @property
+    @abstractmethod
+    def code_size(self) -> int:
+        """Bytes per vector."""
+
+    @abstractmethod
+    def _fit(self, x: Rows, queries: Rows | None, num_threads: int | None) -> None:
+        """Sets the learned arrays. `self.dim` is known; under "cos" rows arrive with length 1."""
+
+    @abstractmethod
+    def _encode(self, x: np.ndarray, num_threads: int | None) -> np.ndarray:
+        """float32[n, d] to uint8[n, code_size], row by row."""
+
+    @abstractmethod
+    def _decode(self, codes: np.ndarray) -> np.ndarray:
+        """uint8[n, code_size] to float32[n, d]."""
+
+    @abstractmethod
+    def _query(self, q: np.ndarray, num_threads: int | None) -> Query:
+        """The scan that scores codes against queries float32[nq, d]."""
+
+    def _symmetric_query(self, q: np.ndarray, num_threads: int | None) -> Query:
+        """The scan that scores codes against coded queries: that of the decoded codes, unless a codec has a cheaper equal."""
+        return self._query(self._decode(self._encode(q, num_threads)), num_threads)
+
+    @classmethod
+    @abstractmethod
+    def examples(cls) -> list[Codec]:
+        """Small instances that the contract tests and the default benchmark run."""
+
+    @classmethod
+    def candidates(cls, dim: int, metric: Metric) -> list[Codec]:
+        """Instances worth comparing on vectors of `dim` columns, at a few sizes: what `vecpress demo` measures.
+
+        Here the examples, under `metric`, that can serve `dim`; a codec with better advice overrides it.
+        """
+        fitting: list[Codec] = []
+        for codec in cls.examples():
+            config = codec.config()
+            if "metric" in config:
+                codec = cls(**{**config, "metric": metric})
+            try:
+                codec._check_dim(dim)
+            except ValueError:
+                continue
+            if codec not in fitting:  # examples often differ in their metric only
+                fitting.append(codec)
+        return fitting
+
+    # ---- what every codec has
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        if not inspect.isabstract(cls) and not cls.__name__.startswith("_"):
+            _codecs[cls.__name__] = cls
+
+    def fit(self, x: Any, queries: Any = None, *, num_threads: int | None = None) -> Self:
+        """Learns from a sample.
+
+        x : [n, d], n at least 1; float16, bfloat16, float32, float64 or uint8; NumPy, torch, or anything with __array__ or
+            __dlpack__
+        queries : [nq, d], optional sample of queries, used by codecs that weigh by them
+
+        Returns the codec. The result does not depend on num_threads. Raises TypeError or ValueError for bad input and then leaves
+        the codec as it was; of a large x only the rows that are learned from are read and checked.
+        """
+        check_threads(num_threads)
+        rows = self._rows(x, "fit: x", None)
+        if rows.n < 1:
+            raise ValueError("fit: x expected at least one row, got none")
+        sample = None if queries is None else Rows(queries, "fit: queries", rows.dim, unit=self.metric == "cos")
+        if sample is not None:
+            sample.check()  # bad queries are an error for every codec, whether it weighs by them or not
+        fresh = type(self)(**self.config())  # learns in a copy: a failed fit must not leave half a state
+        fresh.dim_ = rows.dim
+        fresh._check_dim(rows.dim)
+        fresh._fit(rows, sample, num_threads)
+        self.__dict__.update(fresh.__dict__)
+        return self
+
+    def encode(self, x: Any, *, num_threads: int | None = None) -> Any:
+        """Vectors [n, d] to codes uint8[n, code_size]; a row encodes the same alone and in a batch.
+
+        Raises NotFittedError before `fit`; TypeError or ValueError for bad input (the first bad row is named).
+        """
+        rows = self._rows(x, "encode: x", self.dim)
+        check_threads(num_threads)
+        codes = empty((rows.n, self.code_size), np.uint8)
+        for start, block in rows.blocks():
+            codes[start : start + len(block)] = self._encode(block, num_threads)
+        return like(x, codes)
+
+    def decode(self, codes: Any) -> Any:
+        """Codes uint8[n, code_size] to vectors float32[n, d]. Under "cos" these approximate the vectors scaled to length 1."""
+        self.dim  # noqa: B018  raises NotFittedError
+        return like(codes, self._decode(self.check_codes(codes, "decode: codes")))
+
+    def query(self, q: Any, *, symmetric: bool = False, num_threads: int | None = None) -> Query:
+        """The scan that scores codes against queries [nq, d]; `symmetric` codes the queries too (SDC)."""
+        check_threads(num_threads)
+        if symmetric:
+            return self._symmetric_query(self._rows(q, "search: q", self.dim).all(), num_threads)
+        return self._query(Rows(q, "search: q", self.dim, unit=self.metric == "cos").all(), num_threads)
+
+    def check_codes(self, codes: Any, what: str) -> np.ndarray:
+        """`codes` as a contiguous uint8[n, code_size]. Raises TypeError or ValueError that names `what`."""
+        array = codes.detach().cpu().numpy() if is_torch(codes) else as_array(codes, what)
+        if array.dtype != np.uint8:
+            raise TypeError(f"{what} expected uint8, got {array.dtype}")
+        if array.ndim != 2 or array.shape[1] != self.code_size:
+            raise ValueError(f"{what} expected code_size={self.code_size} columns, got shape {array.shape}")
+        return np.ascontiguousarray(array)
+
+    def _rows(self, x: Any, what: str, dim: int | None) -> Rows:
+        """x as rows that can be coded."""
+        return Rows(x, what, dim, unit=self.metric == "cos", largest=self.largest)
+
+    @property
+    def dim(self) -> int:
+        """Columns of the vectors. Raises NotFittedError before `fit`."""
+        return self.dim_
+
+    @property
+    def bits_per_dim(self) -> float:
+        """8 * code_size / dim."""
+        return 8 * self.code_size / self.dim
+
+    @property
+    def is_fitted(self) -> bool:
+        return "dim_" in self.__dict__
+
+    @property
+    def state_nbytes(self) -> int:
+        """Bytes of the learned arrays."""
+        return sum(a.nbytes for a in self.arrays().values())
+
+    def config(self) -> dict[str, Any]:
+        """The constructor's arguments, JSON values: type(codec)(**codec.config()) is an unfitted copy."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The learned arrays by name. Raises NotFittedError before `fit`."""
+        self.dim  # noqa: B018  raises NotFittedError, also for a codec that learns no arrays
+        return {name: getattr(self, name) for name in self.state}
+
+    @classmethod
+    def restore(cls, config: dict[str, Any], dim: int, arrays: dict[str, np.ndarray]) -> Self:
+        """A fitted codec from configuration and learned arrays. Raises ValueError if they do not belong together."""
+        try:
+            codec = cls(**config)
+        except TypeError as error:
+            raise ValueError(f"{cls.__name__}: configuration {config} does not fit: {error}") from None
+        if isinstance(dim, bool) or not isinstance(dim, int) or dim < 1:
+            raise ValueError(f"{cls.__name__}: dim expected a positive int, got {dim!r}")
+        codec.dim_ = dim
+        codec._check_dim(dim)
+        if set(arrays) != set(cls.state):
+            raise ValueError(f"{cls.__name__}: arrays expected {sorted(cls.state)}, got {sorted(arrays)}")
+        for name, wanted in cls.state.items():
+            shape = tuple(getattr(codec, s) if isinstance(s, str) else s for s in wanted.shape)
+            got = arrays[name]
+            if got.dtype != np.dtype(wanted.dtype) or got.shape != shape:
+                raise ValueError(f"{cls.__name__}.{name}: expected {wanted.dtype}{shape}, got {got.dtype}{got.shape}")
+            if got.dtype.kind == "f" and not np.isfinite(got).all():
+                raise ValueError(f"{cls.__name__}.{name}: expected finite values")
+            setattr(codec, name, np.ascontiguousarray(got))
+        return codec
+
+    def save(self, path: Any) -> None:
+        """Writes a .vpz file (vecpress/io.py): complete or not at all."""
+        from . import io
+
+        io.save_codec(self, path)
+
+    def _check_dim(self, dim: int) -> None:
+        """Raises ValueError when the configuration cannot serve vectors of `dim` columns."""
+
+    def __getattr__(self, name: str) -> Any:
+        if isinstance(getattr(type(self), name, None), property):
+            return getattr(type(self), name).fget(self)  # it raised NotFittedError, an AttributeError: let that through
+        if name.endswith("_") and not name.startswith("_"):
+            raise NotFittedError(f"{type(self).__name__} is not fitted: {name.rstrip('_')} is known after fit(x)")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other) or not isinstance(other, Codec):
+            return NotImplemented
+        if self.config() != other.config() or self.is_fitted != other.is_fitted:
+            return False
+        if not self.is_fitted:
+            return True
+        mine, theirs = self.arrays(), other.arrays()
+        return self.dim == other.dim and all(np.array_equal(mine[name], theirs[name]) for name in mine)
+
+    __hash__ = None  # type: ignore[assignment]  # mutable: fit changes it
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.config().items())})"
+
+
+def check_choice(codec: str, name: str, value: Any, choices: Sequence[Any]) -> Any:
+    """The one of `choices` (str or int) that value is. Raises TypeError for another kind, ValueError for another value."""
+    kind = type(choices[0])
+    if kind is int and isinstance(value, np.integer):
+        value = int(value)
+    expected = f"{codec}: {name} expected one of {', '.join(map(repr, choices))}"
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError(f"{expected}, got {type(value).__name__}")
+    if value not in choices:
+        raise ValueError(f"{expected}, got {value!r}")
+    return choices[choices.index(value)]
+
+
+def check_int(codec: str, name: str, value: Any, low: int, high: int | None = None) -> int:
+    """value as an int. Raises TypeError if it is none, ValueError if it is not in low..high."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{codec}: {name} expected an int, got {type(value).__name__}")
+    if value < low or (high is not None and value > high):
+        limits = f"at least {low}" if high is None else f"{low} to {high}"
+        raise ValueError(f"{codec}: {name} expected {limits}, got {value}")
+    return int(value)
+
+
+def codecs() -> list[type[Codec]]:
+    """Every codec class there is, by name."""
+    return [_codecs[name] for name in sorted(_codecs)]
+
+
+def codec_class(name: str) -> type[Codec]:
+    """The codec class of that name. Raises ValueError if there is none."""
+    if name not in _codecs:
+        raise ValueError(f"there is no codec {name!r}; there are {', '.join(sorted(_codecs))}")
+    return _codecs[name]

@@ -1,0 +1,183 @@
+"""Which implementation of an operation runs: registration, choice by rank, forcing, explaining.
+
+An *operation* is defined by its NumPy reference (vecpress/ops). A *kernel* is one more implementation of it; its *backend*
+is the kernel's name ("scalar", "avx2", "avx512", "neon"). Choice happens once per call: the forced backend if there is
+one, else the runnable kernel of highest rank. An automatic choice may fall back, a forced one that cannot run raises.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .errors import BackendError
+
+__all__ = ["Backend", "backends", "empty", "explain", "reference", "register", "register_backend", "run", "use"]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A way to run operations: its name, its rank (the highest that runs is chosen), and why it cannot run ("" if it can)."""
+
+    name: str
+    rank: int
+    why_not: str = ""
+
+
+_backends: dict[str, Backend] = {"reference": Backend("reference", 0)}
+_kernels: dict[str, dict[str, Callable[..., None]]] = {}
+_forced: str | None = None
+
+
+def register_backend(name: str, rank: int, why_not: str = "") -> None:
+    _backends[name] = Backend(name, rank, why_not)
+
+
+def register(op: str, backend: str, kernel: Callable[..., None]) -> None:
+    """Adds `kernel` to operation `op`: called as kernel(*outputs, *inputs, num_threads), it writes the outputs and returns None."""
+    _kernels.setdefault(op, {})[backend] = kernel
+
+
+def reference(op: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Registers the decorated NumPy function as the definition of `op`."""
+
+    def add(function: Callable[..., None]) -> Callable[..., None]:
+        def kernel(*args: Any) -> None:
+            function(*args[:-1])  # the definition needs no num_threads
+
+        register(op, "reference", kernel)
+        return function
+
+    return add
+
+
+_allocate: Callable[..., np.ndarray] = np.empty  # tests replace it with one that poisons what must be overwritten
+
+
+def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Allocates an output whose every element will be written: the one place that does."""
+    return _allocate(shape, dtype)
+
+
+def _native() -> None:
+    from . import native  # registers the compiled kernels on first use, so that the ops can be read and tested without them
+
+    native.load()
+
+
+def _check(name: str, op: str | None = None) -> None:
+    if name not in _backends:
+        raise BackendError(f"backend {name!r} is unknown; there are {', '.join(sorted(_backends))}")
+    if _backends[name].why_not:
+        raise BackendError(f"backend {name!r} cannot run here: {_backends[name].why_not}")
+    if op is not None and name not in _kernels[op]:
+        raise BackendError(f"operation {op!r} has no {name!r} kernel; it has {', '.join(sorted(_kernels[op]))}")
+
+
+def _choose(op: str) -> str:
+    if _forced is not None:
+        _check(_forced, op)
+        return _forced
+    return max((b for b in _kernels[op] if not _backends[b].why_not), key=lambda b: _backends[b].rank)
+
+
+def run(op: str, *args: Any, num_threads: int | None = None) -> None:
+    """Runs operation `op` on (outputs, inputs) with the kernel that the rules of this module choose.
+
+    num_threads: None means VECPRESS_NUM_THREADS, or else the processors this process may use.
+    """
+    _native()
+    _kernels[op][_choose(op)](*args, check_threads(num_threads))
+
+
+def check_threads(num_threads: int | None) -> int:
+    """0 stands for the default; everything else must be a positive integer."""
+    if num_threads is None:
+        return 0
+    if isinstance(num_threads, bool) or not isinstance(num_threads, (int, np.integer)):
+        raise TypeError(f"num_threads expected an int or None, got {type(num_threads).__name__}")
+    if num_threads < 1:
+        raise ValueError(f"num_threads expected at least 1, got {num_threads}")
+    return int(num_threads)
+
+
+class use:
+    """Forces a backend for every operation: `vp.use("avx2")` from here on, or `with vp.use("avx2"):` for a block.
+
+    name : "reference", "scalar", "avx2", "avx512", "neon"; None returns to the automatic choice.
+    Process-wide, not per thread. `VECPRESS_ISA` sets the same at start.
+    Raises BackendError if the backend is unknown or cannot run on this machine.
+    """
+
+    def __init__(self, name: str | None):
+        global _forced
+        _native()
+        if name is not None:
+            _check(name)
+        self._before = _forced
+        _forced = name
+
+    def __enter__(self) -> use:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        global _forced
+        _forced = self._before
+
+
+def backends() -> dict[str, str]:
+    """Every backend by name: "ok", or the reason why it cannot run on this machine."""
+    _native()
+    ranked = sorted(_backends.values(), key=lambda b: -b.rank)
+    return {b.name: b.why_not or "ok" for b in ranked}
+
+
+def operations() -> dict[str, list[str]]:
+    """Every operation with the backends that have a kernel for it, best first."""
+    _native()
+    return {op: sorted(k, key=lambda b: -_backends[b].rank) for op, k in sorted(_kernels.items())}
+
+
+def chosen(op: str) -> str:
+    """The backend that runs operation `op` now."""
+    _native()
+    return _choose(op)
+
+
+def explain(op: str) -> str:
+    """Says in words which kernel of operation `op` runs, and why not the others.
+
+    Raises ValueError if there is no such operation.
+    """
+    _native()
+    if op not in _kernels:
+        raise ValueError(f"explain: there is no operation {op!r}; there are {', '.join(sorted(_kernels))}")
+    lines = []
+    try:
+        chosen = _choose(op)
+        how = "forced" if _forced else "best that runs here"
+        lines.append(f"{op}: {chosen} ({how})")
+    except BackendError as error:
+        chosen = ""
+        lines.append(f"{op}: {error}")
+    for name in operations()[op]:
+        if name != chosen:
+            why = _backends[name].why_not or ("another backend is forced" if _forced else "slower")
+            lines.append(f"  not {name}: {why}")
+    return "\n".join(lines)
+
+
+def force_from_environment() -> None:
+    """Applies VECPRESS_ISA; called once, when the compiled kernels are registered."""
+    global _forced
+    name = os.environ.get("VECPRESS_ISA", "").strip()
+    if name:
+        try:
+            _check(name)
+        except BackendError as error:
+            raise BackendError(f"VECPRESS_ISA: {error}") from None
+        _forced = name

@@ -1,0 +1,23 @@
+"""Operations: one file each, with its contract and its NumPy reference, which is its definition.
+
+Every kernel equals the reference bit for bit: sums are taken in a stated order with stated roundings, so a result depends
+neither on the instruction set, nor on the thread count, nor on the batch a row came in.
+"""
+
+from .assign import assign
+from .blocks import BLOCK, Blocks
+from .encode_pq import encode_pq
+from .flat import flat
+from .hamming import hamming
+from .lut4 import lut4
+from .lut8 import lut8
+from .norms import norms
+from .pack_bits import pack_bits
+from .project import project
+from .scan import Factor
+from .tables import tables
+
+__all__ = [
+    "BLOCK", "Blocks", "Factor", "assign", "encode_pq", "flat", "hamming", "lut4", "lut8", "norms", "pack_bits", "project",
+    "tables",
+]

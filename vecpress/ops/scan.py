@@ -1,0 +1,145 @@
+"""What all scans share: the per-vector factors, the filter, the score's last steps, and the exact top k.
+
+A scan gives, for each query, the k best rows by (score, id): larger scores first, ties to the lower id.
+
+    score[i] = ((sum[i] * scale[i]) + bias[i]) + constant          each step rounded to float32
+
+`sum` is the scan's own, in float32. Larger is better everywhere in this layer; the index negates for squared L2.
+Where fewer than k rows are allowed, the rest of a result row is score nan and id -1. A score that is not a number counts as
+-inf. A kernel may skip rows by cheaper arithmetic with a proven bound, but its result is this one, bit for bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..dispatch import empty, run
+from .blocks import BLOCK, Blocks, byte_offsets, check_layout, count, row_strides
+from .numerics import array
+
+KINDS = ("none", "f2", "f4", "u1")
+WIDTHS = {"f2": 2, "f4": 4, "u1": 1}
+
+
+@dataclass(frozen=True)
+class Factor:
+    """Where in the first `head` bytes of a code a per-vector number stands.
+
+    offset : first byte
+    kind : "f2" float16, "f4" float32 (both little-endian), "u1" one byte that indexes `table`
+    table : float32[256], for "u1" only
+    """
+
+    offset: int
+    kind: str
+    table: np.ndarray | None = None
+
+
+def scan(
+    op: str,
+    blocks: Blocks,
+    operand: np.ndarray,
+    options: tuple[Any, ...],
+    k: int,
+    ids: np.ndarray | None,
+    allow: np.ndarray | None,
+    scale: float | Factor,
+    bias: Factor | None,
+    constant: np.ndarray | None,
+    num_threads: int | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Checks what all scans take, allocates the results and runs operation `op`.
+
+    blocks : the codes
+    operand : [nq, ...] what the scan reads of each query; options : further arguments of the operation
+    k : at least 1; more than there are rows is fine
+    ids : int64[n] or None for 0..n-1
+    allow : uint64[ceil(n / 64)], bit r of word b allows row 64 b + r; None allows all
+    scale, bias : per-vector factors in the code's head; a plain number is the scale of every row
+    constant : float32[nq] added to every score of a query, or None
+    """
+    check_layout(blocks)
+    nq = len(operand)
+    if isinstance(k, bool) or not isinstance(k, (int, np.integer)):
+        raise TypeError(f"{op}: k expected an int, got {type(k).__name__}")
+    if k < 1:
+        raise ValueError(f"{op}: k expected at least 1, got {k}")
+    if ids is not None:
+        ids = array(op, "ids", ids, np.int64, (blocks.n,))
+    if allow is not None:
+        allow = array(op, "allow", allow, np.uint64, (count(blocks.n),))
+    constant = np.zeros(nq, np.float32) if constant is None else array(op, "constant", constant, np.float32, (nq,))
+    scores, found = empty((nq, int(k)), np.float32), empty((nq, int(k)), np.int64)
+    layout = (blocks.n, blocks.code_size, blocks.head)
+    factors = (_factor(op, "scale", scale, blocks.head), _factor(op, "bias", bias, blocks.head))
+    run(op, scores, found, blocks.data, layout, operand, *options, ids, allow, *factors, constant, num_threads=num_threads)
+    return scores, found
+
+
+def _factor(op: str, name: str, factor: float | Factor | None, head: int) -> tuple[int, int, float, np.ndarray | None]:
+    """(kind as its place in KINDS, offset, value where the kind is none, table): the form that kernels take."""
+    if not isinstance(factor, Factor):
+        return 0, 0, float(np.float32(factor if factor is not None else 0.0)), None
+    if factor.kind not in WIDTHS:
+        raise ValueError(f"{op}: {name} expected kind {', '.join(WIDTHS)}, got {factor.kind!r}")
+    if factor.offset < 0 or factor.offset + WIDTHS[factor.kind] > head:
+        raise ValueError(f"{op}: {name} expected bytes inside the code's first {head}, got offset {factor.offset}")
+    table = array(op, f"{name}.table", factor.table, np.float32, (256,)) if factor.kind == "u1" else None
+    return KINDS.index(factor.kind), factor.offset, 0.0, table
+
+
+def reference_codes(data: np.ndarray, layout: tuple[int, int, int], group: int = 1) -> np.ndarray:
+    """The codes' payload behind the head, uint8[n, code_size - head]."""
+    n, code_size, head = layout
+    return _bytes(data, n, code_size, head, group, np.arange(head, code_size))
+
+
+def _bytes(data: np.ndarray, n: int, size: int, head: int, group: int, which: np.ndarray) -> np.ndarray:
+    row = np.arange(n)[:, None]
+    return data[row // BLOCK, byte_offsets(size, head, group)[which] + row % BLOCK * row_strides(size, head, group)[which]]
+
+
+def reference_scan(
+    scores: np.ndarray,
+    found: np.ndarray,
+    sums: np.ndarray,
+    data: np.ndarray,
+    layout: tuple[int, int, int],
+    ids: np.ndarray | None,
+    allow: np.ndarray | None,
+    scale: tuple[int, int, float, np.ndarray | None],
+    bias: tuple[int, int, float, np.ndarray | None],
+    constant: np.ndarray,
+) -> None:
+    """From the scan's sums float32[nq, n] to the results: the definition of this module's first lines."""
+    n, k = layout[0], scores.shape[1]
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = sums * _values(scale, data, layout)
+        if bias[0]:
+            total = total + _values(bias, data, layout)
+        total = total + constant[:, None]
+    total = np.where(np.isnan(total), np.float32(-np.inf), total)
+    ids = np.arange(n) if ids is None else ids
+    rows = np.arange(n)
+    if allow is not None:
+        rows = rows[(allow[rows // BLOCK] >> (rows % BLOCK).astype(np.uint64)) & np.uint64(1) == 1]
+    scores.fill(np.nan)
+    found.fill(-1)
+    for i in range(len(scores)):
+        best = rows[np.lexsort((ids[rows], -total[i, rows]))][:k]
+        scores[i, : len(best)] = total[i, best]
+        found[i, : len(best)] = ids[best]
+
+
+def _values(factor: tuple[int, int, float, np.ndarray | None], data: np.ndarray, layout: tuple[int, int, int]) -> np.ndarray:
+    kind, offset, value, table = factor
+    n, size, head = layout
+    if KINDS[kind] == "none":
+        return np.float32(value)
+    raw = np.ascontiguousarray(_bytes(data, n, size, head, 1, np.arange(offset, offset + WIDTHS[KINDS[kind]])))
+    if table is not None:
+        return table[raw[:, 0]]
+    return raw.view("<" + KINDS[kind])[:, 0].astype(np.float32)
