@@ -1,4 +1,5 @@
 // Nearest centroids for the baseline machine.
+#include "core/half.hpp"
 #include "core/target.hpp"
 #include "assign/assign.hpp"
 

@@ -1,4 +1,5 @@
 // The block layout for the baseline machine.
+#include "core/half.hpp"
 #include "core/target.hpp"
 #include "blocks/blocks.hpp"
 

@@ -2,11 +2,18 @@
 #include "core/isa.hpp"
 
 #if defined(__x86_64__)
+#include <cpuid.h>
+
+static bool has_f16c() {  // clang's cpu_supports does not know this one; its registers' state is AVX2's
+  unsigned a, b, c, d;
+  return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+
 // The compiler's cpu_supports also asks the operating system whether it saves the wide registers.
 #define VECPRESS_HAS_NEON false
 #define VECPRESS_HAS_AVX2                                             \
   (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && \
-   __builtin_cpu_supports("f16c") && __builtin_cpu_supports("popcnt"))
+   has_f16c() && __builtin_cpu_supports("popcnt"))
 #define VECPRESS_HAS_AVX512                                                    \
   (VECPRESS_HAS_AVX2 && __builtin_cpu_supports("avx512f") &&                   \
    __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && \

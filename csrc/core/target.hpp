@@ -11,8 +11,11 @@
   VECPRESS_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
 #define VECPRESS_END _Pragma("clang attribute pop")
 #else
-#define VECPRESS_BEGIN(features) _Pragma("GCC push_options") VECPRESS_PRAGMA(GCC target(features))
-#define VECPRESS_END _Pragma("GCC pop_options")
+// gcc's own intrinsics trip over -Wmaybe-uninitialized (gcc bug 105593)
+#define VECPRESS_BEGIN(features)                                                                                \
+  _Pragma("GCC push_options") VECPRESS_PRAGMA(GCC target(features)) _Pragma("GCC diagnostic push") \
+  _Pragma("GCC diagnostic ignored \"-Wmaybe-uninitialized\"")
+#define VECPRESS_END _Pragma("GCC diagnostic pop") _Pragma("GCC pop_options")
 #endif
 
 #if defined(__x86_64__)

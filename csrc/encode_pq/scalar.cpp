@@ -1,4 +1,5 @@
 // Product quantizer encoding for the baseline machine.
+#include "core/half.hpp"
 #include "core/target.hpp"
 #include "encode_pq/encode_pq.hpp"
 

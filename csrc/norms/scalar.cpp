@@ -1,4 +1,5 @@
 // Euclidean norms for the baseline machine.
+#include "core/half.hpp"
 #include "core/target.hpp"
 #include "norms/norms.hpp"
 

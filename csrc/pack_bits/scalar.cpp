@@ -1,4 +1,5 @@
 // Binarisation for the baseline machine.
+#include "core/half.hpp"
 #include "core/target.hpp"
 #include "pack_bits/pack_bits.hpp"
 

@@ -1,4 +1,5 @@
 // Matrix product in a fixed order for the baseline machine.
+#include "core/half.hpp"
 #include "core/target.hpp"
 #include "project/project.hpp"
 

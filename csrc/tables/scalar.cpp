@@ -1,4 +1,5 @@
 // A product quantizer's query tables for the baseline machine.
+#include "core/half.hpp"
 #include "core/target.hpp"
 #include "tables/tables.hpp"
 

@@ -1,0 +1,1 @@
+"""pytest-benchmark suite, one row an operation and backend."""

@@ -1,0 +1,36 @@
+// Bits of some rows, 64 values at a time. Included inside a target region, after the region's vectors.
+
+// The bits of every byte in reverse order: compare masks begin with the lowest bit, codes with the highest.
+inline uint64_t reverse_bits_of_bytes(uint64_t x) {
+  x = (x >> 1 & 0x5555555555555555u) | (x & 0x5555555555555555u) << 1;
+  x = (x >> 2 & 0x3333333333333333u) | (x & 0x3333333333333333u) << 2;
+  return (x >> 4 & 0x0f0f0f0f0f0f0f0fu) | (x & 0x0f0f0f0f0f0f0f0fu) << 4;
+}
+
+// The first `bytes` bytes of the bits, byte 0 first whatever the machine's byte order.
+inline void put_bits(uint64_t mask, int64_t bytes, uint8_t* out) {
+  const uint64_t bits = reverse_bits_of_bytes(mask);
+  for (int64_t b = 0; b < bytes; ++b) out[b] = static_cast<uint8_t>(bits >> (8 * b));
+}
+
+void pack_rows(const PackBitsArgs& a, int64_t begin, int64_t end) {
+  const int64_t size = (a.d + 7) / 8, whole = a.d / 64 * 64, rest = a.d - whole;
+  float thresholds[64], values[64];  // for rows of less than 64 values
+  for (int i = 0; i < 64; ++i) thresholds[i] = values[i] = 0;
+  if (!whole)
+    for (int64_t i = 0; i < rest; ++i) thresholds[i] = a.thresholds[i];
+  for (int64_t row = begin; row < end; ++row) {
+    const float* x = a.x + row * a.d;
+    uint8_t* out = a.out + row * size;
+    for (int64_t t = 0; t < whole; t += 64) put_bits(greater(x + t, a.thresholds + t), 8, out + t / 8);
+    if (!rest) continue;
+    uint64_t mask;
+    if (whole) {  // the row's last 64 values once more, without those that are packed already
+      mask = greater(x + a.d - 64, a.thresholds + a.d - 64) >> (64 - rest);
+    } else {
+      for (int64_t i = 0; i < rest; ++i) values[i] = x[i];
+      mask = greater(values, thresholds);
+    }
+    put_bits(mask, (rest + 7) / 8, out + whole / 8);
+  }
+}

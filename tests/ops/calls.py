@@ -1,0 +1,287 @@
+"""What the equality suite calls: for every operation, shapes that straddle vector widths and values that break shortcuts.
+
+`CALLS[op](size)` yields calls; a call runs the operation with a number of threads on the backend in force and returns its outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hard_values import FINITE, values
+
+from vecpress import dispatch, ops
+from vecpress.ops import Blocks, Factor
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of an operation; `label` says which in a failure's message."""
+
+    label: str
+    run: Callable[[int], Any]
+
+
+CALLS: dict[str, Callable[[int], Iterator[Call]]] = {}
+
+
+def calls_of(*names: str) -> Callable[[Callable[[int], Iterator[Call]]], Callable[[int], Iterator[Call]]]:
+    def add(function: Callable[[int], Iterator[Call]]) -> Callable[[int], Iterator[Call]]:
+        CALLS.update(dict.fromkeys(names, function))
+        return function
+
+    return add
+
+
+def extreme(seed: int, *shape: int) -> np.ndarray:
+    """float32 from the hard values alone: sums of products and squares overflow."""
+    return np.random.default_rng(seed).choice(FINITE, shape)
+
+
+# ---- row operations
+
+
+@calls_of("project")
+def project(size: int) -> Iterator[Call]:
+    for n, d, p in ((size, 5, 19), (3, size, 17), (7, 6, size), (size, size, 3), (2, 3, 40 + size)):
+        for make in (values, extreme):
+            x, matrix, offset = make(size, n, d), make(size + 1, d, p), make(size + 2, p)
+            label = f"n={n} d={d} p={p} {make.__name__}"
+            yield Call(label, lambda t, x=x, m=matrix, o=offset: ops.project(x, m, o, num_threads=t))
+        yield Call(f"{label} no offset", lambda t, x=x, m=matrix: ops.project(x, m, num_threads=t))
+    if size == 130:  # more terms than a kernel keeps in one piece, and more rows than a thread takes at once
+        x, matrix = values(1, 131, 1100), values(2, 1100, 50)
+        yield Call("d=1100", lambda t: ops.project(x, matrix, num_threads=t))
+        rows, narrow = values(3, 3001, 64), values(4, 64, 67)
+        yield Call("n=3001", lambda t: ops.project(rows, narrow, num_threads=t))
+
+
+def _centroids(seed: int, k: int, x: np.ndarray) -> np.ndarray:
+    """Centroids that rows of x and each other tie with."""
+    rng = np.random.default_rng(seed)
+    out = values(seed, k, x.shape[1])
+    if len(x):
+        out[rng.random(k) < 0.3] = x[rng.integers(len(x))]
+    return out
+
+
+@calls_of("assign")
+def assign(size: int) -> Iterator[Call]:
+    for n, d, k in ((size, 5, 19), (9, size, 7), (33, 4, size + 1), (size, 8, 256)):
+        x = values(size, n, d)
+        wide = extreme(size, n, d)
+        for name, rows, centroids in (
+            ("ties", x, _centroids(size, k, x)),
+            ("overflow", wide, extreme(size + 1, k, d)),
+            ("all infinite", np.full((n, d), 3e38, np.float32), np.full((k, d), -3e38, np.float32)),
+            ("all equal", np.full((n, d), 0.1, np.float32), np.full((k, d), 0.7, np.float32)),
+        ):
+            yield Call(f"n={n} d={d} k={k} {name}", lambda t, r=rows, c=centroids: ops.assign(r, c, num_threads=t))
+    if size == 130:
+        rows, few = values(3, 5003, 6), values(4, 31, 6)
+        yield Call("n=5003", lambda t: ops.assign(rows, few, num_threads=t))
+
+
+@calls_of("encode_pq")
+def encode_pq(size: int) -> Iterator[Call]:
+    for n, m, ks, dsub in ((size, 3, 16, 4), (size, 5, 256, 2), (6, size, 16, 3), (5, size, 256, 1), (35, 9, 16, 5), (3, 2, 16, size)):
+        x = values(size, n, m * dsub)
+        codebooks = values(size + 1, m, ks, dsub)
+        for j in range(m if n else 0):  # centroids that rows tie with
+            codebooks[j, ks // 2 :: 3] = x[j % n, j * dsub : (j + 1) * dsub]
+        wide, wide_books = extreme(size, n, m * dsub), extreme(size + 1, m, ks, dsub)
+        label = f"n={n} m={m} ks={ks} dsub={dsub}"
+        yield Call(label, lambda t, x=x, c=codebooks: ops.encode_pq(x, c, num_threads=t))
+        yield Call(f"{label} overflow", lambda t, x=wide, c=wide_books: ops.encode_pq(x, c, num_threads=t))
+    if size == 130:
+        rows, books = values(3, 3001, 8), values(4, 2, 256, 4)
+        yield Call("n=3001", lambda t: ops.encode_pq(rows, books, num_threads=t))
+
+
+@calls_of("tables")
+def tables(size: int) -> Iterator[Call]:
+    for nq, m, ks, dsub in ((size, 3, 16, 4), (5, size, 16, 2), (4, 2, size, 3), (9, 2, 256, 5), (2, 2, 17, size)):
+        for make in (values, extreme):
+            q, codebooks = make(size, nq, m * dsub), make(size + 1, m, ks, dsub)
+            for l2 in (False, True):
+                label = f"nq={nq} m={m} ks={ks} dsub={dsub} {make.__name__} l2={l2}"
+                yield Call(label, lambda t, q=q, c=codebooks, l2=l2: ops.tables(q, c, l2=l2, num_threads=t))
+
+
+@calls_of("norms")
+def norms(size: int) -> Iterator[Call]:
+    for n, d in ((size, 5), (size, 24), (3, size), (5, 8 * size + 1)):
+        for make in (values, extreme):
+            x = make(size, n, d)
+            yield Call(f"n={n} d={d} {make.__name__}", lambda t, x=x: ops.norms(x, num_threads=t))
+
+
+@calls_of("pack_bits")
+def pack_bits(size: int) -> Iterator[Call]:
+    for n, d in ((size, 5), (size, 64), (3, size), (4, 64 + size), (3, 128 + size)):
+        x = extreme(size, n, d)
+        thresholds = extreme(size + 1, d)
+        if n:
+            thresholds[::2] = x[0, ::2]  # equal numbers give 0, and so do zeros of either sign
+        yield Call(f"n={n} d={d}", lambda t, x=x, y=thresholds: ops.pack_bits(x, y, num_threads=t))
+
+
+@calls_of("put_rows", "get_rows")
+def blocks(size: int) -> Iterator[Call]:
+    rng = np.random.default_rng(size)
+    for n, head, group, groups in (
+        (size, 0, 1, 19), (size, 3, 2, 8), (size, 1, 4, 5), (150, 0, 1, size), (130, 2, 4, size), (65, 0, 3, size), (64, size, 1, 17),
+        (700, 4, 8, 4),
+    ):  # fmt: skip
+        codes = rng.integers(0, 256, (n, head + group * groups), dtype=np.uint8)
+        start, room = size % 7, -(-(n + 70) // 64)
+        before = rng.integers(0, 256, (room, codes.shape[1] * 64), dtype=np.uint8)
+        rows = np.concatenate((np.arange(room * 64), rng.integers(0, room * 64, 40), np.arange(32, 160) % (room * 64)))
+
+        def run(threads: int, codes=codes, start=start, before=before, rows=rows, head=head, group=group) -> tuple[np.ndarray, ...]:
+            data = before.copy()
+            dispatch.run("put_rows", data, codes, start, head, group, num_threads=threads)
+            out = dispatch.empty((len(rows), codes.shape[1]), np.uint8)
+            dispatch.run("get_rows", out, before, rows, head, group, num_threads=threads)
+            return data, out
+
+        yield Call(f"n={n} head={head} group={group} groups={groups} start={start}", run)
+
+
+# ---- scans
+
+FACTORS = ("one", "negative", "zero", "f2", "f4", "u1", "bias f2", "bias f4", "bias u1", "both", "any bytes")
+ALLOW = ("all rows", "all", "none", "random", "clustered", "single")
+IDS = ("row numbers", "shuffled", "extreme")
+DATA = ("normal", "ties", "overflow", "equal")
+COUNTS = (0, 1, 2, 3, 4, 5, 9)  # queries
+KS = ("1", "3", "n", "n + 5")
+CALLS_A_SIZE = 22
+
+
+def _mix(rng: np.random.Generator, count: int) -> Iterator[dict[str, Any]]:
+    """`count` combinations in which every choice occurs about equally often."""
+    choices = {"factors": FACTORS, "allow": ALLOW, "ids": IDS, "data": DATA, "nq": COUNTS, "k": KS}
+    columns = {name: [of[i % len(of)] for i in rng.permutation(count)] for name, of in choices.items()}
+    for i in range(count):
+        yield {name: column[i] for name, column in columns.items()}
+
+
+def _allow(rng: np.random.Generator, kind: str, n: int) -> np.ndarray | None:
+    """A bitmap uint64[ceil(n / 64)]. Bits past the last row are set where they may be."""
+    words = -(-n // 64)
+    if kind == "all rows":
+        return None
+    if kind == "all":
+        return np.full(words, ~np.uint64(0))
+    rows = np.zeros(words * 64, bool)
+    if kind == "random":
+        rows[:] = rng.random(words * 64) < 0.5
+    elif kind == "clustered" and n:
+        first = rng.integers(n)
+        rows[first : first + 1 + n // 3] = True
+    elif kind == "single" and n:
+        rows[rng.integers(n)] = True
+    return np.packbits(rows, bitorder="little").view(np.uint64)
+
+
+def _ids(rng: np.random.Generator, kind: str, n: int) -> np.ndarray | None:
+    if kind == "row numbers":
+        return None
+    if kind == "shuffled":
+        return rng.permutation(n).astype(np.int64)
+    limits = np.iinfo(np.int64)
+    ids = rng.permutation(np.arange(n, dtype=np.int64) * 2**33 - 2**40)
+    ids[:1], ids[1:2] = limits.max, limits.min
+    return ids
+
+
+def _factors(rng: np.random.Generator, kind: str, n: int) -> tuple[np.ndarray, dict[str, Any]]:
+    """The codes' head uint8[n, head] and the arguments scale and bias."""
+    numbers = rng.choice(np.array([-2.0, -0.5, -0.0, 0.0, 0.25, 1.0, 1.0, 1.5, 6e-8], np.float32), (n, 2))
+    table = rng.standard_normal(256).astype(np.float32)
+    table[::5] = [0.0, -0.0] * 26
+    halves, floats = numbers.astype("<f2").view(np.uint8), numbers.astype("<f4").view(np.uint8)
+    any_bytes = rng.integers(0, 256, (n, 7), dtype=np.uint8)  # not numbers and infinite factors among them
+    return {
+        "one": (any_bytes[:, :0], {"scale": 1.0}),
+        "negative": (any_bytes[:, :2], {"scale": -0.75}),
+        "zero": (any_bytes[:, :0], {"scale": 0.0}),
+        "f2": (halves[:, :2], {"scale": Factor(0, "f2")}),
+        "f4": (floats, {"scale": Factor(4, "f4")}),
+        "u1": (any_bytes[:, :3], {"scale": Factor(1, "u1", table)}),
+        "bias f2": (halves, {"scale": 1.0, "bias": Factor(2, "f2")}),
+        "bias f4": (floats, {"scale": -1.0, "bias": Factor(0, "f4")}),
+        "bias u1": (any_bytes[:, :1], {"scale": 1.0, "bias": Factor(0, "u1", table)}),
+        "both": (np.hstack([halves[:, :2], any_bytes[:, :1]]), {"scale": Factor(0, "f2"), "bias": Factor(2, "u1", table)}),
+        "any bytes": (any_bytes, {"scale": Factor(0, "f4"), "bias": Factor(5, "f2")}),
+    }[kind]
+
+
+def _numbers(rng: np.random.Generator, kind: str, *shape: int) -> np.ndarray:
+    if kind == "normal":
+        return rng.standard_normal(shape).astype(np.float32)
+    if kind == "ties":
+        return rng.integers(-1, 2, shape).astype(np.float32)
+    if kind == "overflow":
+        return rng.choice(FINITE, shape)
+    return np.full(shape, 0.3, np.float32)
+
+
+def _bytes(rng: np.random.Generator, kind: str, *shape: int) -> np.ndarray:
+    if kind == "ties":
+        return rng.choice(np.array([0, 1, 0x80, 0xFF], np.uint8), shape)
+    if kind == "equal":
+        return np.full(shape, 0x5A, np.uint8)
+    return rng.integers(0, 256, shape, dtype=np.uint8)
+
+
+def scan_call(op: str, seed: tuple[int, ...], n: int, payload: int, mix: dict[str, Any]) -> Call:
+    """A call of scan `op` over n codes of about `payload` bytes behind the head."""
+    rng = np.random.default_rng(seed)
+    nq, data = mix["nq"], mix["data"]
+    head, options = _factors(rng, mix["factors"], n)
+    group = 1
+    if op == "flat":
+        group = int(rng.choice([2, 4]))
+        d = -(-payload // group)
+        with np.errstate(over="ignore"):
+            x = np.clip(_numbers(rng, data, n, d), -65504 if group == 2 else None, 65504 if group == 2 else None)
+        codes = x.astype(f"<f{group}").view(np.uint8).reshape(n, group * d)
+        operand = _numbers(rng, data, nq, d)
+        options["l2"] = bool(rng.integers(2))
+    else:
+        codes = _bytes(rng, data, n, payload)
+        if op == "hamming":
+            operand = _bytes(rng, data, nq, payload)
+        elif op == "lut4":
+            operand = _numbers(rng, data, nq, max(0, 2 * payload - int(rng.integers(2))), 16)
+        else:
+            operand = _numbers(rng, data, nq, payload, 256)
+    if rng.integers(2):
+        options["constant"] = _numbers(rng, "overflow" if data == "overflow" else "normal", nq)
+    options["ids"], options["allow"] = _ids(rng, mix["ids"], n), _allow(rng, mix["allow"], n)
+    k = {"1": 1, "3": 3, "n": max(n, 1), "n + 5": n + 5}[mix["k"]]
+    blocks = Blocks.pack(np.hstack([head, codes]), head.shape[1], group)
+    label = f"n={n} payload={payload} group={group} " + " ".join(f"{name}={value}" for name, value in mix.items())
+    return Call(label, lambda t: getattr(ops, op)(blocks, operand, k, num_threads=t, **options))
+
+
+SCANS = ("hamming", "lut4", "lut8", "flat")
+
+
+def _scan(op: str) -> Callable[[int], Iterator[Call]]:
+    def calls(size: int) -> Iterator[Call]:
+        number = SCANS.index(op)
+        rng = np.random.default_rng((size, number))
+        for i, mix in enumerate(_mix(rng, CALLS_A_SIZE)):
+            n, payload = ((size, 6), (70, size), (size + 64, 9))[i % 3]
+            yield scan_call(op, (size, number, i), n, payload, mix)
+
+    return calls
+
+
+for _op in SCANS:
+    CALLS[_op] = _scan(_op)

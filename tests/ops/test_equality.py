@@ -1,0 +1,106 @@
+"""Every kernel of every operation equals its NumPy reference, bit for bit, for any number of threads, with poisoned outputs."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import pytest
+from calls import CALLS, DATA, FACTORS, SCANS, scan_call
+from hard_values import SIZES
+
+import vecpress as vp
+from vecpress import dispatch
+
+THREADS = (1, 2, 3)
+BACKENDS = [name for name in vp.backends() if name != "reference"]
+LONG = {"hamming": 2100, "lut4": 700, "lut8": 600, "flat": 2100}  # payload bytes: sums of bytes and of 16 bits must widen
+
+
+def runnable(backend: str):
+    """The backend as a parameter; one that cannot run here is skipped with its reason, so that it shows in the summary."""
+    why = vp.backends()[backend]
+    return pytest.param(backend, marks=() if why == "ok" else pytest.mark.skip(reason=f"{backend}: {why}"))
+
+
+def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+    """Equal in every bit, except that one NaN is as good as another."""
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    if a.dtype.kind == "f":
+        return np.array_equal(a, b, equal_nan=True) and np.array_equal(np.signbit(a) & (a == a), np.signbit(b) & (b == b))
+    return np.array_equal(a, b)
+
+
+def outputs(call, threads: int) -> tuple[np.ndarray, ...]:
+    out = call.run(threads)
+    return out if isinstance(out, tuple) else (out,)
+
+
+@lru_cache(maxsize=16)
+def expected(op: str, size: int):
+    with vp.use("reference"):
+        return [(call, outputs(call, 1)) for call in CALLS[op](size)]
+
+
+def check(call, wanted, backend: str) -> None:
+    with vp.use(backend):
+        for threads in THREADS:
+            for number, (got, want) in enumerate(zip(outputs(call, threads), wanted, strict=True)):
+                if not same_bits(got, want):
+                    where = np.argwhere(~((got == want) | ((got != got) & (want != want))))
+                    first = tuple(where[0]) if len(where) else "signs of zero"
+                    pytest.fail(
+                        f"{call.label}, {threads} threads, output {number}: differs in {len(where)} places, first {first}: "
+                        f"expected {want[first] if len(where) else ''}, got {got[first] if len(where) else ''}"
+                    )
+
+
+def test_every_operation_has_calls():
+    assert set(CALLS) == set(dispatch.operations())
+
+
+@pytest.mark.parametrize("op", dispatch.operations())
+def test_every_instruction_set_has_a_kernel(op):
+    """A forced backend must be able to run everything."""
+    here = {name for name, why in vp.backends().items() if why == "ok"}
+    assert here <= set(dispatch.operations()[op])
+
+
+# size outermost, so that the cached reference results of a size serve all backends before they go
+@pytest.mark.parametrize(
+    "op, size, backend",
+    [
+        pytest.param(op, size, *runnable(backend).values, marks=runnable(backend).marks, id=f"{op}[{backend}]-{size}")
+        for op in dispatch.operations()
+        for size in SIZES
+        for backend in BACKENDS
+    ],
+)
+def test_kernel_equals_reference(op, size, backend):
+    for call, wanted in expected(op, size):
+        check(call, wanted, backend)
+
+
+@lru_cache(maxsize=4)
+def long_scan(op: str, data: str, factors: str, n: int, payload: int, nq: int):
+    mix = {"factors": factors, "allow": "random", "ids": "shuffled", "data": data, "nq": nq, "k": "3"}
+    call = scan_call(op, (n, payload, SCANS.index(op)), n, payload, mix)
+    with vp.use("reference"):
+        return call, outputs(call, 1)
+
+
+@pytest.mark.parametrize("backend", [runnable(b) for b in BACKENDS])
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("op", SCANS)
+def test_long_payloads(op, data, backend):
+    check(*long_scan(op, data, "one", 331, LONG[op], 5), backend)
+
+
+@pytest.mark.parametrize("backend", [runnable(b) for b in BACKENDS])
+@pytest.mark.parametrize("factors", FACTORS)
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("op", SCANS)
+def test_many_rows(op, data, factors, backend):
+    """Far more rows than results: most are skipped by a bound, none that belongs among the results."""
+    check(*long_scan(op, data, factors, 2900, 24, 6), backend)

@@ -1,0 +1,93 @@
+"""k-means: seeded, the same bits for any number of threads and any instruction set."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from . import ops
+from .dispatch import check_threads
+from .ops.numerics import array
+
+SEED_ROWS = 16  # rows a centroid that seeding looks at: more of them improve the final objective by less than 0.5 %
+
+
+def kmeans(
+    x: np.ndarray, k: int, seed: int | Sequence[int], *, iterations: int = 25, num_threads: int | None = None
+) -> tuple[np.ndarray, float]:
+    """k centroids with a small sum of squared distances from each row to its nearest.
+
+    Seeding is k-means++ on at most 16 k rows, then Lloyd's iterations: assign every row to its nearest centroid (`ops.assign`),
+    move every centroid to the mean of its rows, until no row changes its centroid. A centroid that no row is nearest to moves to
+    the row farthest from its own centroid, the next one to the next farthest.
+
+    Parameters
+    ----------
+    x : float32[n, d], n at least 1, finite, absolute values up to 2^50, so that no squared distance overflows; squared distances
+        below float32's smallest number count as 0
+    k : centroids, at least 1; where x has fewer distinct rows, some centroids are nearest to no row
+    seed : for numpy.random.PCG64, an int or a sequence of ints
+    iterations : Lloyd iterations at most; smaller -> faster, a larger objective
+
+    Returns
+    -------
+    centroids float32[k, d], objective float : the sum of x's squared distances to these centroids
+
+    Cost: iterations * n * k * d multiply-adds, and one copy of x. Sums are taken in float64 in row order, on one thread.
+    Source: Arthur and Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007; Lloyd, "Least squares quantization
+    in PCM", 1982. Differs in the subsample for seeding and in what happens to empty clusters.
+    """
+    x = array("kmeans", "x", x, np.float32, (None, None))
+    if not len(x):
+        raise ValueError("kmeans: x expected at least one row, got none")
+    for name, value in (("k", k), ("iterations", iterations)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            raise TypeError(f"kmeans: {name} expected an int, got {type(value).__name__}")
+        if value < 1:
+            raise ValueError(f"kmeans: {name} expected at least 1, got {value}")
+    check_threads(num_threads)
+    rng = np.random.Generator(np.random.PCG64(seed))
+    centroids = _seed(x, int(k), rng, num_threads)
+    columns = np.ascontiguousarray(x.T)
+    before = None
+    for _ in range(iterations):
+        labels, distances = ops.assign(x, centroids, num_threads=num_threads)
+        count = np.bincount(labels, minlength=k)
+        if not distances.any() or (before is not None and count.all() and np.array_equal(labels, before)):
+            break
+        before = labels
+        centroids = _means(columns, labels, count)
+        unused = np.flatnonzero(count == 0)
+        if len(unused):
+            farthest = np.argsort(-distances, kind="stable")[: len(unused)]
+            centroids[unused] = x[np.resize(farthest, len(unused))]  # over again where there are more than rows
+    else:
+        _, distances = ops.assign(x, centroids, num_threads=num_threads)
+    return centroids, math.fsum(distances.tolist())
+
+
+def _seed(x: np.ndarray, k: int, rng: np.random.Generator, num_threads: int | None) -> np.ndarray:
+    """k rows of x by k-means++: each drawn with a chance in proportion to its squared distance from those drawn before."""
+    if len(x) > SEED_ROWS * k:
+        x = x[np.sort(rng.choice(len(x), SEED_ROWS * k, replace=False))]
+    chosen = np.empty(k, np.int64)
+    chosen[0] = int(rng.random() * len(x))
+    nearest = np.full(len(x), np.inf, np.float32)
+    for i in range(1, k):
+        _, distances = ops.assign(x, x[chosen[i - 1]][None], num_threads=num_threads)
+        np.minimum(nearest, distances, out=nearest)
+        total = np.cumsum(nearest, dtype=np.float64)
+        if not total[-1]:  # every row is drawn already
+            chosen[i:] = chosen[0]
+            break
+        drawn = np.searchsorted(total, rng.random() * total[-1], side="right")
+        chosen[i] = min(drawn, np.searchsorted(total, total[-1]))  # rounding must not lead past the last row with a chance
+    return x[chosen]
+
+
+def _means(columns: np.ndarray, labels: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """float32[k, d]: each centroid the mean of its rows, 0 where it has none; columns float32[d, n]."""
+    sums = np.stack([np.bincount(labels, weights=column, minlength=len(count)) for column in columns], axis=1)
+    return (sums / np.maximum(count, 1)[:, None]).astype(np.float32)
