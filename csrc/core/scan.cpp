@@ -15,8 +15,9 @@ constexpr int64_t kQueryBatch = 256;          // bounds the memory for screens a
 constexpr int64_t kTileBytes = 256 << 10;     // codes that stay in the L2 cache while several queries pass over them
 constexpr int64_t kTileWork = 4 << 20;        // bytes of code times queries between two looks at Control
 
-// Rounds one query's tables float[m][entries] to 7 bits at one common step, and bounds what that and float summation lose.
-Screen make_screen(const float* tables, int64_t m, int64_t entries, uint8_t* out) {
+// Rounds one query's tables float[m][entries] to 7 bits at one common step, and bounds what that, float summation and the addition of
+// the query's constant lose.
+Screen make_screen(const float* tables, int64_t m, int64_t entries, float constant, uint8_t* out) {
   Screen screen;
   screen.tables = out;
   double range = 0;
@@ -34,7 +35,8 @@ Screen make_screen(const float* tables, int64_t m, int64_t entries, uint8_t* out
     screen.base += low;
     screen.magnitude += largest;
   }
-  if (!(screen.magnitude < 1e37)) return screen;  // inf, nan, or sums that might overflow
+  const double largest_score = screen.magnitude + std::fabs(constant);
+  if (!(largest_score < 1e37)) return screen;  // inf, nan, or sums that might overflow
   screen.step = range > 0 ? range / 127 : 1;
   const float step = static_cast<float>(screen.step), inverse = static_cast<float>(1 / screen.step);
   if (!(step > 1e-30f)) return screen;
@@ -56,8 +58,9 @@ Screen make_screen(const float* tables, int64_t m, int64_t entries, uint8_t* out
     screen.low += worst_under;
   }
   // float32 rounds each of the m additions, and each of the few operations above per table, by at most 2^-24 of what they handle;
-  // `step` as float differs from the double by as much, over at most 127 steps a table
-  const double rounding = 0x1p-24 * (static_cast<double>(m) + 8) * (screen.magnitude + 127 * screen.step * m);
+  // `step` as float differs from the double by as much, over at most 127 steps a table; the constant may round different sums to one score
+  const double rounding =
+      0x1p-24 * (static_cast<double>(m) + 8) * (screen.magnitude + 127 * screen.step * m) + 0x1p-23 * largest_score;
   screen.high += rounding;
   screen.low -= rounding;
   const double width = (screen.high - screen.low) / screen.step + 1;
@@ -85,7 +88,7 @@ void run_scan(Scan scan, const ScanKernel& kernel, int threads, Control& control
       const float* tables = static_cast<const float*>(scan.operand) + first * scan.m * scan.entries;
       parallel_rows(batch, 16, threads, control, [&](int64_t q0, int64_t q1) {
         for (int64_t q = q0; q < q1; ++q)
-          screens[q] = make_screen(tables + q * scan.m * scan.entries, scan.m, scan.entries,
+          screens[q] = make_screen(tables + q * scan.m * scan.entries, scan.m, scan.entries, scan.constant[first + q],
                                    screen_tables.get() + q * screen_bytes);
       });
     }

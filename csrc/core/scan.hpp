@@ -22,6 +22,7 @@ struct Factor {
 
 // A query's float tables rounded to 7 bits. For every row, with Q the sum of the rounded entries:
 //   base + step * Q + low  <=  float sum  <=  base + step * Q + high
+// and, where score = sum + constant, the same for the score less the constant.
 struct Screen {
   const uint8_t* tables = nullptr;  // uint8[planes * tables per plane][16 or 256]
   bool usable = false;              // false where the tables are too wild for the bound; then every row is summed in float

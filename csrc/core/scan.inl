@@ -124,8 +124,7 @@ inline void settle(const Scan& s, int64_t q, Collector& collector) {
 // The smallest rounded sum with which a row can still enter, where score = sum + constant; 65536 if none can.
 inline uint32_t floor_of(const Screen& screen, const TopK& top, float constant) {
   if (!top.has_bar || !screen.usable) return 0;
-  const double slack = 4 * 0x1p-24 * (__builtin_fabs(top.bar) + __builtin_fabs(constant) + screen.magnitude);
-  const double need = (static_cast<double>(top.bar) - constant - screen.base - screen.high - slack) / screen.step;
+  const double need = (static_cast<double>(top.bar) - constant - screen.base - screen.high) / screen.step;
   if (!(need > 0)) return 0;
   return need > 65535 ? 65536 : static_cast<uint32_t>(__builtin_ceil(need));
 }
@@ -142,7 +141,8 @@ inline uint64_t reach(const Scan& s, const Screen& screen, const TopK& top, cons
     const double high = scale * (middle + screen.high), low = scale * (middle + screen.low);
     const double slack = 8 * 0x1p-24 * (__builtin_fabs(scale) * screen.magnitude + __builtin_fabs(bias) + __builtin_fabs(constant));
     const double bound = (high > low ? high : low) + bias + constant + slack;
-    pass |= static_cast<uint64_t>(!(bound < top.bar)) << r;
+    const bool overflows = !(__builtin_fabs(high) < 3e38 && __builtin_fabs(low) < 3e38 && bound < 3e38);  // or not a number
+    pass |= static_cast<uint64_t>(overflows || !(bound < top.bar)) << r;
   }
   return pass;
 }

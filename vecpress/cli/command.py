@@ -93,9 +93,7 @@ def command(help: str) -> Callable[[Callable[..., Result]], Callable[..., Result
     def register(function: Callable[..., Result]) -> Callable[..., Result]:
         hints = get_type_hints(function, include_extras=True)
         signature = inspect.signature(function)
-        parameters = [
-            _parameter(p, hints[p.name]) for p in signature.parameters.values() if p.name != "console"
-        ]
+        parameters = [_parameter(p, hints[p.name]) for p in signature.parameters.values() if p.name != "console"]
         parameters.append(Parameter("json", bool, False, False, False, ("--json",), "", JSON_HELP))
         COMMANDS[function.__name__] = Command(function.__name__, help, function, tuple(parameters))
         return function

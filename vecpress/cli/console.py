@@ -66,9 +66,7 @@ def _plain_progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
         if time.monotonic() - last >= wait:
             last = time.monotonic()
             line = f"{what}: {100 * done // max(total, 1)} %"
-            print(
-                f"\r{line}" if terminal else line, end="" if terminal else "\n", file=sys.stderr, flush=True
-            )
+            print(f"\r{line}" if terminal else line, end="" if terminal else "\n", file=sys.stderr, flush=True)
 
     try:
         yield advance
@@ -82,9 +80,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -
     widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
 
     def line(row: Sequence[str]) -> str:
-        cells = [
-            c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
-        ]
+        cells = [c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
         return "  ".join(cells).rstrip()
 
     return "\n".join([line(header), line(["-" * w for w in widths]), *map(line, rows)])

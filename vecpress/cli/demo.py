@@ -102,10 +102,7 @@ def _draw(plot: str, rows: list[Row], data: Dataset, console: Console) -> str | 
     if not chart.available():
         console.note("no chart: matplotlib is not installed (pip install matplotlib)")
         return None
-    points = [
-        chart.Point(type(row.codec).__name__, _short(row), row.codec.code_size, row.figures.recall)
-        for row in rows
-    ]
+    points = [chart.Point(type(row.codec).__name__, _short(row), row.codec.code_size, row.figures.recall) for row in rows]
     n, dim = data.base.shape
     subtitle = f"{data.name}: {n:,} vectors of {dim} dimensions, {len(data.queries)} questions"
     try:
@@ -136,9 +133,7 @@ def _python(row: Row) -> str:
     )
 
 
-def _data(
-    rows: list[Row], best: Row, data: Dataset, seed: int, threads: int | None, drawn: str | None
-) -> dict[str, Any]:
+def _data(rows: list[Row], best: Row, data: Dataset, seed: int, threads: int | None, drawn: str | None) -> dict[str, Any]:
     n, dim = data.base.shape
     results = [
         {
@@ -197,16 +192,10 @@ def _text(rows: list[Row], best: Row, data: Dataset, drawn: str | None) -> str:
         f"searches/s: in batches of {len(data.queries)}, every code scanned.",
     ]
     if any(row.few_rows for row in rows):
-        lines.append(
-            "*: learned from fewer vectors than the codec asks for; a larger base gives more recall."
-        )
+        lines.append("*: learned from fewer vectors than the codec asks for; a larger base gives more recall.")
     if drawn:
         lines.append(f"Chart: {drawn}")
-    why = (
-        "the fewest bytes with recall of 0.9 or more"
-        if best.figures.recall >= GOOD_RECALL
-        else "the highest recall"
-    )
+    why = "the fewest bytes with recall of 0.9 or more" if best.figures.recall >= GOOD_RECALL else "the highest recall"
     lines += ["", f"Best here: {best.label}, {why} among codes smaller than float16. In Python:", ""]
     lines += ["    " + line if line else "" for line in _python(best).splitlines()]
     return "\n".join(lines)

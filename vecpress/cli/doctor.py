@@ -20,9 +20,7 @@ from .selfcheck import self_check
 @command("Say what is installed, which kernels run here, and check them.")
 def doctor(*, console: Console) -> Result:
     operations = dispatch.operations()
-    pairs = [
-        (op, name) for op, names in operations.items() for name in names if dispatch.backends()[name] == "ok"
-    ]
+    pairs = [(op, name) for op, names in operations.items() for name in names if dispatch.backends()[name] == "ok"]
     checks = []
     with console.progress("self-check", len(pairs)) as advance:
         for op, backend in pairs:
@@ -41,9 +39,7 @@ def doctor(*, console: Console) -> Result:
         "backends": dispatch.backends(),
         "operations": operations,
         "extras": _extras(),
-        "environment": {
-            name: value for name, value in sorted(os.environ.items()) if name.startswith("VECPRESS_")
-        },
+        "environment": {name: value for name, value in sorted(os.environ.items()) if name.startswith("VECPRESS_")},
         "ok": ok,
         "self_check": checks,
     }
@@ -83,9 +79,7 @@ def _text(data: dict[str, Any]) -> str:
             return "-"
         return "WRONG" if (op, backend) in failed else "ok"
 
-    matrix = table(
-        ["operation", *names], [[op, *(cell(op, name) for name in names)] for op in data["operations"]]
-    )
+    matrix = table(["operation", *names], [[op, *(cell(op, name) for name in names)] for op in data["operations"]])
     extras = [
         f"[{extra}] " + ", ".join(f"{name} {version or 'missing'}" for name, version in packages.items())
         for extra, packages in data["extras"].items()
@@ -95,10 +89,8 @@ def _text(data: dict[str, Any]) -> str:
         f"{data['cpu']}: {data['processors']} processors for this process, {data['threads']} threads used",
         "Backends, best first\n" + "\n".join(f"  {name}: {why}" for name, why in data["backends"].items()),
         f"Kernels (ok: equal to the reference, -: cannot run here, none: not written)\n{matrix}",
-        "Optional packages\n"
-        + ("\n".join(f"  {line}" for line in extras) or "  unknown: vecpress is not installed"),
-        "Environment\n"
-        + ("\n".join(f"  {k}={v}" for k, v in data["environment"].items()) or "  no VECPRESS_ variable set"),
+        "Optional packages\n" + ("\n".join(f"  {line}" for line in extras) or "  unknown: vecpress is not installed"),
+        "Environment\n" + ("\n".join(f"  {k}={v}" for k, v in data["environment"].items()) or "  no VECPRESS_ variable set"),
         *(f"{op} with {backend}: {error}" for (op, backend), error in failed.items()),
         "all kernels compute the right thing" if data["ok"] else "SOME KERNELS ARE WRONG: please report this",
     ]

@@ -22,9 +22,7 @@ def encode(
     vectors: Vectors,
     *,
     codec: Annotated[str, Opt(("--codec",), "codec file that vecpress fit wrote", "FILE")],
-    output: Annotated[
-        str, Opt(("-o", "--output"), "file to write: .vpz an index ready to search, .npy codes", "FILE")
-    ],
+    output: Annotated[str, Opt(("-o", "--output"), "file to write: .vpz an index ready to search, .npy codes", "FILE")],
     threads: Threads = None,
     console: Console,
 ) -> Result:

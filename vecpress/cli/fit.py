@@ -26,9 +26,7 @@ def fit(
         list[str] | None, Opt(("--set",), "option of the codec, for example m=48; repeatable", "KEY=VALUE")
     ] = None,
     metric: Annotated[str | None, Opt(("--metric",), "ip, l2 or cos (default: the codec's)", "NAME")] = None,
-    queries: Annotated[
-        str | None, Opt(("--queries",), "sample of queries, for codecs that weigh by them", "VECTORS")
-    ] = None,
+    queries: Annotated[str | None, Opt(("--queries",), "sample of queries, for codecs that weigh by them", "VECTORS")] = None,
     sample: Annotated[int, Opt(("--sample",), "rows to learn from, drawn at random", "N")] = 100_000,
     seed: Annotated[int, Opt(("--seed",), "of the sample and of the codec", "N")] = 0,
     threads: Threads = None,

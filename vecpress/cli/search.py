@@ -22,13 +22,9 @@ def search(
     *,
     k: Annotated[int, Opt(("-k",), "results per query", "N")] = 10,
     symmetric: Annotated[bool, Opt(("--symmetric",), "code the queries too")] = False,
-    mmap: Annotated[
-        bool, Opt(("--mmap",), "search the file in place instead of reading it into memory")
-    ] = False,
+    mmap: Annotated[bool, Opt(("--mmap",), "search the file in place instead of reading it into memory")] = False,
     threads: Threads = None,
-    output: Annotated[
-        str | None, Opt(("-o", "--output"), "write ids and scores to this .npz instead", "FILE")
-    ] = None,
+    output: Annotated[str | None, Opt(("-o", "--output"), "write ids and scores to this .npz instead", "FILE")] = None,
     console: Console,
 ) -> Result:
     if output is not None:
@@ -65,8 +61,5 @@ def search(
 
 
 def _text(scores: np.ndarray, ids: np.ndarray) -> str:
-    rows = [
-        [str(query), str(rank), str(ids[query, rank]), f"{scores[query, rank]:.6g}"]
-        for query, rank in np.argwhere(ids >= 0)
-    ]
+    rows = [[str(query), str(rank), str(ids[query, rank]), f"{scores[query, rank]:.6g}"] for query, rank in np.argwhere(ids >= 0)]
     return table(["query", "rank", "id", "score"], rows, left=0)

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import dispatch, ops
 
+Work = Callable[[], tuple[np.ndarray, ...]]
 ROWS = 97  # a block and a half: a whole block, a part of one, and lanes left over in every vector width
 
 
@@ -15,19 +16,17 @@ def self_check(op: str, backend: str) -> str:
     """Why kernel `backend` of operation `op` is wrong, "" if it is right."""
     if op not in SAMPLES:
         return f"there is no self-check for operation {op!r}"
-    results = []
-    for name in ("reference", backend):
-        before = dispatch.use(name)
-        with before:
-            try:
-                results.append(SAMPLES[op](np.random.Generator(np.random.PCG64(0))))
-            except Exception as error:
-                return f"{name} raised {type(error).__name__}: {error}"
-    for expected, got in zip(*results, strict=True):
-        if expected.tobytes() != got.tobytes():
-            return (
-                f"differs from the reference in {np.count_nonzero(expected != got)} of {expected.size} values"
-            )
+    with dispatch.use("reference"):
+        work = SAMPLES[op](np.random.Generator(np.random.PCG64(0)))
+        expected = work()
+    try:
+        with dispatch.use(backend):
+            got = work()
+    except Exception as error:
+        return f"raised {type(error).__name__}: {error}"
+    for right, value in zip(expected, got, strict=True):
+        if right.tobytes() != value.tobytes():
+            return f"differs from the reference in {np.count_nonzero(right != value)} of {right.size} values"
     return ""
 
 
@@ -39,43 +38,78 @@ def _bytes(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return rng.integers(0, 256, shape, np.uint8)
 
 
-def _put_rows(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-    return (ops.Blocks.pack(_bytes(rng, ROWS, 13), head=1, group=4).data,)
+def _project(rng: np.random.Generator) -> Work:
+    x, matrix, offset = _floats(rng, 17, 9), _floats(rng, 9, 13), _floats(rng, 13)
+    return lambda: (ops.project(x, matrix, offset),)
 
 
-def _get_rows(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-    blocks = ops.Blocks(_bytes(rng, 2, 13 * ops.BLOCK), ROWS, 13, head=1, group=4)
-    return (blocks.rows(rng.integers(0, ROWS, 31)),)
+def _assign(rng: np.random.Generator) -> Work:
+    x, centroids = _floats(rng, ROWS, 9), _floats(rng, 17, 9)
+    return lambda: ops.assign(x, centroids)
 
 
-def _flat(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-    blocks = ops.Blocks.pack(_floats(rng, ROWS, 9).view(np.uint8), group=4)
-    return ops.flat(blocks, _floats(rng, 3, 9), 10, l2=True)
+def _encode_pq(rng: np.random.Generator) -> Work:
+    x, codebooks = _floats(rng, 17, 12), _floats(rng, 3, 16, 4)
+    return lambda: (ops.encode_pq(x, codebooks),)
 
 
-def _hamming(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-    return ops.hamming(ops.Blocks.pack(_bytes(rng, ROWS, 9)), _bytes(rng, 3, 9), 10)
+def _tables(rng: np.random.Generator) -> Work:
+    q, codebooks = _floats(rng, 3, 12), _floats(rng, 3, 16, 4)
+    return lambda: (ops.tables(q, codebooks), ops.tables(q, codebooks, l2=True))
 
 
-def _lut4(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-    return ops.lut4(ops.Blocks.pack(_bytes(rng, ROWS, 9)), _floats(rng, 3, 18, 16), 10)
+def _norms(rng: np.random.Generator) -> Work:
+    x = _floats(rng, ROWS, 19)
+    return lambda: (ops.norms(x),)
 
 
-def _lut8(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-    return ops.lut8(ops.Blocks.pack(_bytes(rng, ROWS, 9)), _floats(rng, 3, 9, 256), 10)
+def _pack_bits(rng: np.random.Generator) -> Work:
+    x, thresholds = _floats(rng, ROWS, 19), _floats(rng, 19)
+    return lambda: (ops.pack_bits(x, thresholds),)
 
 
-SAMPLES: dict[str, Callable[[np.random.Generator], tuple[np.ndarray, ...]]] = {
-    "assign": lambda rng: ops.assign(_floats(rng, ROWS, 9), _floats(rng, 17, 9)),
-    "encode_pq": lambda rng: (ops.encode_pq(_floats(rng, 17, 12), _floats(rng, 3, 16, 4)),),
+def _put_rows(rng: np.random.Generator) -> Work:
+    codes = _bytes(rng, ROWS, 13)
+    return lambda: (ops.Blocks.pack(codes, head=1, group=4).data,)
+
+
+def _get_rows(rng: np.random.Generator) -> Work:
+    blocks, rows = ops.Blocks(_bytes(rng, 2, 13 * ops.BLOCK), ROWS, 13, 1, 4), rng.integers(0, ROWS, 31)
+    return lambda: (blocks.rows(rows),)
+
+
+def _flat(rng: np.random.Generator) -> Work:
+    blocks, rows = ops.Blocks.pack(_floats(rng, ROWS, 9).view(np.uint8), group=4), _floats(rng, 3, 9)
+    return lambda: (*ops.flat(blocks, rows, 10), *ops.flat(blocks, rows, 10, l2=True))
+
+
+def _hamming(rng: np.random.Generator) -> Work:
+    blocks, bits = ops.Blocks.pack(_bytes(rng, ROWS, 9)), _bytes(rng, 3, 9)
+    return lambda: ops.hamming(blocks, bits, 10)
+
+
+def _lut4(rng: np.random.Generator) -> Work:
+    blocks, tables = ops.Blocks.pack(_bytes(rng, ROWS, 9)), _floats(rng, 3, 18, 16)
+    return lambda: ops.lut4(blocks, tables, 10)
+
+
+def _lut8(rng: np.random.Generator) -> Work:
+    blocks, tables = ops.Blocks.pack(_bytes(rng, ROWS, 9)), _floats(rng, 3, 9, 256)
+    return lambda: ops.lut8(blocks, tables, 10)
+
+
+# per operation: makes the inputs, and gives the call that is to come out the same with every kernel
+SAMPLES: dict[str, Callable[[np.random.Generator], Work]] = {
+    "assign": _assign,
+    "encode_pq": _encode_pq,
     "flat": _flat,
     "get_rows": _get_rows,
     "hamming": _hamming,
     "lut4": _lut4,
     "lut8": _lut8,
-    "norms": lambda rng: (ops.norms(_floats(rng, ROWS, 19)),),
-    "pack_bits": lambda rng: (ops.pack_bits(_floats(rng, ROWS, 19), _floats(rng, 19)),),
-    "project": lambda rng: (ops.project(_floats(rng, 17, 9), _floats(rng, 9, 13), _floats(rng, 13)),),
+    "norms": _norms,
+    "pack_bits": _pack_bits,
+    "project": _project,
     "put_rows": _put_rows,
-    "tables": lambda rng: (ops.tables(_floats(rng, 3, 12), _floats(rng, 3, 16, 4), l2=True),),
+    "tables": _tables,
 }

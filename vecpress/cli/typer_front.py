@@ -68,6 +68,4 @@ def _parameter(p: Parameter) -> inspect.Parameter:
     else:
         info = typer.Argument(help=p.help, metavar=p.metavar)
     default = inspect.Parameter.empty if p.required else p.default
-    return inspect.Parameter(
-        p.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info]
-    )
+    return inspect.Parameter(p.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info])

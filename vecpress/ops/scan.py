@@ -22,6 +22,8 @@ from .numerics import array
 
 KINDS = ("none", "f2", "f4", "u1")
 WIDTHS = {"f2": 2, "f4": 4, "u1": 1}
+# a factor as kernels take it: kind as its place in KINDS, offset, value where the kind is none, table
+_KernelFactor = tuple[int, int, float, np.ndarray | None]
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,7 @@ def scan(
     return scores, found
 
 
-def _factor(op: str, name: str, factor: float | Factor | None, head: int) -> tuple[int, int, float, np.ndarray | None]:
-    """(kind as its place in KINDS, offset, value where the kind is none, table): the form that kernels take."""
+def _factor(op: str, name: str, factor: float | Factor | None, head: int) -> _KernelFactor:
     if not isinstance(factor, Factor):
         return 0, 0, float(np.float32(factor if factor is not None else 0.0)), None
     if factor.kind not in WIDTHS:
@@ -110,8 +111,8 @@ def reference_scan(
     layout: tuple[int, int, int],
     ids: np.ndarray | None,
     allow: np.ndarray | None,
-    scale: tuple[int, int, float, np.ndarray | None],
-    bias: tuple[int, int, float, np.ndarray | None],
+    scale: _KernelFactor,
+    bias: _KernelFactor,
     constant: np.ndarray,
 ) -> None:
     """From the scan's sums float32[nq, n] to the results: the definition of this module's first lines."""
@@ -134,11 +135,11 @@ def reference_scan(
         found[i, : len(best)] = ids[best]
 
 
-def _values(factor: tuple[int, int, float, np.ndarray | None], data: np.ndarray, layout: tuple[int, int, int]) -> np.ndarray:
+def _values(factor: _KernelFactor, data: np.ndarray, layout: tuple[int, int, int]) -> np.ndarray:
     kind, offset, value, table = factor
     n, size, head = layout
     if KINDS[kind] == "none":
-        return np.float32(value)
+        return np.full((), value, np.float32)
     raw = np.ascontiguousarray(_bytes(data, n, size, head, 1, np.arange(offset, offset + WIDTHS[KINDS[kind]])))
     if table is not None:
         return table[raw[:, 0]]

@@ -1,0 +1,155 @@
+"""Every operation refuses what it cannot serve, and the message names the operation and the argument."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vecpress import dispatch, ops
+from vecpress.ops import Blocks, Factor
+
+F = np.float32
+
+
+def f(*shape: int) -> np.ndarray:
+    return np.zeros(shape, F)
+
+
+def u(*shape: int) -> np.ndarray:
+    return np.zeros(shape, np.uint8)
+
+
+codes = Blocks.pack(u(5, 3))  # three payload bytes
+headed = Blocks.pack(u(5, 7), head=4)
+rows = Blocks.pack(u(5, 8), group=4)
+
+
+def hamming(**options):
+    arguments = {"blocks": codes, "bits": u(2, 3), "k": 1} | options
+    return ops.hamming(**arguments)
+
+
+BAD = [
+    ("project", lambda: ops.project([[1.0]], f(1, 1)), TypeError, "project: x expected a float32 array, got list"),
+    ("project", lambda: ops.project(f(2, 3).astype(float), f(3, 1)), TypeError, "project: x expected a float32 array, got float64"),
+    ("project", lambda: ops.project(f(3), f(3, 1)), ValueError, r"project: x expected shape \(any, any\), got \(3,\)"),
+    ("project", lambda: ops.project(f(2, 3), f(4, 1)), ValueError, r"project: matrix expected shape \(3, any\), got \(4, 1\)"),
+    ("project", lambda: ops.project(f(2, 3), f(3, 1), f(2)), ValueError, r"project: offset expected shape \(1\), got \(2,\)"),
+    ("project", lambda: ops.project(f(2, 3), f(3, 1), num_threads=0), ValueError, "num_threads expected at least 1, got 0"),
+    ("project", lambda: ops.project(f(2, 3), f(3, 1), num_threads=1.5), TypeError, "num_threads expected an int or None, got float"),
+    ("project", lambda: ops.project(f(2, 3), f(3, 1), num_threads=True), TypeError, "num_threads expected an int or None, got bool"),
+    ("assign", lambda: ops.assign(u(2, 3), f(1, 3)), TypeError, "assign: x expected a float32 array, got uint8"),
+    ("assign", lambda: ops.assign(f(2, 3), f(1, 4)), ValueError, r"assign: centroids expected shape \(any, 3\), got \(1, 4\)"),
+    ("assign", lambda: ops.assign(f(2, 3), f(0, 3)), ValueError, "assign: centroids expected at least 1 row, got 0"),
+    ("encode_pq", lambda: ops.encode_pq(f(2, 6), f(3, 17, 2)), ValueError, "encode_pq: codebooks expected 16 or 256 on axis 1"),
+    ("encode_pq", lambda: ops.encode_pq(f(2, 7), f(3, 16, 2)), ValueError, r"encode_pq: x expected shape \(any, 6\), got \(2, 7\)"),
+    ("encode_pq", lambda: ops.encode_pq(f(2, 6), f(3, 16)), ValueError, "encode_pq: codebooks expected shape"),
+    ("tables", lambda: ops.tables(f(2, 7), f(3, 16, 2)), ValueError, r"tables: q expected shape \(any, 6\), got \(2, 7\)"),
+    ("tables", lambda: ops.tables(f(2, 6), u(3, 16, 2)), TypeError, "tables: codebooks expected a float32 array, got uint8"),
+    ("norms", lambda: ops.norms(f(3)), ValueError, "norms: x expected shape"),
+    ("norms", lambda: ops.norms(f(3, 2).astype(np.float16)), TypeError, "norms: x expected a float32 array, got float16"),
+    ("pack_bits", lambda: ops.pack_bits(f(2, 3), f(2)), ValueError, r"pack_bits: thresholds expected shape \(3\), got \(2,\)"),
+    ("pack_bits", lambda: ops.pack_bits(f(2, 3), u(3)), TypeError, "pack_bits: thresholds expected a float32 array, got uint8"),
+    ("put_rows", lambda: Blocks.pack(f(2, 3)), TypeError, "blocks: codes expected a uint8 array, got float32"),
+    ("put_rows", lambda: Blocks.pack(u(2, 3), head=4), ValueError, "blocks: head expected 0..3"),
+    ("put_rows", lambda: Blocks.pack(u(2, 3), head=-1), ValueError, "blocks: head expected 0..3"),
+    ("put_rows", lambda: Blocks.pack(u(2, 3), group=0), ValueError, "group at least 1"),
+    ("put_rows", lambda: Blocks.pack(u(2, 3), group=2), ValueError, "blocks: group expected a divisor of 3, got 2"),
+    ("put_rows", lambda: codes.put(60, u(5, 3)), ValueError, "blocks: start expected rows inside 0..64, got 60..65"),
+    ("put_rows", lambda: codes.put(-1, u(5, 3)), ValueError, "blocks: start expected rows inside 0..64, got -1..4"),
+    ("put_rows", lambda: codes.put(0, u(5, 4)), ValueError, r"blocks: codes expected shape \(any, 3\), got \(5, 4\)"),
+    ("put_rows", lambda: Blocks(u(1, 100), 5, 3).put(0, u(1, 3)), ValueError, r"blocks: data expected \(1 or more, 192\)"),
+    ("get_rows", lambda: codes.rows(np.array([5])), ValueError, "blocks: rows expected values in 0..4, got 5..5"),
+    ("get_rows", lambda: codes.rows(np.array([-1])), ValueError, "blocks: rows expected values in 0..4, got -1..-1"),
+    ("get_rows", lambda: codes.rows(np.array([1], np.int32)), TypeError, "blocks: rows expected a int64 array, got int32"),
+    ("get_rows", lambda: codes.rows([1]), TypeError, "blocks: rows expected a int64 array, got list"),
+    ("get_rows", lambda: Blocks(u(2, 192)[:, ::-1], 5, 3).rows(np.array([1])), TypeError, "blocks: data expected a C-contiguous"),
+    ("hamming", lambda: hamming(bits=u(2, 4)), ValueError, r"hamming: bits expected shape \(any, 3\), got \(2, 4\)"),
+    ("hamming", lambda: hamming(bits=f(2, 3)), TypeError, "hamming: bits expected a uint8 array, got float32"),
+    ("hamming", lambda: hamming(blocks=rows, bits=u(2, 8)), ValueError, "hamming: blocks expected group 1, got 4"),
+    ("hamming", lambda: hamming(k=0), ValueError, "hamming: k expected at least 1, got 0"),
+    ("hamming", lambda: hamming(k=1.0), TypeError, "hamming: k expected an int, got float"),
+    ("hamming", lambda: hamming(k=True), TypeError, "hamming: k expected an int, got bool"),
+    ("hamming", lambda: hamming(ids=np.arange(4)), ValueError, r"hamming: ids expected shape \(5\), got \(4,\)"),
+    ("hamming", lambda: hamming(ids=np.arange(5, dtype=np.int32)), TypeError, "hamming: ids expected a int64 array, got int32"),
+    ("hamming", lambda: hamming(allow=np.zeros(2, np.uint64)), ValueError, r"hamming: allow expected shape \(1\), got \(2,\)"),
+    ("hamming", lambda: hamming(allow=np.zeros(1, bool)), TypeError, "hamming: allow expected a uint64 array, got bool"),
+    ("hamming", lambda: hamming(constant=f(3)), ValueError, r"hamming: constant expected shape \(2\), got \(3,\)"),
+    ("hamming", lambda: hamming(scale=Factor(0, "f2")), ValueError, "hamming: scale expected bytes inside the code's first 0"),
+    ("hamming", lambda: hamming(blocks=headed, scale=Factor(1, "f4")), ValueError, "scale expected bytes inside the code's first 4"),
+    ("hamming", lambda: hamming(blocks=headed, bias=Factor(0, "f8")), ValueError, "hamming: bias expected kind f2, f4, u1, got 'f8'"),
+    ("hamming", lambda: hamming(blocks=headed, bias=Factor(0, "u1", f(255))), ValueError, "hamming: bias.table expected shape"),
+    ("hamming", lambda: hamming(blocks=headed, bias=Factor(0, "u1")), TypeError, "hamming: bias.table expected a float32 array"),
+    ("hamming", lambda: hamming(num_threads=-1), ValueError, "num_threads expected at least 1, got -1"),
+    ("lut4", lambda: ops.lut4(codes, f(1, 4, 16), 1), ValueError, "lut4: tables expected 6 or 5 on axis 1"),
+    ("lut4", lambda: ops.lut4(codes, f(1, 6, 256), 1), ValueError, "lut4: tables expected shape"),
+    ("lut4", lambda: ops.lut4(rows, f(1, 16, 16), 1), ValueError, "lut4: blocks expected group 1, got 4"),
+    ("lut8", lambda: ops.lut8(codes, f(1, 4, 256), 1), ValueError, "lut8: tables expected shape"),
+    ("lut8", lambda: ops.lut8(rows, f(1, 8, 256), 1), ValueError, "lut8: blocks expected group 1, got 4"),
+    ("flat", lambda: ops.flat(codes, f(1, 3), 1), ValueError, r"flat: blocks expected group 4 \(float32\) or 2 \(float16\), got 1"),
+    ("flat", lambda: ops.flat(rows, f(1, 3), 1), ValueError, r"flat: rows expected shape \(any, 2\), got \(1, 3\)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("call, error, message", [pytest.param(*c[1:], id=f"{c[0]}-{i}") for i, c in enumerate(BAD)])
+def test_bad_input(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_every_operation_is_covered():
+    assert {case[0] for case in BAD} == set(dispatch.operations())
+
+
+def crashes():
+    """Calls of compiled kernels, past the checks of vecpress/ops, that would read or write outside an array."""
+    rows = np.array([64])
+    yield "put_rows", (u(1, 192), u(1, 3), 64, 0, 1, 1)
+    yield "put_rows", (u(1, 192), u(1, 3), -1, 0, 1, 1)
+    yield "put_rows", (u(1, 192), u(65, 3), 0, 0, 1, 1)
+    yield "put_rows", (u(1, 192), u(1, 4), 0, 0, 1, 1)
+    yield "put_rows", (u(1, 192), u(1, 3), 0, 4, 1, 1)
+    yield "put_rows", (u(1, 192), u(1, 3), 0, 0, 2, 1)
+    yield "put_rows", (u(1, 192), u(1, 3), 0, 0, 0, 1)
+    yield "get_rows", (u(1, 3), u(1, 192), rows, 0, 1, 1)
+    yield "get_rows", (u(1, 3), u(1, 192), -rows, 0, 1, 1)
+    yield "get_rows", (u(2, 3), u(1, 192), rows - 1, 0, 1, 1)
+    yield "get_rows", (u(1, 3), u(1, 192), rows - 1, 0, 5, 1)
+    yield "project", (f(2, 2), f(2, 3), f(4, 2), f(2), 1)
+    yield "project", (f(1, 2), f(2, 3), f(3, 2), f(2), 1)
+    yield "assign", (np.zeros(1, np.int32), f(2), f(2, 3), f(4, 3), 1)
+    yield "assign", (np.zeros(2, np.int32), f(2), f(2, 3), f(0, 3), 1)
+    yield "encode_pq", (u(2, 3), f(2, 6), f(3, 16, 2), 1)
+    yield "encode_pq", (u(2, 3), f(2, 6), f(3, 32, 2), 1)
+    yield "tables", (f(2, 3, 16), f(2, 7), f(3, 16, 2), False, 1)
+    yield "norms", (f(1), f(2, 3), 1)
+    yield "pack_bits", (u(2, 1), f(2, 9), f(9), 1)
+    layout = (5, 3, 0)
+    one = (0, 0, 1.0, None)
+    yield "hamming", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), (65, 3, 0), u(1, 3), None, None, one, one, f(1), 1)
+    yield "hamming", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, u(1, 4), None, None, one, one, f(1), 1)
+    yield "hamming", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, u(1, 3), np.arange(4), None, one, one, f(1), 1)
+    yield "hamming", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, u(1, 3), None, None, (1, 0, 1.0, None), one, f(1), 1)
+    yield "hamming", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, u(1, 3), None, None, one, one, f(2), 1)
+    yield "lut4", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, f(1, 7, 16), None, None, one, one, f(1), 1)
+    yield "lut8", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, f(1, 2, 256), None, None, one, one, f(1), 1)
+    yield "flat", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, f(1, 3), 4, False, None, None, one, one, f(1), 1)
+
+
+@pytest.mark.parametrize("op, arguments", [pytest.param(*c, id=f"{c[0]}-{i}") for i, c in enumerate(crashes())])
+def test_bindings_check_what_could_crash(op, arguments):
+    from vecpress import _native
+
+    with pytest.raises(ValueError):
+        getattr(_native, op)(0, *arguments)
+
+
+def test_bindings_refuse_other_dtypes_and_order():
+    from vecpress import _native
+
+    with pytest.raises(TypeError):
+        _native.norms(0, f(2), np.zeros((2, 3)), 1)
+    with pytest.raises(TypeError):
+        _native.norms(0, f(2), np.asfortranarray(f(2, 3)), 1)
+    with pytest.raises(ValueError, match="unknown instruction set number 99"):
+        _native.norms(99, f(2), f(2, 3), 1)

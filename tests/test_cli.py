@@ -1,0 +1,673 @@
+"""The command line: both front ends, every command, what is written where, and the exit codes."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import tracemalloc
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import vecpress as vp
+from vecpress import cli, datasets, dispatch
+from vecpress.cli import argparse_front, selfcheck
+from vecpress.cli.command import COMMANDS, UsageError
+from vecpress.cli.console import Console, size, table, to_json
+from vecpress.codec import Codec
+
+HAS_TYPER = all(importlib.util.find_spec(name) for name in ("typer", "rich"))
+needs_typer = pytest.mark.skipif(not HAS_TYPER, reason="typer and rich are not installed")
+FRONTS = [pytest.param("plain"), pytest.param("typer", marks=needs_typer)]
+DIM = 24
+
+
+@pytest.fixture(params=FRONTS)
+def front(request, monkeypatch) -> str:
+    monkeypatch.setenv("VECPRESS_PLAIN", "1" if request.param == "plain" else "0")
+    monkeypatch.delenv("VECPRESS_DEBUG", raising=False)
+    return request.param
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch) -> Path:
+    """A current folder with vectors, queries, a fitted codec and an index."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((700, DIM)).astype(np.float16)
+    np.save("base.npy", x)
+    np.save("queries.npy", rng.standard_normal((5, DIM)).astype(np.float32))
+    codec = vp.PQ(m=6, n_bits=4).fit(x)
+    codec.save("codec.vpz")
+    index = vp.Index(codec)
+    index.add(x)
+    index.save("index.vpz")
+    return tmp_path
+
+
+def run(capsys, *argv: str) -> tuple[int, str, str]:
+    code = cli.main(list(argv))
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def run_json(capsys, *argv: str) -> dict[str, Any]:
+    code, out, err = run(capsys, *argv, "--json")
+    assert code == 0, err
+    assert out.endswith("\n") and out.count("\n") == 1, "expected exactly one line"
+    return json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+def without_times(data: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in data.items() if "second" not in k}
+
+
+# ---- the two front ends
+
+
+LINES = [
+    "demo", "demo --no-plot --seed 3", "demo --plot x.png --json",
+    "fit x.npy --codec PQ -o c.vpz", "fit x.npy --codec PQ --output=c.vpz --set m=4 --set n_bits=8 --seed 7",
+    "fit --codec PQ x.npy -oc.vpz --metric l2 --queries q.npy --sample 10 --json --threads 2",
+    "encode x.npy --codec c.vpz -o i.vpz", "encode --threads 1 x.npy -o i.npy --codec c.vpz",
+    "search i.vpz q.npy", "search i.vpz -k 3 q.npy --symmetric --mmap", "search -k3 i.vpz q.npy -o r.npz",
+    "search -- i.vpz q.npy", "search --json -- i.vpz -q.npy", "search i.vpz q.npy -k 1 -k 2",
+    "inspect i.vpz", "verify a.vpz", "verify a.vpz b.vpz --json c.vpz", "doctor", "doctor --json",
+]  # fmt: skip
+WRONG_LINES = [
+    "nothing", "--nothing", "demo extra", "demo --seed", "demo --seed x", "demo --seed 1.0", "demo --see 1",
+    "fit", "fit x.npy", "fit x.npy --codec PQ", "fit x.npy --codec PQ -o c.vpz --nothing", "fit --codec PQ -o c.vpz",
+    "encode x.npy -o i.vpz", "search", "search i.vpz", "search i.vpz q.npy r.npy", "search i.vpz q.npy -k",
+    "search i.vpz q.npy -k many", "search i.vpz q.npy --mmap=1", "inspect", "inspect a b", "verify", "doctor x",
+]  # fmt: skip
+
+
+def parse(front: str, line: str) -> Any:
+    if front == "plain":
+        return argparse_front.parse(line.split(), "about", "version")
+    from vecpress.cli import typer_front
+
+    return typer_front.parse(line.split(), "about", "version")
+
+
+@needs_typer
+@pytest.mark.parametrize("line", LINES)
+def test_front_ends_agree_on_what_was_asked(line: str) -> None:
+    plain, typer = parse("plain", line), parse("typer", line)
+    assert plain == typer
+    assert plain.command.name == line.split()[0]
+    assert plain.as_json == ("--json" in line)
+
+
+@pytest.mark.parametrize("line", WRONG_LINES)
+def test_wrong_usage(line: str, front: str, capsys) -> None:
+    with pytest.raises(UsageError):
+        parse(front, line)
+    code, out, err = run(capsys, *line.split())
+    assert (code, out) == (2, "")
+    assert err.startswith("vecpress") and err.endswith("(see --help)\n") and err.count("\n") == 1
+
+
+def test_arguments_are_read_into_their_types(front: str) -> None:
+    call = parse(front, "fit x.npy --codec PQ -o c.vpz --set m=4 --set n_bits=8 --sample 10")
+    assert call.arguments == {
+        "vectors": "x.npy", "codec": "PQ", "output": "c.vpz", "settings": ["m=4", "n_bits=8"], "metric": None,
+        "queries": None, "sample": 10, "seed": 0, "threads": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_of_a_command_names_all_it_takes(name: str, flag: str, front: str, capsys) -> None:
+    code, out, err = run(capsys, name, flag)
+    assert (code, err) == (0, "")
+    for parameter in COMMANDS[name].parameters:
+        for word in parameter.flags or [parameter.metavar]:
+            assert word in out
+    assert "--json" in out
+
+
+@pytest.mark.parametrize("argv", [[], ["--help"], ["-h"]])
+def test_help_names_every_command(argv: list[str], front: str, capsys) -> None:
+    code, out, err = run(capsys, *argv)
+    assert (code, err) == (0, "")
+    for command in COMMANDS.values():
+        assert command.name in out and command.help.split(".")[0].split(",")[0] in out
+
+
+def test_version(front: str, capsys) -> None:
+    assert run(capsys, "--version") == (0, f"vecpress {vp.__version__}\n", "")
+
+
+def test_every_command_of_the_issue_is_there() -> None:
+    assert list(COMMANDS) == ["demo", "fit", "encode", "search", "inspect", "verify", "doctor"]
+
+
+# ---- fit
+
+
+def test_fit_learns_what_the_library_learns(front: str, folder: Path, capsys) -> None:
+    data = run_json(
+        capsys, "fit", "base.npy", "--codec", "PQ", "--set", "m=4", "--set", "n_bits=4", "--metric", "l2",
+        "--queries", "queries.npy", "--seed", "5", "-o", "new.vpz",
+    )  # fmt: skip
+    expected = vp.PQ(m=4, n_bits=4, metric="l2", seed=5).fit(np.load("base.npy"))
+    assert vp.load("new.vpz") == expected
+    assert data["config"] == expected.config()
+    assert (data["command"], data["output"], data["codec"]) == ("fit", "new.vpz", "PQ")
+    assert (data["dim"], data["code_size"], data["rows"]) == (DIM, 2, 700)
+    assert data["state_nbytes"] == expected.state_nbytes and data["bits_per_dim"] == expected.bits_per_dim
+
+
+def test_fit_draws_its_sample_by_seed(folder: Path, capsys) -> None:
+    def fit(seed: str) -> Codec:
+        run_json(capsys, "fit", "base.npy", "--codec", "Sign", "--sample", "100", "--seed", seed, "-o", "new.vpz")
+        return vp.load("new.vpz")
+
+    rows = np.sort(np.random.Generator(np.random.PCG64(1)).choice(700, 100, replace=False))
+    assert fit("1") == fit("1") == vp.Sign().fit(np.load("base.npy")[rows])
+    assert fit("1") != fit("2")
+
+
+def test_fit_says_its_warnings_in_one_line_each(front: str, folder: Path, capsys) -> None:
+    argv = ("fit", "base.npy", "--codec", "PQ", "--set", "m=4", "-o", "new.vpz")
+    code, out, err = run(capsys, *argv)
+    assert code == 0 and out.startswith("new.vpz: PQ(m=4, n_bits=8, metric='ip', seed=0), 4 bytes a vector")
+    assert [line for line in err.splitlines() if line.startswith("vecpress: warning: ")]
+    with warnings.catch_warnings():  # the same with --json: standard output holds nothing else
+        warnings.simplefilter("error", ResourceWarning)
+        run_json(capsys, *argv)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--codec", "Nothing"], "there is no codec 'Nothing'; there are"),
+        (["--codec", "PQ"], "PQ needs --set m=VALUE; it has m, n_bits, metric, seed"),
+        (["--codec", "PQ", "--set", "m"], "--set expected KEY=VALUE, got 'm'"),
+        (["--codec", "PQ", "--set", "m=4", "--set", "m=5"], "--set m is given twice"),
+        (
+            ["--codec", "PQ", "--set", "m=4", "--set", "k=5"],
+            "PQ has no option 'k'; it has m, n_bits, metric, seed",
+        ),
+        (["--codec", "PQ", "--set", "m=5"], "m expected a divisor of d=24, got 5"),
+        (["--codec", "PQ", "--set", "m=four"], "PQ: m expected an int, got str"),
+        (["--codec", "Sign", "--metric", "no"], "Sign: metric expected one of 'ip', 'l2', 'cos', got 'no'"),
+        (
+            ["--codec", "Sign", "--metric", "ip", "--set", "metric=l2"],
+            "--set metric=l2 contradicts --metric ip",
+        ),
+        (["--codec", "Sign", "--sample", "0"], "--sample expected at least 1, got 0"),
+        (["--codec", "Sign", "--seed", "-1"], "--seed expected at least 0, got -1"),
+        (["--codec", "Sign", "--threads", "0"], "num_threads expected at least 1, got 0"),
+        (["--codec", "Sign", "--queries", "wide.npy"], "wide.npy expected d=24 columns, got shape (2, 25)"),
+    ],
+)
+def test_fit_refuses(options: list[str], message: str, front: str, folder: Path, capsys) -> None:
+    np.save("wide.npy", np.zeros((2, DIM + 1), np.float32))
+    code, out, err = run(capsys, "fit", "base.npy", "-o", "new.vpz", *options)
+    assert (code, out) == (2, "")
+    assert message in err and len(err.splitlines()) == (2 if "divisor" in message or "num_threads" in message else 1)
+    assert not Path("new.vpz").exists()
+
+
+# ---- encode
+
+
+def test_encode_to_an_index(front: str, folder: Path, capsys) -> None:
+    data = run_json(capsys, "encode", "base.npy", "--codec", "codec.vpz", "-o", "new.vpz")
+    assert Path("new.vpz").read_bytes() == Path("index.vpz").read_bytes()
+    assert without_times(data) == {
+        "command": "encode", "output": "new.vpz", "kind": "index", "vectors": 700, "dim": DIM, "code_size": 3,
+        "file_nbytes": Path("new.vpz").stat().st_size, "times_smaller": 32.0,
+    }  # fmt: skip
+
+
+def test_encode_to_codes(front: str, folder: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("vecpress.arrays.BLOCK_BYTES", 4 * DIM * 100)  # several blocks
+    data = run_json(capsys, "encode", "base.npy", "--codec", "codec.vpz", "-o", "codes.npy", "--threads", "1")
+    np.testing.assert_array_equal(np.load("codes.npy"), vp.load("codec.vpz").encode(np.load("base.npy")))
+    assert data["kind"] == "codes" and data["vectors_per_second"] > 0
+
+
+def test_encode_without_rows(folder: Path, capsys) -> None:
+    np.save("none.npy", np.empty((0, DIM), np.float32))
+    run_json(capsys, "encode", "none.npy", "--codec", "codec.vpz", "-o", "codes.npy")
+    assert np.load("codes.npy").shape == (0, 3)
+    run_json(capsys, "encode", "none.npy", "--codec", "codec.vpz", "-o", "new.vpz")
+    assert len(vp.load("new.vpz")) == 0
+
+
+def test_encode_reads_one_array_of_several(folder: Path, capsys) -> None:
+    x = np.load("base.npy")
+    np.savez("many.npz", first=x[:10], second=x)
+    run_json(capsys, "encode", "many.npz::first", "--codec", "codec.vpz", "-o", "codes.npy")
+    assert np.load("codes.npy").shape == (10, 3)
+    code, _, err = run(capsys, "encode", "many.npz", "--codec", "codec.vpz", "-o", "codes.npy")
+    assert code == 2 and "expected the name of one array; there are first, second" in err
+
+
+@pytest.mark.parametrize("output", ["new.vpz", "codes.npy"])
+def test_a_bad_row_is_named_and_nothing_is_written(output: str, folder: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("vecpress.arrays.BLOCK_BYTES", 4 * DIM * 100)
+    x = np.load("base.npy")
+    x[345, 3] = np.nan
+    np.save("bad.npy", x)
+    before = sorted(os.listdir())
+    code, out, err = run(capsys, "encode", "bad.npy", "--codec", "codec.vpz", "-o", output)
+    assert (code, out) == (2, "")
+    assert err == "vecpress: bad.npy expected finite values, row 345 has NaN or infinity\n"
+    assert sorted(os.listdir()) == before
+
+
+@pytest.mark.parametrize("output", ["new.vpz", "codes.npy"])
+def test_encode_needs_memory_for_its_results_only(output: str, tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows, dim = 400_000, 256
+    big = np.lib.format.open_memmap("big.npy", "w+", np.float16, (rows, dim))  # 205 MB, as a sparse file
+    big[::1000] = 1
+    del big
+    vp.Sign().fit(np.load("big.npy", mmap_mode="r")[:1000]).save("codec.vpz")
+    codes = rows * dim // 8
+    tracemalloc.start()
+    try:
+        run_json(capsys, "encode", "big.npy", "--codec", "codec.vpz", "-o", output)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    block = 8 << 20
+    assert peak < 6 * block + (2 * codes if output == "new.vpz" else 0)  # the float16 file is 24 such blocks
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "message"),
+    [
+        (["missing.npy", "--codec", "codec.vpz", "-o", "x.vpz"], 2, "missing.npy: No such file or directory"),
+        (["base.npy", "--codec", "missing.vpz", "-o", "x.vpz"], 2, "missing.vpz: No such file or directory"),
+        (["base.npy", "--codec", "index.vpz", "-o", "x.vpz"], 2, "index.vpz: expected a codec, got an index"),
+        (["base.npy", "--codec", "codec.vpz", "-o", "x.txt"], 2, "suffix expected .vpz or .npy, got '.txt'"),
+        (["base.npy", "--codec", "codec.vpz", "-o", "no/x.vpz"], 2, "No such file or directory"),
+        (["wide.npy", "--codec", "codec.vpz", "-o", "x.vpz"], 2, "wide.npy expected d=24 columns"),
+        (["base.npy", "--codec", "base.npy", "-o", "x.vpz"], 1, "base.npy: start: not a vecpress file"),
+        (["base.csv", "--codec", "codec.vpz", "-o", "x.vpz"], 2, "base.csv: suffix expected one of .npy"),
+    ],
+)
+def test_encode_refuses(argv: list[str], code: int, message: str, front: str, folder: Path, capsys) -> None:
+    np.save("wide.npy", np.zeros((2, DIM + 1), np.float32))
+    got, out, err = run(capsys, "encode", *argv)
+    assert (got, out) == (code, "") and message in err and err.count("\n") == 1
+
+
+# ---- search
+
+
+@pytest.mark.parametrize("options", [[], ["--mmap"], ["--symmetric", "--threads", "1"]])
+def test_search_finds_what_the_library_finds(options: list[str], front: str, folder: Path, capsys) -> None:
+    data = run_json(capsys, "search", "index.vpz", "queries.npy", "-k", "7", *options)
+    symmetric = "--symmetric" in options
+    scores, ids = vp.load("index.vpz").search(np.load("queries.npy"), 7, symmetric=symmetric)
+    np.testing.assert_array_equal(np.float32(data["scores"]), scores)
+    np.testing.assert_array_equal(data["ids"], ids)
+    assert (data["vectors"], data["queries"], data["k"], data["metric"]) == (700, 5, 7, "ip")
+
+
+def test_search_prints_a_line_a_result(front: str, folder: Path, capsys) -> None:
+    code, out, err = run(capsys, "search", "index.vpz", "queries.npy", "-k", "2")
+    scores, ids = vp.load("index.vpz").search(np.load("queries.npy"), 2)
+    lines = [line.split() for line in out.splitlines()]
+    assert (code, err, lines[0]) == (0, "", ["query", "rank", "id", "score"])
+    assert lines[2:] == [[str(q), str(r), str(ids[q, r]), f"{scores[q, r]:.6g}"] for q in range(5) for r in range(2)]
+
+
+def test_search_in_batches(folder: Path, capsys, monkeypatch) -> None:
+    whole = run_json(capsys, "search", "index.vpz", "queries.npy")
+    monkeypatch.setattr("vecpress.cli.search.BATCH", 2)
+    assert without_times(run_json(capsys, "search", "index.vpz", "queries.npy")) == without_times(whole)
+
+
+def test_search_writes_a_file(folder: Path, capsys) -> None:
+    data = run_json(capsys, "search", "index.vpz", "queries.npy", "-k", "3", "-o", "found.npz")
+    scores, ids = vp.load("index.vpz").search(np.load("queries.npy"), 3)
+    with np.load("found.npz") as found:
+        np.testing.assert_array_equal(found["ids"], ids)
+        np.testing.assert_array_equal(found["scores"], scores)
+    assert data["output"] == "found.npz" and "ids" not in data
+
+
+def test_search_for_more_than_there_is(folder: Path, capsys) -> None:
+    np.save("few.npy", np.load("base.npy")[:2])
+    run_json(capsys, "encode", "few.npy", "--codec", "codec.vpz", "-o", "few.vpz")
+    data = run_json(capsys, "search", "few.vpz", "queries.npy", "-k", "3")
+    assert all(row[2] == -1 for row in data["ids"]) and all(row[2] is None for row in data["scores"])
+    _, out, _ = run(capsys, "search", "few.vpz", "queries.npy", "-k", "3")
+    assert len(out.splitlines()) == 2 + 5 * 2  # what is not there is not printed
+
+
+def test_search_without_queries(folder: Path, capsys) -> None:
+    np.save("none.npy", np.empty((0, DIM), np.float32))
+    data = run_json(capsys, "search", "index.vpz", "none.npy")
+    assert (data["ids"], data["scores"], data["queries"]) == ([], [], 0)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["codec.vpz", "queries.npy"], "codec.vpz: expected an index, got a codec"),
+        (["index.vpz", "queries.npy", "-k", "0"], "k expected at least 1, got 0"),
+        (["index.vpz", "queries.npy", "-o", "x.npy"], "x.npy: suffix expected .npz, got '.npy'"),
+        (["index.vpz", "missing.npy"], "missing.npy: No such file or directory"),
+    ],
+)
+def test_search_refuses(argv: list[str], message: str, front: str, folder: Path, capsys) -> None:
+    code, out, err = run(capsys, "search", *argv)
+    assert (code, out) == (2, "") and message in err and err.count("\n") == 1
+
+
+# ---- inspect, verify
+
+
+@pytest.mark.parametrize("name", ["codec.vpz", "index.vpz"])
+def test_inspect(name: str, front: str, folder: Path, capsys) -> None:
+    assert run_json(capsys, "inspect", name) == {"command": "inspect", **vp.io.inspect(name)}
+    code, out, err = run(capsys, "inspect", name)
+    assert (code, err) == (0, "")
+    for word in (name, "PQ(m=6, n_bits=4", "codec.codebooks_", "6 x 16 x 4", "crc32:"):
+        assert word in out
+    assert ("64 x 192" in out) == False and ("11 x 192" in out) == (name == "index.vpz")  # noqa: E712
+
+
+def corrupt(name: str) -> None:
+    raw = bytearray(Path(name).read_bytes())
+    raw[-1] ^= 1
+    Path(name).write_bytes(raw)
+
+
+def test_verify(front: str, folder: Path, capsys) -> None:
+    assert run_json(capsys, "verify", "codec.vpz", "index.vpz") == {
+        "command": "verify", "ok": True,
+        "files": [{"file": f, "state": "ok", "error": None} for f in ("codec.vpz", "index.vpz")],
+    }  # fmt: skip
+    corrupt("codec.vpz")
+    code, out, err = run(capsys, "verify", "index.vpz", "codec.vpz", "--json")
+    data = json.loads(out)
+    assert (code, err, data["ok"]) == (1, "", False)
+    assert [file["state"] for file in data["files"]] == ["ok", "corrupt"]
+    assert "checksum" in data["files"][1]["error"]
+    code, out, _ = run(capsys, "verify", "codec.vpz", "missing.vpz", "index.vpz")
+    assert code == 1  # corrupt is the graver finding
+    assert [line.split(" ")[1] for line in out.splitlines()] == ["corrupt", "unreadable", "ok"]
+    assert run(capsys, "verify", "missing.vpz", "index.vpz")[0] == 2
+
+
+@pytest.mark.parametrize("command", [["search", "index.vpz", "queries.npy"], ["inspect", "short.vpz"]])
+def test_a_corrupt_file_is_exit_code_1(command: list[str], front: str, folder: Path, capsys) -> None:
+    Path("short.vpz").write_bytes(Path("index.vpz").read_bytes()[:100])
+    corrupt("index.vpz")
+    code, out, err = run(capsys, *command)
+    assert (code, out) == (1, "") and err.startswith(f"vecpress: {command[1]}: ") and err.count("\n") == 1
+
+
+# ---- doctor
+
+
+def test_doctor(front: str, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("VECPRESS_TEST", "seen")
+    data = run_json(capsys, "doctor")
+    assert data["ok"] is True and data["version"] == vp.__version__ and data["numpy"] == np.__version__
+    assert data["backends"] == vp.backends() and data["operations"] == dispatch.operations()
+    assert data["environment"]["VECPRESS_TEST"] == "seen"
+    checked = {(check["operation"], check["backend"]) for check in data["self_check"]}
+    usable = {name for name, why in vp.backends().items() if why == "ok"}
+    assert checked == {(op, b) for op, names in dispatch.operations().items() for b in names if b in usable}
+    code, out, err = run(capsys, "doctor")
+    assert code == 0 and "all kernels compute the right thing" in out
+    assert all(op in out for op in dispatch.operations()) and all(name in out for name in vp.backends())
+
+
+def test_doctor_checks_every_operation() -> None:
+    assert set(selfcheck.SAMPLES) == set(dispatch.operations())
+
+
+@pytest.mark.parametrize("op", sorted(selfcheck.SAMPLES))
+def test_doctor_finds_a_wrong_kernel(op: str, front: str, capsys, monkeypatch) -> None:
+    right = dispatch._kernels[op]["reference"]
+
+    def wrong(*args: Any) -> None:
+        right(*args)
+        last = np.unravel_index(args[0].size - 1, args[0].shape)
+        args[0][last] = args[0][last] + 1 if args[0].dtype.kind == "i" else 77
+
+    monkeypatch.setitem(dispatch._kernels[op], "wrong", wrong)
+    monkeypatch.setitem(dispatch._backends, "wrong", dispatch.Backend("wrong", rank=-1))
+    code, out, _ = run(capsys, "doctor", "--json")
+    bad = [check for check in json.loads(out)["self_check"] if not check["ok"]]
+    assert code == 1 and [(check["operation"], check["backend"]) for check in bad] == [(op, "wrong")]
+    code, out, _ = run(capsys, "doctor")
+    assert code == 1 and f"{op} with wrong: differs from the reference" in out and "WRONG" in out
+
+
+# ---- demo
+
+
+@pytest.fixture
+def small_demo(monkeypatch) -> datasets.Dataset:
+    rng = np.random.default_rng(2)
+    centres = rng.standard_normal((20, 16))
+    base, queries = ((centres[rng.integers(20, size=n)] + rng.standard_normal((n, 16))).astype(np.float32) for n in (400, 30))
+    data = datasets.Dataset("a small set", base, queries[10:], queries[:10], "ip", "none")
+    monkeypatch.setattr(datasets, "demo", lambda: data)
+    monkeypatch.setattr("vecpress.evaluate.MIN_SECONDS", 0)  # rates need not be precise here
+    return data
+
+
+def test_demo_measures_every_codec(front: str, small_demo, tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = run_json(capsys, "demo", "--no-plot", "--seed", "3")
+    wanted = [codec for cls in vp.codecs() for codec in cls.candidates(16, "ip")]
+    assert sorted(r["label"] for r in data["results"]) == sorted(
+        f"{type(c).__name__}({', '.join(f'{k}={v!r}' for k, v in c.config().items() if k not in ('metric', 'seed'))})"
+        for c in wanted
+    )
+    assert {r["codec"] for r in data["results"]} == {cls.__name__ for cls in vp.codecs()}
+    true_ids = vp.exact(small_demo.queries, small_demo.base, 10)[1]
+    for result in data["results"]:
+        assert result["config"].get("seed", 3) == 3
+        codec = vp.codec_class(result["codec"])(**result["config"])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", vp.SmallTrainingSetWarning)
+            codec.fit(small_demo.base, small_demo.sample_queries)
+        index = vp.Index(codec)
+        index.add(small_demo.base)
+        assert result["recall"] == pytest.approx(vp.recall(index.search(small_demo.queries, 10)[1], true_ids))
+        assert result["code_size"] == codec.code_size and result["times_smaller"] == 64 / codec.code_size
+        assert result["searches_per_second"] > 0 and result["fit_seconds"] > 0
+    exact = next(r for r in data["results"] if r["label"] == "Raw(dtype='float32')")
+    assert exact["recall"] == 1
+    assert data["plot"] is None and not os.listdir()
+    assert data["machine"]["cpu"] and data["machine"]["numpy"] == np.__version__
+
+
+def test_demo_finds_a_codec_that_is_added_later(small_demo, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("vecpress.codec._codecs", dict(vp.codec._codecs))
+
+    class Later(vp.Sign):
+        """Defined here: no list anywhere names it."""
+
+    labels = [r["label"] for r in run_json(capsys, "demo", "--no-plot")["results"]]
+    assert "Later()" in labels
+    assert Later in vp.codecs()
+
+
+def test_demo_ends_with_lines_that_run(front: str, small_demo, capsys) -> None:
+    code, out, _ = run(capsys, "demo", "--no-plot")
+    data = run_json(capsys, "demo", "--no-plot")
+    lines = [line[4:] for line in out[out.index("In Python:") :].splitlines()[2:]]
+    assert code == 0 and "\n".join(lines) == data["python"]
+    scope: dict[str, Any] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", vp.SmallTrainingSetWarning)
+        exec("\n".join(lines), scope)
+    assert scope["ids"].shape == (20, 10)
+    small = [r for r in data["results"] if r["code_size"] < 32]
+    good = [r for r in small if r["recall"] >= 0.9]
+    best = next(r for r in data["results"] if r["label"] == data["best"]["label"])
+    assert best["config"] == scope["codec"].config()
+    if good:
+        assert best["code_size"] == min(r["code_size"] for r in good)
+    else:
+        assert best["recall"] == max(r["recall"] for r in small)
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png", "pdf"])
+def test_demo_draws(suffix: str, small_demo, tmp_path: Path, capsys) -> None:
+    pytest.importorskip("matplotlib")
+    plot = tmp_path / f"chart.{suffix}"
+    data = run_json(capsys, "demo", "--plot", str(plot))
+    assert data["plot"] == str(plot)
+    start = {"svg": b"<?xml", "png": b"\x89PNG", "pdf": b"%PDF"}[suffix]
+    assert plot.read_bytes().startswith(start)
+    if suffix == "svg":  # text stays text, so the labels can be found
+        for result in data["results"]:
+            assert f">{result['code_size']}<" in plot.read_text() and f">{result['codec']}<" in plot.read_text()
+
+
+def test_demo_without_matplotlib_says_so(front: str, small_demo, tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("vecpress.cli.chart.available", lambda: False)
+    code, _, err = run(capsys, "demo")
+    assert code == 0 and "no chart: matplotlib is not installed" in err and not os.listdir()
+
+
+def test_demo_refuses_a_chart_it_cannot_draw(front: str, capsys) -> None:
+    code, out, err = run(capsys, "demo", "--plot", "chart.txt")
+    assert (code, out) == (2, "") and "chart.txt: suffix expected .svg, .png, .pdf, got '.txt'" in err
+
+
+@pytest.mark.slow
+def test_demo_on_the_real_set_within_a_minute(tmp_path: Path) -> None:
+    start = time.monotonic()
+    done = subprocess.run([sys.executable, "-m", "vecpress", "demo", "--json"], cwd=tmp_path, capture_output=True)
+    assert done.returncode == 0 and time.monotonic() - start < 60
+    recall = {r["label"]: r["recall"] for r in json.loads(done.stdout)["results"]}
+    assert recall["PQ(m=48, n_bits=8)"] > 0.65 and recall["Raw(dtype='float16')"] > 0.99
+
+
+# ---- errors, interrupts, output
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (ValueError("two\nlines"), 2, "vecpress: two lines"),
+        (MemoryError(), 2, "vecpress: MemoryError"),
+        (vp.CorruptFileError("x.vpz: header: bad"), 1, "vecpress: x.vpz: header: bad"),
+        (vp.BackendError("no avx512"), 2, "vecpress: no avx512"),
+        (OSError(28, "No space left on device", "x.npy"), 2, "vecpress: x.npy: No space left on device"),
+        (KeyboardInterrupt(), 130, "vecpress: interrupted"),
+        (RuntimeError("odd"), 70, "vecpress: fault: RuntimeError: odd (VECPRESS_DEBUG=1 shows where)"),
+    ],
+)
+def test_exit_codes(error: BaseException, code: int, line: str, front: str, capsys, monkeypatch) -> None:
+    def fail(path: str) -> None:
+        raise error
+
+    monkeypatch.setattr("vecpress.io.inspect", fail)
+    assert run(capsys, "inspect", "x.vpz") == (code, "", line + "\n")
+    assert run(capsys, "inspect", "x.vpz", "--json") == (code, "", line + "\n")
+    monkeypatch.setenv("VECPRESS_DEBUG", "1")
+    got, out, err = run(capsys, "inspect", "x.vpz")
+    assert (got, out) == (code, "") and "Traceback" in err and err.endswith(line + "\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
+@pytest.mark.parametrize("output", ["new.vpz", "codes.npy"])
+def test_ctrl_c_leaves_nothing_behind(output: str, tmp_path: Path) -> None:
+    rows = 4_000_000
+    np.lib.format.open_memmap(tmp_path / "big.npy", "w+", np.float32, (rows, 64))  # 1 GB, as a sparse file
+    vp.PQ(m=32, n_bits=4).fit(np.random.default_rng(0).random((700, 64), np.float32)).save(tmp_path / "codec.vpz")
+    before = sorted(os.listdir(tmp_path))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vecpress", "encode", "big.npy", "--codec", "codec.vpz", "-o", output],
+        cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "VECPRESS_PLAIN": "1"},
+    )  # fmt: skip
+    time.sleep(1.5)
+    assert process.poll() is None, process.stderr.read()
+    process.send_signal(signal.SIGINT)
+    sent = time.monotonic()
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, b"", b"vecpress: interrupted\n")
+    assert time.monotonic() - sent < 1
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes as on POSIX")
+def test_a_reader_that_goes_away(folder: Path) -> None:
+    np.save("many.npy", np.zeros((3000, DIM), np.float32))
+    command = f"{sys.executable} -m vecpress search index.vpz many.npy; echo $? >&2"
+    done = subprocess.run(["bash", "-c", f"({command}) | head -n 1"], capture_output=True, text=True)
+    assert done.stdout.split() == ["query", "rank", "id", "score"]
+    assert done.stderr == "141\n"
+
+
+def test_json_has_no_numbers_that_json_lacks() -> None:
+    value = {
+        "a": [np.float32("nan"), float("inf"), np.int64(3)],
+        "b": np.array([[1.5, np.nan]]),
+        "c": (True, None),
+    }
+    assert json.loads(to_json(value)) == {"a": [None, None, 3], "b": [[1.5, None]], "c": [True, None]}
+
+
+def test_table_and_sizes() -> None:
+    assert table(["a", "bb"], [["xyz", "1"], ["q", "100"]]) == "a     bb\n---  ---\nxyz    1\nq    100"
+    assert [size(n) for n in (0, 999, 1000, 1536, 5_000_000)] == ["0 B", "999 B", "1 kB", "1.54 kB", "5 MB"]
+
+
+def test_plain_progress_writes_lines_now_and_then(front: str, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("vecpress.cli.console.SECONDS_BETWEEN_LINES", 0)
+    with Console().progress("work", 4) as advance:
+        advance(1)
+        advance(3)
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "work: 25 %\nwork: 100 %\n")
+
+
+class Terminal:
+    """Standard error as a terminal that remembers what was written."""
+
+    encoding = "utf-8"
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> int:
+        self.text += text
+        return len(text)
+
+    def flush(self) -> None: ...
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_on_a_terminal_cleans_up(front: str, monkeypatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr("vecpress.cli.console.SECONDS_BETWEEN_UPDATES", 0)
+    monkeypatch.setenv("TERM", "xterm")
+    with Console().progress("work", 2) as advance:
+        advance(1)
+        time.sleep(0.15 if front == "typer" else 0)  # rich redraws ten times a second
+    assert "work" in terminal.text
+    if front == "plain":
+        assert "work: 50 %" in terminal.text and terminal.text.endswith("\r")
+    else:
+        assert "50%" in terminal.text and "\x1b[2K" in terminal.text  # erases its line
