@@ -427,7 +427,7 @@ def test_doctor(front: str, capsys, monkeypatch) -> None:
     checked = {(check["operation"], check["backend"]) for check in data["self_check"]}
     usable = {name for name, why in vp.backends().items() if why == "ok"}
     assert checked == {(op, b) for op, names in dispatch.operations().items() for b in names if b in usable}
-    code, out, err = run(capsys, "doctor")
+    code, out, _ = run(capsys, "doctor")
     assert code == 0 and "all kernels compute the right thing" in out
     assert all(op in out for op in dispatch.operations()) and all(name in out for name in vp.backends())
 
@@ -464,7 +464,7 @@ def small_demo(monkeypatch) -> datasets.Dataset:
     base, queries = ((centres[rng.integers(20, size=n)] + rng.standard_normal((n, 16))).astype(np.float32) for n in (400, 30))
     data = datasets.Dataset("a small set", base, queries[10:], queries[:10], "ip", "none")
     monkeypatch.setattr(datasets, "demo", lambda: data)
-    monkeypatch.setattr("vecpress.evaluate.MIN_SECONDS", 0)  # rates need not be precise here
+    monkeypatch.setattr(sys.modules["vecpress.evaluate"], "MIN_SECONDS", 0)  # rates need not be precise here
     return data
 
 
@@ -587,24 +587,28 @@ def test_exit_codes(error: BaseException, code: int, line: str, front: str, caps
     assert (got, out) == (code, "") and "Traceback" in err and err.endswith(line + "\n")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="watches the process through /proc")
 @pytest.mark.parametrize("output", ["new.vpz", "codes.npy"])
 def test_ctrl_c_leaves_nothing_behind(output: str, tmp_path: Path) -> None:
-    rows = 4_000_000
-    np.lib.format.open_memmap(tmp_path / "big.npy", "w+", np.float32, (rows, 64))  # 1 GB, as a sparse file
-    vp.PQ(m=32, n_bits=4).fit(np.random.default_rng(0).random((700, 64), np.float32)).save(tmp_path / "codec.vpz")
+    np.lib.format.open_memmap(tmp_path / "big.npy", "w+", np.float32, (16_000_000, 64))  # 4 GB, as a sparse file
+    vp.PQ(m=16).fit(np.random.default_rng(0).random((10_000, 64), np.float32)).save(tmp_path / "codec.vpz")
     before = sorted(os.listdir(tmp_path))
     process = subprocess.Popen(
         [sys.executable, "-m", "vecpress", "encode", "big.npy", "--codec", "codec.vpz", "-o", output],
-        cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "VECPRESS_PLAIN": "1"},
-    )  # fmt: skip
-    time.sleep(1.5)
-    assert process.poll() is None, process.stderr.read()
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 30
+    while "big.npy" not in Path(f"/proc/{process.pid}/maps").read_text():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(0.3)  # in the middle of it
     process.send_signal(signal.SIGINT)
     sent = time.monotonic()
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (130, b"", b"vecpress: interrupted\n")
-    assert time.monotonic() - sent < 1
+    assert time.monotonic() - sent < 2  # most of it is the end of the interpreter on a busy machine
     assert sorted(os.listdir(tmp_path)) == before
 
 

@@ -108,3 +108,15 @@ def test_what_is_no_id(values, error, message):
 )
 def test_first_repeated(ids, first):
     assert first_repeated(np.array(ids, np.int64)) == first
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_first_repeated_of_many(seed):
+    ids = np.random.default_rng(seed).integers(0, 2000, 300)
+    seen, expected = set(), None
+    for one in ids.tolist():
+        if one in seen:
+            expected = one
+            break
+        seen.add(one)
+    assert first_repeated(ids) == expected

@@ -141,3 +141,35 @@ def test_who_gives_up_waiting_does_not_block_the_others(waits, let_in, monkeypat
             pass
 
     join(start(both))
+
+
+def test_readers_go_on_when_the_writer_they_let_go_first_gives_up(monkeypatch):
+    lock, give_up, writer = ReadWriteLock(), threading.Event(), []
+    wait = lock._changed.wait
+
+    def interruptible(timeout=None):
+        if threading.current_thread() not in writer:
+            return wait(timeout)
+        while not give_up.is_set():
+            wait(0.01)
+        raise KeyboardInterrupt
+
+    def write():
+        with pytest.raises(KeyboardInterrupt):
+            lock.exclusive.__enter__()
+
+    def read():
+        with lock.shared:
+            pass
+
+    monkeypatch.setattr(lock._changed, "wait", interruptible)
+    with lock.shared:
+        writer.append(threading.Thread(target=write, daemon=True))
+        writer[0].start()
+        while not lock._waiting_writers:
+            time.sleep(0.001)
+        reader = start(read)
+        while not lock._waiting_readers:
+            time.sleep(0.001)
+        give_up.set()
+        join(*writer, reader)

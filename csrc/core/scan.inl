@@ -100,33 +100,54 @@ inline void exact_sums(const float* tables, int64_t m, const uint8_t* const* cod
   for (int i = 0; i < 8; ++i) sums[i] = total[i];
 }
 
-// Sums the reservoir's rows exactly and offers them.
-template <int kEntries>
-inline void settle(const Scan& s, int64_t q, Collector& collector) {
-  Reservoir& reservoir = collector.reservoir;
-  for (int64_t first = 0; first < reservoir.size; first += 8) {
-    const int64_t count = reservoir.size - first < 8 ? reservoir.size - first : 8;
-    const uint8_t* codes[8];
-    float sums[8];
-    for (int i = 0; i < 8; ++i) {
-      const int64_t row = reservoir.rows[first + (i < count ? i : 0)];
-      codes[i] = s.block(row / kBlock) + s.head * kBlock + row % kBlock;
-    }
-    exact_sums<kEntries>(static_cast<const float*>(s.operand) + q * s.m * kEntries, s.m, codes, sums);
-    for (int i = 0; i < count; ++i) {
-      const int64_t row = reservoir.rows[first + i];
-      offer(s, collector.top, row, finish(s, s.block(row / kBlock), row % kBlock, sums[i], s.constant[q]));
-    }
-  }
-  reservoir.restart();
-}
-
 // The smallest rounded sum with which a row can still enter, where score = sum + constant; 65536 if none can.
 inline uint32_t floor_of(const Screen& screen, const TopK& top, float constant) {
   if (!top.has_bar || !screen.usable) return 0;
   const double need = (static_cast<double>(top.bar) - constant - screen.base - screen.high) / screen.step;
   if (!(need > 0)) return 0;
   return need > 65535 ? 65536 : static_cast<uint32_t>(__builtin_ceil(need));
+}
+
+// Sums rows of the reservoir exactly and offers them: those with low <= rounded sum < high.
+template <int kEntries>
+inline void settle_range(const Scan& s, int64_t q, Collector& collector, uint32_t low, uint32_t high) {
+  const Reservoir& reservoir = collector.reservoir;
+  const float* tables = static_cast<const float*>(s.operand) + q * s.m * kEntries;
+  for (int64_t i = 0; i < reservoir.size;) {
+    int64_t rows[8];
+    const uint8_t* codes[8];
+    float sums[8];
+    int count = 0;
+    for (; i < reservoir.size && count < 8; ++i)
+      if (reservoir.sums[i] >= low && reservoir.sums[i] < high) rows[count++] = reservoir.rows[i];
+    if (count == 0) break;
+    for (int j = 0; j < 8; ++j) {
+      const int64_t row = rows[j < count ? j : 0];
+      codes[j] = s.block(row / kBlock) + s.head * kBlock + row % kBlock;
+    }
+    exact_sums<kEntries>(tables, s.m, codes, sums);
+    for (int j = 0; j < count; ++j)
+      offer(s, collector.top, rows[j], finish(s, s.block(rows[j] / kBlock), rows[j] % kBlock, sums[j], s.constant[q]));
+  }
+}
+
+// Moves what can be among the k best from the reservoir to the top k, by exact sums.
+template <int kEntries>
+inline void settle(const Scan& s, int64_t q, Collector& collector) {
+  Reservoir& reservoir = collector.reservoir;
+  const Screen& screen = s.screens[q];
+  uint32_t first = 0;
+  if (s.plain() && screen.usable) {
+    // the k best rounded sums first: their exact scores give a bar that half of the others need not be summed for
+    reservoir.tighten(screen.width);
+    first = reservoir.kth;
+  }
+  settle_range<kEntries>(s, q, collector, first, ~uint32_t{0});
+  if (first > 0) {
+    collector.top.shrink();
+    settle_range<kEntries>(s, q, collector, floor_of(screen, collector.top, s.constant[q]), first);
+  }
+  reservoir.restart();
 }
 
 // Bit r: row r's bound reaches the bar, where per-vector factors change the order.

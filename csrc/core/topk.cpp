@@ -34,6 +34,7 @@ bool Reservoir::tighten(uint32_t width) {
     else
       high = middle - 1;
   }
+  kth = low;
   floor = std::max(floor, low > width ? low - width : 0);
   int64_t kept = 0;
   for (int64_t i = 0; i < size; ++i) {

@@ -42,11 +42,13 @@ struct Reservoir {
   int64_t size = 0;
   int64_t limit = 0;   // tighten() when size reaches it
   uint32_t floor = 0;  // the smallest sum still welcome
+  uint32_t kth = 0;    // the k-th best sum at the last tighten(), 0 if there were fewer than k
 
   static int64_t limit_at_most(int64_t k) { return 8 * k + 256; }
   static int64_t capacity(int64_t k) { return limit_at_most(k) + 64; }  // a whole block may come before the limit is looked at
   void restart() {
     size = 0;
+    kth = 0;
     limit = 2 * k + 32;
   }
   // Raises the floor and drops what falls below. False if too many remain: the caller must settle them exactly.

@@ -56,7 +56,7 @@ def _extras() -> dict[str, dict[str, str | None]]:
     for requirement in wanted:
         name = re.match(r"[\w.-]+", requirement)
         extra = re.search(r"""extra\s*==\s*["']([\w-]+)["']""", requirement)
-        if name and extra:
+        if name and extra and name[0] != "vecpress":  # an extra may include another one
             extras.setdefault(extra[1], {})[name[0]] = _installed(name[0])
     return extras
 

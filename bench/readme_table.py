@@ -1,0 +1,129 @@
+"""The table of README.md, from measurements in bench/results: never typed by hand.
+
+    python -m bench.readme_table              write the table of the newest measurement into README.md
+    python -m bench.readme_table --measure    measure on this machine first (a minute), into bench/results
+    python -m bench.readme_table --check      exit 1 if README.md holds another table than that
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "bench" / "results"
+README = ROOT / "README.md"
+BEGIN, END = "<!-- table: python -m bench.readme_table -->", "<!-- end of the table -->"
+SEEDS = (0, 1, 2)
+
+
+def measure() -> Path:
+    """Runs `vecpress demo` with every seed and writes the result file of this machine."""
+    load = os.getloadavg()[0]
+    runs = []
+    for seed in SEEDS:
+        command = [sys.executable, "-m", "vecpress", "demo", "--json", "--no-plot", "--seed", str(seed)]
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
+        runs.append(json.loads(done.stdout))
+    result = {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "commit": _git("rev-parse", "--short=12", "HEAD")
+        + ("+changes" if _git("status", "--porcelain", "--", "vecpress", "csrc", "setup.py") else ""),
+        "load_before": round(load, 2),
+        "runs": runs,
+    }
+    about = runs[0]["machine"]
+    name = re.sub(r"[^a-z0-9]+", "-", f"{about['cpu']} {about['threads']} threads".lower()).strip("-")
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"demo-{name}.json"
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    return path
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def newest() -> dict[str, Any]:
+    """The latest of the result files."""
+    found = [json.loads(path.read_text()) for path in RESULTS.glob("demo-*.json")]
+    if not found:
+        sys.exit("bench/results has no demo-*.json: run python -m bench.readme_table --measure")
+    return max(found, key=lambda result: result["date"])
+
+
+def render(result: dict[str, Any]) -> str:
+    """The table and what it was measured on, in Markdown."""
+    runs = result["runs"]
+    by_label: dict[str, list[dict[str, Any]]] = {}
+    for run in runs:
+        for row in run["results"]:
+            by_label.setdefault(row["label"], []).append(row)
+    lines = [
+        "| codec | bytes per vector | times smaller than float32 | recall 10@10 | searches per second | learned state |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    for label, rows in by_label.items():
+        recalls = [row["recall"] for row in rows]
+        mean, worst = f"{statistics.mean(recalls):.3f}", f"{min(recalls):.3f}"
+        rate = statistics.median(row["searches_per_second"] for row in rows)
+        cells = [
+            f"`{label}`" + (" *" if rows[0]["few_rows"] else ""),
+            str(rows[0]["code_size"]),
+            f"{rows[0]['times_smaller']:.3g}",
+            mean if mean == worst else f"{mean} ({worst})",
+            f"{float(f'{rate:.2g}'):,.0f}",
+            _size(rows[0]["state_nbytes"]),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    data, about = runs[0]["data"], runs[0]["machine"]
+    lines += [
+        "",
+        f"{data['name']} ({data['licence']}): {data['vectors']:,} vectors of {data['dim']} dimensions, "
+        f"{runs[0]['queries']} questions that no codec has seen. Exhaustive scan, no reranking. Recall is the mean of "
+        f"{len(runs)} seeds, the worst in brackets; the rate their median, in batches of {runs[0]['queries']} on "
+        f"{about['threads']} threads of an {about['cpu']} ({about['backend']}), all codes in cache, load "
+        f"{result['load_before']} beside the run. The learned state is stored once, however many vectors there are. "
+        "\\* learned from fewer vectors than the codec asks for: a larger base gives more. "
+        f"vecpress {about['vecpress']} at {result['commit']}, NumPy {about['numpy']}, Python {about['python']}.",
+    ]
+    return "\n".join(lines)
+
+
+def _size(nbytes: int) -> str:
+    return f"{nbytes} B" if nbytes < 1000 else f"{nbytes / 1000:.3g} kB"
+
+
+def insert(text: str, table: str) -> str:
+    """`text` with the table between its markers."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        sys.exit(f"README.md expected the markers {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n{table}\n{END}{after}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--measure", action="store_true", help="measure on this machine first")
+    parser.add_argument("--check", action="store_true", help="exit 1 if README.md is stale")
+    arguments = parser.parse_args()
+    if arguments.measure:
+        print(measure())
+    text = README.read_text()
+    fresh = insert(text, render(newest()))
+    if arguments.check:
+        sys.exit(0 if fresh == text else "README.md is stale: run python -m bench.readme_table")
+    README.write_text(fresh)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,263 @@
+"""Choosing, forcing and explaining backends; what `import vecpress` loads; which way imports go."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import vecpress as vp
+from vecpress import dispatch, ops
+
+PACKAGE = Path(vp.__file__).parent
+STATES = vp.backends()
+RUNNABLE = [name for name, state in STATES.items() if state == "ok"]
+MISSING = [name for name, state in STATES.items() if state != "ok"]
+
+
+def python(code: str, **environment: str) -> str:
+    """What a fresh interpreter prints."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("VECPRESS_")} | environment
+    run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, cwd=PACKAGE.parent)
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """An operation of its own, whose kernels note their names; the registry is as before afterwards."""
+    monkeypatch.setattr(dispatch, "_backends", dict(dispatch._backends))
+    monkeypatch.setattr(dispatch, "_kernels", {op: dict(kernels) for op, kernels in dispatch._kernels.items()})
+    monkeypatch.setattr(dispatch, "_forced", None)
+    seen: list[tuple] = []
+    dispatch.register_backend("best", 1000, why_not="it is a test")
+    dispatch.register_backend("good", 900)
+    for name in ("reference", "good", "best"):
+        dispatch.register("trial", name, lambda *args, name=name: seen.append((name, args)))
+    return seen
+
+
+# ---- choice
+
+
+def test_the_best_that_runs_is_chosen(calls):
+    dispatch.run("trial", 1, 2)
+    assert calls == [("good", (1, 2, 0))]
+
+
+def test_arguments_end_with_the_thread_count(calls):
+    dispatch.run("trial", "x", num_threads=3)
+    dispatch.run("trial", "x", num_threads=np.int64(2))
+    assert [args for _, args in calls] == [("x", 3), ("x", 2)]
+
+
+def test_forced_backend_runs_for_a_block_or_from_here_on(calls):
+    with vp.use("reference"):
+        dispatch.run("trial")
+        with vp.use("good"):
+            dispatch.run("trial")
+            with vp.use(None):
+                dispatch.run("trial")
+        dispatch.run("trial")
+    dispatch.run("trial")
+    assert [name for name, _ in calls] == ["reference", "good", "good", "reference", "good"]
+    vp.use("reference")
+    dispatch.run("trial")
+    vp.use(None)
+    dispatch.run("trial")
+    assert [name for name, _ in calls[5:]] == ["reference", "good"]
+
+
+def test_an_error_inside_a_block_ends_the_forcing(calls):
+    with pytest.raises(KeyError), vp.use("reference"):
+        raise KeyError
+    dispatch.run("trial")
+    assert calls[-1][0] == "good"
+
+
+def test_a_forced_backend_without_the_operation_raises(calls):
+    with vp.use("scalar"), pytest.raises(vp.BackendError, match="operation 'trial' has no 'scalar' kernel; it has best, good, reference"):
+        dispatch.run("trial")
+    assert not calls
+
+
+def test_unknown_backend():
+    with pytest.raises(vp.BackendError, match=r"backend 'sse9' is unknown; there are avx2, avx512, neon, reference, scalar"):
+        vp.use("sse9")
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_a_backend_that_cannot_run_raises_with_the_reason(name):
+    with pytest.raises(vp.BackendError, match=f"backend '{name}' cannot run here: {STATES[name]}"):
+        vp.use(name)
+    assert STATES[name].startswith("the processor lacks ")
+
+
+def test_backends_lists_every_instruction_set():
+    assert set(STATES) == {"avx512", "avx2", "neon", "scalar", "reference"}
+    assert STATES["scalar"] == STATES["reference"] == "ok"
+    assert list(STATES)[-1] == "reference"
+
+
+# ---- words
+
+
+def test_explain_says_what_runs_and_why(calls):
+    assert vp.explain("trial") == "trial: good (best that runs here)\n  not best: it is a test\n  not reference: slower"
+    with vp.use("reference"):
+        assert vp.explain("trial") == "trial: reference (forced)\n  not best: it is a test\n  not good: another backend is forced"
+    with vp.use("scalar"):
+        assert vp.explain("trial").startswith("trial: operation 'trial' has no 'scalar' kernel")
+
+
+def test_explain_of_an_unknown_operation():
+    with pytest.raises(ValueError, match="explain: there is no operation 'mix'; there are assign, "):
+        vp.explain("mix")
+
+
+# ---- environment
+
+
+@pytest.mark.parametrize("name", RUNNABLE)
+def test_environment_forces_a_backend(name):
+    assert python("import vecpress as vp; print(vp.explain('hamming').splitlines()[0])", VECPRESS_ISA=name) == f"hamming: {name} (forced)"
+
+
+def test_environment_may_be_empty():
+    assert "best that runs here" in python("import vecpress as vp; print(vp.explain('hamming'))", VECPRESS_ISA="")
+
+
+@pytest.mark.parametrize("name", ["sse9", *MISSING[:1]])
+def test_environment_that_cannot_be_obeyed_raises_at_every_use(name):
+    code = """
+import numpy as np, vecpress as vp
+from vecpress import ops
+for _ in range(2):
+    try:
+        ops.norms(np.ones((1, 2), np.float32))
+    except vp.BackendError as error:
+        print(error)
+"""
+    lines = python(code, VECPRESS_ISA=name).splitlines()
+    assert len(lines) == 2 and all(line.startswith(f"VECPRESS_ISA: backend '{name}' ") for line in lines)
+
+
+@pytest.mark.parametrize("name", RUNNABLE)
+def test_forcing_reaches_the_kernel(name, monkeypatch):
+    """Not only the words: the kernel that runs is the forced one."""
+    kernels = dict(dispatch._kernels["norms"])
+    seen = []
+    for backend, kernel in kernels.items():
+        monkeypatch.setitem(
+            dispatch._kernels["norms"], backend, lambda *a, backend=backend, kernel=kernel: (seen.append(backend), kernel(*a))
+        )
+    with vp.use(name):
+        assert ops.norms(np.array([[3, 4]], np.float32))[0] == 5
+    assert seen == [name]
+
+
+# ---- imports
+
+
+def test_import_is_light():
+    heavy = "('torch', 'triton', 'sklearn', 'scipy', 'matplotlib', 'rich', 'typer', 'faiss', 'pandas')"
+    code = f"import sys, vecpress; print([m for m in {heavy} if m in sys.modules])"
+    assert python(code) == "[]"
+
+
+def test_import_takes_less_than_300_ms():
+    """In processor time, so that what else the machine does counts for nothing."""
+    code = "import time; t = time.process_time(); import vecpress; print(time.process_time() - t)"
+    assert sorted(float(python(code)) for _ in range(5))[2] < 0.3
+
+
+LAYERS = (  # a module imports from layers above it here, or from its own; nothing imports what stands below
+    {"errors"},
+    {"dispatch", "native", "container", "rwlock"},
+    {"ops"},
+    {"arrays", "idmap", "kmeans"},
+    {"codec"},
+    {"codecs", "datasets", "train"},
+    {"index", "io", "evaluate", "auto"},
+    {"cli", "integrations"},
+    {"__init__", "__main__"},
+)
+# inside functions, where a method of a low layer is a door to a high one
+DOORS = {("dispatch", "native"), ("codec", "io"), ("index", "io")}
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+
+
+def modules() -> list[tuple[str, ast.Module, Path]]:
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        top = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if top not in ("data", "kernels"):  # data holds no code to speak of; device kernels are a tree of their own
+            found.append((top, ast.parse(path.read_text()), path))
+    return found
+
+
+def imported(tree: ast.AST, path: Path) -> list[tuple[str, bool]]:
+    """(module of vecpress, whether at the file's top level) for every import of the package itself in a file."""
+    top_level = {id(node) for node in ast.iter_child_nodes(tree)}
+    depth = len(path.relative_to(PACKAGE).parts)
+    out = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            if node.level < depth:
+                continue  # within its own folder
+            names = [node.module.split(".")[0]] if node.module else [alias.name for alias in node.names]
+            out += [(name, id(node) in top_level) for name in names if name not in ("__version__", "_native")]
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            name = node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
+            assert name is None or name.split(".")[0] != "vecpress", f"{path}: import the package's own modules relatively"
+    return out
+
+
+def test_every_module_has_a_layer():
+    assert {top for top, _, _ in modules()} <= set(LEVEL)
+
+
+def test_imports_go_one_way():
+    """cli, integrations -> index, auto, evaluate -> codecs -> ops -> dispatch (ARCHITECTURE.md)."""
+    wrong = [
+        f"{path.relative_to(PACKAGE)} imports {name}{'' if top_level else ' in a function'}"
+        for top, tree, path in modules()
+        for name, top_level in imported(tree, path)
+        if LEVEL[name] > LEVEL[top] and (top_level or (top, name) not in DOORS)
+    ]
+    assert not wrong
+
+
+def test_within_a_layer_imports_have_no_cycle():
+    edges = {
+        (top, name) for top, tree, path in modules() for name, top_level in imported(tree, path)
+        if top_level and name != top and LEVEL[name] == LEVEL[top]
+    }  # fmt: skip
+    while edges:
+        leaves = {name for _, name in edges} - {top for top, _ in edges}
+        assert leaves, f"a cycle among {sorted(edges)}"
+        edges = {(top, name) for top, name in edges if name not in leaves}
+
+
+def test_native_alone_imports_the_extension():
+    users = {
+        path.name
+        for _, tree, path in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module == "_native" or any(a.name == "_native" for a in node.names))
+    }
+    assert users == {"native.py"}
+
+
+def test_device_libraries_are_imported_in_their_places_only():
+    for top, tree, path in modules():
+        for node in ast.iter_child_nodes(tree):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            heavy = {name.split(".")[0] for name in names} & {"torch", "triton", "sklearn"}
+            assert not heavy or top in ("train", "integrations"), f"{path} imports {heavy}"
