@@ -12,6 +12,7 @@ import time
 import tracemalloc
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -177,6 +178,23 @@ def test_fit_draws_its_sample_by_seed(folder: Path, capsys) -> None:
     assert fit("1") != fit("2")
 
 
+def test_fit_hands_over_the_queries(folder: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("vecpress.codec._codecs", dict(vp.codec._codecs))
+    seen = []
+
+    class Asking(vp.Sign):
+        """Keeps what it is given."""
+
+        def _fit(self, x: Any, queries: Any, num_threads: int | None) -> None:
+            seen.append((queries.all(), num_threads))
+            super()._fit(x, queries, num_threads)
+
+    argv = ["--codec", "Asking", "--queries", "queries.npy", "--threads", "2", "-o", "new.vpz"]
+    run_json(capsys, "fit", "base.npy", *argv)
+    np.testing.assert_array_equal(seen[0][0], np.load("queries.npy"))
+    assert seen[0][1] == 2
+
+
 def test_fit_says_its_warnings_in_one_line_each(front: str, folder: Path, capsys) -> None:
     argv = ("fit", "base.npy", "--codec", "PQ", "--set", "m=4", "-o", "new.vpz")
     code, out, err = run(capsys, *argv)
@@ -310,8 +328,13 @@ def test_encode_refuses(argv: list[str], code: int, message: str, front: str, fo
 
 
 @pytest.mark.parametrize("options", [[], ["--mmap"], ["--symmetric", "--threads", "1"]])
-def test_search_finds_what_the_library_finds(options: list[str], front: str, folder: Path, capsys) -> None:
+def test_search_finds_what_the_library_finds(
+    options: list[str], front: str, folder: Path, capsys, monkeypatch
+) -> None:
+    load, mapped = vp.io.load, []
+    monkeypatch.setattr("vecpress.io.load", lambda path, mmap: mapped.append(mmap) or load(path, mmap=mmap))
     data = run_json(capsys, "search", "index.vpz", "queries.npy", "-k", "7", *options)
+    assert mapped == ["--mmap" in options]
     symmetric = "--symmetric" in options
     scores, ids = vp.load("index.vpz").search(np.load("queries.npy"), 7, symmetric=symmetric)
     np.testing.assert_array_equal(np.float32(data["scores"]), scores)
@@ -524,6 +547,22 @@ def test_demo_ends_with_lines_that_run(front: str, small_demo, capsys) -> None:
         assert best["code_size"] == min(r["code_size"] for r in good)
     else:
         assert best["recall"] == max(r["recall"] for r in small)
+
+
+@pytest.mark.parametrize(
+    ("found", "best"),  # (bytes, recall) of codecs on 16 dimensions, where float16 is 32 bytes
+    [
+        ([(4, 0.5), (8, 0.91), (16, 0.99), (32, 1.0), (64, 1.0)], (8, 0.91)),  # the fewest bytes with recall >= 0.9
+        ([(4, 0.5), (8, 0.8), (16, 0.89), (32, 1.0), (64, 1.0)], (16, 0.89)),  # else the highest below float16
+        ([(8, 0.9), (8, 0.95), (16, 0.99)], (8, 0.95)),
+        ([(16, 0.7), (8, 0.7), (4, 0.6)], (8, 0.7)),
+        ([(32, 1.0), (64, 1.0)], (32, 1.0)),
+    ],
+)
+def test_which_codec_is_best(found: list[tuple[int, float]], best: tuple[int, float]) -> None:
+    rows = [SimpleNamespace(codec=SimpleNamespace(code_size=s), figures=SimpleNamespace(recall=r)) for s, r in found]
+    row = cli.demo._best(rows, 16)
+    assert (row.codec.code_size, row.figures.recall) == best
 
 
 @pytest.mark.parametrize("suffix", ["svg", "png", "pdf"])

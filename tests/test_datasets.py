@@ -27,11 +27,7 @@ def write_vecs(path: Path, x: np.ndarray) -> Path:
 
 
 def is_mapped(x: np.ndarray) -> bool:
-    while x is not None:
-        if isinstance(x, np.memmap):
-            return True
-        x = x.base if isinstance(x.base, np.ndarray) else None
-    return False
+    return isinstance(x, np.memmap) and x._mmap is not None  # a copy of a memory map is a memmap too, without a map
 
 
 # ---- the set that ships

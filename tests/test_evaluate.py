@@ -10,9 +10,7 @@ import pytest
 import vecpress as vp
 from vecpress.evaluate import Evaluation
 
-module = importlib.import_module(
-    "vecpress.evaluate"
-)  # as an attribute of the package, that name is the function
+module = importlib.import_module("vecpress.evaluate")  # as an attribute of the package, that name is the function
 pytestmark = pytest.mark.filterwarnings("ignore::vecpress.SmallTrainingSetWarning")
 
 
@@ -44,10 +42,7 @@ class TestExact:
 
     def test_cosines(self, base, queries):
         scores, ids = vp.exact(queries, base, 9, "cos")
-        unit = [
-            v.astype(np.float64) / np.linalg.norm(v.astype(np.float64), axis=1, keepdims=True)
-            for v in (queries, base)
-        ]
+        unit = [v.astype(np.float64) / np.linalg.norm(v.astype(np.float64), axis=1, keepdims=True) for v in (queries, base)]
         expected = by_sorting(*unit, 9, "ip")
         np.testing.assert_array_equal(ids, expected[1])
         np.testing.assert_allclose(scores, expected[0], atol=1e-6)
@@ -174,9 +169,7 @@ class TestEvaluate:
         index.add(base)
         index.save(tmp_path / "i.vpz")
         assert result.code_nbytes == 4
-        assert result.held_nbytes == pytest.approx(
-            (7 * 64 - 400) * 4 / 400
-        )  # the last block's rows past the last vector
+        assert result.held_nbytes == pytest.approx((7 * 64 - 400) * 4 / 400)  # the last block's rows past the last vector
         assert result.state_nbytes == 256 * 24 * 4 / 400
         assert result.file_nbytes == (tmp_path / "i.vpz").stat().st_size / 400
 

@@ -54,9 +54,7 @@ def test_memory_per_id_and_given_back():
     assert ids_map.nbytes < 1000 and ids_map.rows(ids[:11]).tolist() == [*range(10), -1]
 
 
-@pytest.mark.parametrize(
-    "bad", [np.zeros(3), np.zeros(3, np.int32), [1, 2], np.zeros((2, 2), np.int64)], ids=repr
-)
+@pytest.mark.parametrize("bad", [np.zeros(3), np.zeros(3, np.int32), [1, 2], np.zeros((2, 2), np.int64)], ids=repr)
 def test_the_map_takes_vectors_of_int64_only(bad):
     for call in (lambda m: m.insert(bad, 0), lambda m: m.rows(bad), lambda m: m.erase(bad)):
         with pytest.raises((TypeError, ValueError)):

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from helpers import bits
+from helpers import bits, runnable
 
 import vecpress as vp
 from vecpress import container, io
@@ -28,18 +28,13 @@ def equal(a, b, q):
         return False
     if isinstance(a, vp.Codec):
         return a == b
-    if not (
-        a.codec == b.codec and len(a) == len(b) and np.array_equal(a.ids, b.ids) and a._next_id == b._next_id
-    ):
+    if not (a.codec == b.codec and len(a) == len(b) and np.array_equal(a.ids, b.ids) and a._next_id == b._next_id):
         return False
     return bits(a.codes(a.ids)) == bits(b.codes(b.ids)) and same_results(a, b, q)
 
 
 def same_results(a, b, q, k=15, **kwargs):
-    return all(
-        bits(one) == bits(two)
-        for one, two in zip(a.search(q, k, **kwargs), b.search(q, k, **kwargs), strict=True)
-    )
+    return all(bits(one) == bits(two) for one, two in zip(a.search(q, k, **kwargs), b.search(q, k, **kwargs), strict=True))
 
 
 def shuffled(n):
@@ -153,10 +148,7 @@ class TestFormat:
         about = io.inspect(saved)
         json.dumps(about)
         assert about["kind"] == "index" and about["n"] == 150 and about["next_id"] == index._next_id
-        assert (
-            about["codec"] == {"name": "PQ", "config": index.codec.config()}
-            and about["dim"] == index.codec.dim
-        )
+        assert about["codec"] == {"name": "PQ", "config": index.codec.config()} and about["dim"] == index.codec.dim
         assert about["layout"] == {"version": 1, "block": 64, "head": 0, "group": 1, "code_size": 2}
         assert about["file_nbytes"] == saved.stat().st_size and about["header_nbytes"] % 4096 == 0
         raw = saved.read_bytes()
@@ -174,24 +166,27 @@ class TestFormat:
         assert about["kind"] == "codec" and about["metric"] == "ip" and "n" not in about
         assert [array["shape"] for array in about["arrays"]] == [[4, 16, 6]]
 
+    @pytest.mark.parametrize("backend", runnable())
     @pytest.mark.parametrize("folder", sorted(GOLDEN.glob("v*")), ids=lambda folder: folder.name)
-    def test_golden_files_of_every_version(self, folder):
+    def test_golden_files_of_every_version(self, folder, backend):
+        """Every kernel, today's and tomorrow's, finds in old files what was found when they were written, to the bit."""
         expected = json.loads((folder / "expected.json").read_text())
         q = np.frombuffer(bytes.fromhex(expected["queries"]), "<f4").reshape(3, -1)
         x = np.frombuffer(bytes.fromhex(expected["vectors"]), "<f4").reshape(-1, q.shape[1])
         assert expected["files"]
-        for name, about in expected["files"].items():
-            codec = vp.load(folder / f"{name}.codec.vpz")
-            assert codec.encode(x).tobytes().hex() == about["codes"]
-            for mmap in (False, True):
-                index = vp.load(folder / f"{name}.index.vpz", mmap=mmap, verify=True)
-                assert index.codec == codec and repr(codec) == about["index"]["repr"]
-                assert index.ids.tolist() == about["index"]["ids"]
-                assert index.codes(index.ids).tobytes().hex() == about["index"]["codes"]
-                for kind in ("adc", "sdc"):
-                    scores, ids = index.search(q, expected["k"], symmetric=kind == "sdc")
-                    assert ids.tolist() == about["index"][kind]["ids"]
-                    assert scores.astype("<f4").tobytes().hex() == about["index"][kind]["scores"]
+        with vp.use(backend):
+            for name, about in expected["files"].items():
+                codec = vp.load(folder / f"{name}.codec.vpz")
+                assert codec.encode(x).tobytes().hex() == about["codes"]
+                for mmap in (False, True):
+                    index = vp.load(folder / f"{name}.index.vpz", mmap=mmap, verify=True)
+                    assert index.codec == codec and repr(codec) == about["index"]["repr"]
+                    assert index.ids.tolist() == about["index"]["ids"]
+                    assert index.codes(index.ids).tobytes().hex() == about["index"]["codes"]
+                    for kind in ("adc", "sdc"):
+                        scores, ids = index.search(q, expected["k"], symmetric=kind == "sdc")
+                        assert ids.tolist() == about["index"][kind]["ids"]
+                        assert scores.astype("<f4").tobytes().hex() == about["index"][kind]["scores"]
 
 
 class TestMapped:
@@ -496,6 +491,16 @@ class TestDamage:
             with pytest.raises(vp.CorruptFileError, match=f"(?s)index.vpz: .*{message}"):
                 call(saved)
 
+    @pytest.mark.parametrize("mmap", [False, True], ids=["loaded", "mapped"])
+    @pytest.mark.parametrize("next_id", [99, 101])
+    def test_a_numbering_that_does_not_fit_rows_without_ids(self, next_id, mmap, pq, base, tmp_path):
+        index = vp.Index(pq)
+        index.add(base[:100])
+        index.save(tmp_path / "index.vpz")
+        tampered(tmp_path / "index.vpz", metadata(next_id=str(next_id)))
+        with pytest.raises(vp.CorruptFileError, match=r"index.vpz: metadata: next_id: expected 100"):
+            vp.load(tmp_path / "index.vpz", mmap=mmap)
+
     def test_tampering_without_change_loads(self, saved, index, queries):
         tampered(saved, metadata(), lambda body: None)
         assert equal(vp.load(saved), index, queries)
@@ -513,9 +518,7 @@ class TestDamage:
                 place = int(rng.integers(len(text)))
                 if marker <= place < marker + 40:
                     continue
-                changed[place] = int(
-                    rng.choice(np.frombuffer(b'0123456789"{}[],:-.eE truefalsn\\u\x00\xff', np.uint8))
-                )
+                changed[place] = int(rng.choice(np.frombuffer(b'0123456789"{}[],:-.eE truefalsn\\u\x00\xff', np.uint8)))
             changed[marker + len(container.MARKER) : marker + len(container.MARKER) + 8] = b"00000000"
             path.write_bytes(sealed(bytes(changed).ljust(4088)) + raw[4096:])
             for mmap in (False, True):

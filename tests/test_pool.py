@@ -232,9 +232,11 @@ def test_default_thread_count(monkeypatch):
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     monkeypatch.delenv("VECPRESS_NUM_THREADS", raising=False)
     assert native.default_threads() == processors
-    for text, wanted in (("3", 3), ("", processors), ("0", processors), ("-2", processors), ("many", processors), ("2x", processors)):
+    for text in ("", "0", "-2", "many", "2x"):
         monkeypatch.setenv("VECPRESS_NUM_THREADS", text)
-        assert native.default_threads() == wanted
+        assert native.default_threads() == processors
+    monkeypatch.setenv("VECPRESS_NUM_THREADS", "3")
+    assert native.default_threads() == 3
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot restrict a process to some processors")

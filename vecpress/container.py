@@ -125,9 +125,7 @@ def _header(metadata: Mapping[str, str], parts: Mapping[str, Part], sums: Mappin
     text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
     text += b" " * (-(8 + len(text)) % ALIGN)
     if len(text) > HEADER_LIMIT:
-        raise ValueError(
-            f"save: the codec's configuration is too long for a file header of {HEADER_LIMIT} bytes"
-        )
+        raise ValueError(f"save: the codec's configuration is too long for a file header of {HEADER_LIMIT} bytes")
     raw = len(text).to_bytes(8, "little") + text
     place = raw.index(MARKER) + len(MARKER)
     return raw[:place] + b"%08x" % zlib.crc32(raw) + raw[place + 8 :]
@@ -229,11 +227,7 @@ class Reader:
             entry = self.entries[name]
             if entry.begin % entry.dtype.itemsize:
                 self.fail(f"array '{name}'", f"begins at byte {entry.begin}, which is not aligned")
-            flat = (
-                np.frombuffer(mapped, entry.dtype, math.prod(entry.shape), entry.begin)
-                if entry.end > entry.begin
-                else None
-            )
+            flat = np.frombuffer(mapped, entry.dtype, math.prod(entry.shape), entry.begin) if entry.end > entry.begin else None
             out.append(np.empty(entry.shape, entry.dtype) if flat is None else flat.reshape(entry.shape))
         return out
 
@@ -243,9 +237,7 @@ class Reader:
         for piece in _bytes_of(array):
             crc = zlib.crc32(piece, crc)
         if self.entries[name].checksum != f"crc32:{crc:08x}":
-            self.fail(
-                f"array '{name}'", f"checksum expected {self.entries[name].checksum}, got crc32:{crc:08x}"
-            )
+            self.fail(f"array '{name}'", f"checksum expected {self.entries[name].checksum}, got crc32:{crc:08x}")
 
     def _read_header(self) -> bytes:
         start = self._file.read(8)
@@ -293,9 +285,7 @@ class Reader:
 
     def _entries(self, header: dict[str, Any]) -> dict[str, Entry]:
         """The arrays by name, in the order of their bytes, which fill the file."""
-        sums = self._strings(
-            self.json(self.metadata.get("checksums", ""), "metadata: checksums"), "metadata: checksums"
-        )
+        sums = self._strings(self.json(self.metadata.get("checksums", ""), "metadata: checksums"), "metadata: checksums")
         if set(sums) != set(header):
             self.fail("metadata: checksums", f"expected one for each of {sorted(header)}, got {sorted(sums)}")
         known = {code: np.dtype(name) for name, code in DTYPES.items()}

@@ -23,17 +23,13 @@ from .dispatch import check_threads
 from .idmap import LARGEST
 from .index import Index
 
-BLOCK_BYTES = (
-    32 << 20
-)  # of base vectors that `exact` scans at a time: the merge after each costs little beside the scan
+BLOCK_BYTES = 32 << 20  # of base vectors that `exact` scans at a time: the merge after each costs little beside the scan
 WIDE = 10  # the third recall looks among this many times k
 SINGLE_QUERIES = 100  # timed one by one for the latency
 MIN_SECONDS = 0.05  # a timing repeats short calls until it lasts this long
 
 
-def exact(
-    q: Any, x: Any, k: int = 10, metric: Metric = "ip", *, num_threads: int | None = None
-) -> tuple[Any, Any]:
+def exact(q: Any, x: Any, k: int = 10, metric: Metric = "ip", *, num_threads: int | None = None) -> tuple[Any, Any]:
     """The true k nearest of x for each query: the ground truth.
 
     Parameters
@@ -62,9 +58,7 @@ def exact(
     ids = np.full((len(rows), k), -1, np.int64)
     for start, block in base.blocks(max(1, BLOCK_BYTES // (4 * base.dim))):
         numbers = np.arange(start, start + len(block), dtype=np.int64)
-        scores, ids = _merge(
-            (scores, ids), _flat(rows, block, min(k, len(block)), metric, numbers, num_threads), k
-        )
+        scores, ids = _merge((scores, ids), _flat(rows, block, min(k, len(block)), metric, numbers, num_threads), k)
     if metric == "l2":
         np.subtract(np.float32(0), scores, out=scores)
     return like(q, scores, ids)
@@ -85,9 +79,7 @@ def recall(ids: Any, true_ids: Any, k: int = 10, at: int | None = None) -> float
     at = k if at is None else check_int("recall", "at", at, 1)
     found, true = _id_table(ids, "recall: ids", at), _id_table(true_ids, "recall: true_ids", k)
     if len(found) != len(true):
-        raise ValueError(
-            f"recall: expected as many rows of ids as of true_ids, got {len(found)} and {len(true)}"
-        )
+        raise ValueError(f"recall: expected as many rows of ids as of true_ids, got {len(found)} and {len(true)}")
     hits = sum(int(np.isin(t[t >= 0], f).sum()) for f, t in zip(found, true, strict=True))
     total = int((true >= 0).sum())
     if not total:
@@ -212,9 +204,7 @@ def evaluate(
     width = min(WIDE * k, base.n)
     nearness = _found_similarities(q, base, search(q, width)[1], codec.metric, num_threads)
     batch = statistics.median(_seconds(lambda: search(q), MIN_SECONDS) for _ in range(repeats))
-    single = statistics.median(
-        _seconds(functools.partial(search, q[i : i + 1])) for i in range(min(len(q), SINGLE_QUERIES))
-    )
+    single = statistics.median(_seconds(functools.partial(search, q[i : i + 1])) for i in range(min(len(q), SINGLE_QUERIES)))
     return Evaluation(
         codec=codec, n=base.n, dim=base.dim, n_queries=len(q), k=k,
         recall=_tied_recall(nearness, bars, k, k), recall_1=_tied_recall(nearness, bars, 1, k),
@@ -239,15 +229,11 @@ def _flat(
     return ops.flat(blocks, rows, k, l2=metric == "l2", ids=ids, num_threads=num_threads)
 
 
-def _merge(
-    a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray], k: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _merge(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray], k: int) -> tuple[np.ndarray, np.ndarray]:
     """The k best of two results, by (similarity, id)."""
     scores, ids = (np.concatenate(pair, axis=1) for pair in zip(a, b, strict=True))
     nothing = ids < 0
-    order = np.lexsort(
-        (np.where(nothing, LARGEST, ids), np.where(nothing, np.inf, -scores), nothing), axis=1
-    )[:, :k]
+    order = np.lexsort((np.where(nothing, LARGEST, ids), np.where(nothing, np.inf, -scores), nothing), axis=1)[:, :k]
     return np.take_along_axis(scores, order, axis=1), np.take_along_axis(ids, order, axis=1)
 
 
@@ -292,9 +278,7 @@ def _encode_all(codec: Codec, base: Rows, num_threads: int | None) -> tuple[Inde
     return index, error / spread if spread else (0.0 if error == 0 else float("inf")), seconds
 
 
-def _found_similarities(
-    q: np.ndarray, base: Rows, found: np.ndarray, metric: str, num_threads: int | None
-) -> np.ndarray:
+def _found_similarities(q: np.ndarray, base: Rows, found: np.ndarray, metric: str, num_threads: int | None) -> np.ndarray:
     """The exact similarity of every vector found, -inf for the id -1; bit for bit the numbers of `exact`."""
     out = np.full(found.shape, -np.inf, np.float32)
     queries = Rows(q, "evaluate: queries", unit=metric == "cos").blocks(1)

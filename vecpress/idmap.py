@@ -23,9 +23,7 @@ def as_ids(values: Any, what: str) -> np.ndarray:
         given = np.asarray(values)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{what} expected int64 ids, got {type(values).__name__}: {error}") from None
-    if given.dtype.kind not in "iu" and (
-        given.size or given.dtype.kind not in "f"
-    ):  # an empty list arrives as float64
+    if given.dtype.kind not in "iu" and (given.size or given.dtype.kind not in "f"):  # an empty list arrives as float64
         raise TypeError(f"{what} expected int64 ids, got dtype {given.dtype}")
     if given.ndim > 1:
         raise ValueError(f"{what} expected one id or a vector of ids, got shape {given.shape}")

@@ -56,9 +56,7 @@ class Index:
         self._lock = ReadWriteLock()
 
     @classmethod
-    def _restore(
-        cls, codec: Codec, data: np.ndarray, n: int, ids: np.ndarray | None, next_id: int, source: str | None
-    ) -> Self:
+    def _restore(cls, codec: Codec, data: np.ndarray, n: int, ids: np.ndarray | None, next_id: int, source: str | None) -> Self:
         """An index of arrays that the caller has checked and gives away; `source`: the file they lie in."""
         index = cls(codec)
         index._blocks.data, index._blocks.n = data, n
@@ -338,9 +336,7 @@ class Index:
 
     def _check_writable(self, call: str) -> None:
         if self._source is not None:
-            raise ValueError(
-                f"{call}: the index is mapped from {self._source} and read-only: load it without mmap=True"
-            )
+            raise ValueError(f"{call}: the index is mapped from {self._source} and read-only: load it without mmap=True")
 
 
 def _room(have: int, need: int) -> int:

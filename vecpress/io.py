@@ -168,18 +168,14 @@ def _read_codec(file: Reader) -> Codec:
         elif file.metadata["kind"] == "codec" or name not in ("blocks", "ids"):
             file.fail(f"array '{name}'", "is not known here")
     try:
-        codec = codec_class(description["name"]).restore(
-            description["config"], _number(file, "dim", LARGEST_DIM), arrays
-        )
+        codec = codec_class(description["name"]).restore(description["config"], _number(file, "dim", LARGEST_DIM), arrays)
         sizes = (codec.code_size, codec.head, codec.group)
     except CorruptFileError:
         raise
     except (TypeError, ValueError, ArithmeticError, MemoryError) as error:
         file.fail("codec", str(error))
     if codec.metric != file.metadata["metric"]:
-        file.fail(
-            "metadata: metric", f"expected {codec.metric!r} as in the codec, got {file.metadata['metric']!r}"
-        )
+        file.fail("metadata: metric", f"expected {codec.metric!r} as in the codec, got {file.metadata['metric']!r}")
     if sizes[0] > LARGEST_DIM:
         file.fail("codec", f"code_size expected at most {LARGEST_DIM}, got {sizes[0]}")
     return codec
@@ -189,9 +185,7 @@ def _read_index(file: Reader, codec: Codec, mmap: bool, verify: bool) -> Index:
     n, next_id = _number(file, "n", LARGEST), _number(file, "next_id", LARGEST + 1)
     layout = file.json(file.metadata["layout"], "metadata: layout")
     _expect(file, "metadata: layout", layout, _layout(codec))
-    shapes: dict[str, tuple[str, tuple[int, ...]]] = {
-        "blocks": ("uint8", (count(n), BLOCK * codec.code_size))
-    }
+    shapes: dict[str, tuple[str, tuple[int, ...]]] = {"blocks": ("uint8", (count(n), BLOCK * codec.code_size))}
     if "ids" in file.entries:
         shapes["ids"] = ("int64", (n,))
     elif next_id != n:
@@ -250,12 +244,7 @@ def _codec_description(file: Reader) -> dict[str, Any]:
 
 def _number(file: Reader, key: str, largest: int) -> int:
     text = file.metadata[key]
-    if (
-        not (text.isascii() and text.isdigit())
-        or len(text) > 19
-        or (text[0] == "0" and text != "0")
-        or int(text) > largest
-    ):
+    if not (text.isascii() and text.isdigit()) or len(text) > 19 or (text[0] == "0" and text != "0") or int(text) > largest:
         file.fail(f"metadata: {key}", f"expected a number in 0..{largest}, got {text!r}")
     return int(text)
 

@@ -62,9 +62,7 @@ class ReadWriteLock:
                 try:
                     while came_in == self._round and (self._writing or self._waiting_writers):
                         self._changed.wait()
-                except (
-                    BaseException
-                ):  # Ctrl-C: out of the queue, or out of the readers where a writer had let us in
+                except BaseException:  # Ctrl-C: out of the queue, or out of the readers where a writer had let us in
                     if came_in == self._round:
                         self._waiting_readers -= 1
                     else:

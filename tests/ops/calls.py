@@ -1,6 +1,6 @@
 """What the equality suite calls: for every operation, shapes that straddle vector widths and values that break shortcuts.
 
-`CALLS[op](size)` yields calls; a call runs the operation with a number of threads on the backend in force and returns its outputs.
+`CALLS[op](size)` yields calls; a call runs the operation with a number of threads on the backend in force and gives its outputs.
 """
 
 from __future__ import annotations
@@ -86,7 +86,9 @@ def assign(size: int) -> Iterator[Call]:
 
 @calls_of("encode_pq")
 def encode_pq(size: int) -> Iterator[Call]:
-    for n, m, ks, dsub in ((size, 3, 16, 4), (size, 5, 256, 2), (6, size, 16, 3), (5, size, 256, 1), (35, 9, 16, 5), (3, 2, 16, size)):
+    for n, m, ks, dsub in (
+        (size, 3, 16, 4), (size, 5, 256, 2), (6, size, 16, 3), (5, size, 256, 1), (35, 9, 16, 5), (3, 2, 16, size),
+    ):  # fmt: skip
         x = values(size, n, m * dsub)
         codebooks = values(size + 1, m, ks, dsub)
         for j in range(m if n else 0):  # centroids that rows tie with
@@ -116,6 +118,18 @@ def norms(size: int) -> Iterator[Call]:
         for make in (values, extreme):
             x = make(size, n, d)
             yield Call(f"n={n} d={d} {make.__name__}", lambda t, x=x: ops.norms(x, num_threads=t))
+    x = order_shows(size, 200, size + 8)
+    yield Call(f"d={size + 8} order shows", lambda t: ops.norms(x, num_threads=t))
+
+
+def order_shows(seed: int, n: int, d: int) -> np.ndarray:
+    """Rows whose norm is 2^24 + 1, halfway between two float32, but for numbers that float64 drops or keeps as they are added up."""
+    rng = np.random.default_rng(seed)
+    x = np.sqrt(rng.uniform(0, 0.06, (n, d))).astype(np.float32)
+    large = np.array([2**24, 4096, 4096, 1], np.float32)
+    for row in x:
+        row[rng.permutation(d)[:4]] = large
+    return x
 
 
 @calls_of("pack_bits")
@@ -132,15 +146,15 @@ def pack_bits(size: int) -> Iterator[Call]:
 def blocks(size: int) -> Iterator[Call]:
     rng = np.random.default_rng(size)
     for n, head, group, groups in (
-        (size, 0, 1, 19), (size, 3, 2, 8), (size, 1, 4, 5), (150, 0, 1, size), (130, 2, 4, size), (65, 0, 3, size), (64, size, 1, 17),
-        (700, 4, 8, 4),
+        (size, 0, 1, 19), (size, 3, 2, 8), (size, 1, 4, 5), (150, 0, 1, size), (130, 2, 4, size), (65, 0, 3, size),
+        (64, size, 1, 17), (700, 4, 8, 4),
     ):  # fmt: skip
         codes = rng.integers(0, 256, (n, head + group * groups), dtype=np.uint8)
         start, room = size % 7, -(-(n + 70) // 64)
         before = rng.integers(0, 256, (room, codes.shape[1] * 64), dtype=np.uint8)
         rows = np.concatenate((np.arange(room * 64), rng.integers(0, room * 64, 40), np.arange(32, 160) % (room * 64)))
 
-        def run(threads: int, codes=codes, start=start, before=before, rows=rows, head=head, group=group) -> tuple[np.ndarray, ...]:
+        def run(threads: int, codes=codes, start=start, before=before, rows=rows, head=head, group=group):
             data = before.copy()
             dispatch.run("put_rows", data, codes, start, head, group, num_threads=threads)
             out = dispatch.empty((len(rows), codes.shape[1]), np.uint8)

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from calls import order_shows
 from hard_values import FINITE, HUGE, SIZES, TINY, values
 
 from vecpress import ops
@@ -34,3 +35,15 @@ def test_neither_overflows_nor_underflows_early():
 
 def test_three_four_five():
     assert ops.norms(np.array([[3, 4], [-5, 12]], np.float32)).tolist() == [5, 13]
+
+
+def test_the_order_of_addition_shows():
+    """The equality suite's rows of this kind tell one order of addition from another, so the order is tested."""
+    x = order_shows(0, 200, 40)
+    in_turn = np.zeros(200)
+    for t in range(40):
+        in_turn += x[:, t].astype(np.float64) ** 2
+    lanes = (x.astype(np.float64) ** 2).reshape(200, 5, 8).sum(axis=1)
+    other = ((lanes[:, 0] + lanes[:, 2]) + (lanes[:, 4] + lanes[:, 6])) + ((lanes[:, 1] + lanes[:, 3]) + (lanes[:, 5] + lanes[:, 7]))
+    for total in (in_turn, other):
+        assert (np.sqrt(total).astype(np.float32) != ops.norms(x)).any()

@@ -41,9 +41,9 @@ class Sign(Codec):
 
     | | medquad_minilm | sift_photos_us |
     |---|---|---|
-    | float queries, one level | .690 | .348 |
-    | float queries, a level each | .686 | .343 |
-    | symmetric, Hamming | .630 | .256 |
+    | float queries, one level | .690 | .353 |
+    | float queries, a level each | .686 | .348 |
+    | symmetric, Hamming | .630 | .249 |
 
     Cost: fit and encode a pass over x; a query 8 d additions and d / 4 look-ups a code, d / 8 bytes of popcount if symmetric.
     """
