@@ -1,8 +1,8 @@
 """The table of README.md, from measurements in bench/results: never typed by hand.
 
-    python -m bench.readme_table              write the table of the newest measurement into README.md
-    python -m bench.readme_table --measure    measure on this machine first (a minute), into bench/results
-    python -m bench.readme_table --check      exit 1 if README.md holds another table than that
+python -m bench.readme_table              write the table of the newest measurement into README.md
+python -m bench.readme_table --measure    measure on this machine first (a minute), into bench/results
+python -m bench.readme_table --check      exit 1 if README.md holds another table than that
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def test_integers_that_float32_does_not_hold_are_refused(value):
 
 @pytest.mark.parametrize("dtype", WRONG_DTYPES)
 def test_other_dtypes_are_refused_before_anything_is_read(dtype):
-    with pytest.raises(TypeError, match="^here expected real numbers, got dtype"):
+    with pytest.raises(TypeError, match=r"^here expected real numbers, got dtype"):
         Rows(np.zeros((2, 2)).astype(dtype), "here")
 
 
@@ -104,7 +104,7 @@ def test_bad_rows_are_named_by_their_place_in_the_whole():
     x = values(0, 50, 4)
     x[37, 2] = np.nan
     rows = Rows(x, "here")
-    with pytest.raises(ValueError, match="^here expected finite values, row 37 has NaN or infinity$"):
+    with pytest.raises(ValueError, match=r"^here expected finite values, row 37 has NaN or infinity$"):
         list(rows.blocks(10))
     with pytest.raises(ValueError, match="row 37 "):
         rows.take(np.array([1, 37]))
@@ -124,16 +124,16 @@ def test_long_doubles_beyond_float64_are_named_as_such():
     if np.finfo(np.longdouble).max <= np.finfo(np.float64).max:
         pytest.skip("long double is float64 here")
     x = np.full((1, 2), np.longdouble("1e400"))
-    with pytest.raises(ValueError, match="row 0 has a value beyond float32's range$"):
+    with pytest.raises(ValueError, match=r"row 0 has a value beyond float32's range$"):
         Rows(x, "x").all()
 
 
 def test_the_largest_value_is_enforced_after_scaling():
     x = np.array([[3.0, -4.0], [30.0, 40.0]], np.float32)
     Rows(x, "x", largest=40.0).check()
-    with pytest.raises(ValueError, match="^x expected absolute values up to 39.5, row 1 has 40$"):
+    with pytest.raises(ValueError, match=r"^x expected absolute values up to 39.5, row 1 has 40$"):
         Rows(x, "x", largest=39.5).check()
-    with pytest.raises(ValueError, match="^x expected absolute values up to 3.5, row 0 has -4$"):
+    with pytest.raises(ValueError, match=r"^x expected absolute values up to 3.5, row 0 has -4$"):
         Rows(x, "x", largest=3.5).check()
     Rows(x, "x", unit=True, largest=1.0).check()
 

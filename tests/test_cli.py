@@ -328,9 +328,7 @@ def test_encode_refuses(argv: list[str], code: int, message: str, front: str, fo
 
 
 @pytest.mark.parametrize("options", [[], ["--mmap"], ["--symmetric", "--threads", "1"]])
-def test_search_finds_what_the_library_finds(
-    options: list[str], front: str, folder: Path, capsys, monkeypatch
-) -> None:
+def test_search_finds_what_the_library_finds(options: list[str], front: str, folder: Path, capsys, monkeypatch) -> None:
     load, mapped = vp.io.load, []
     monkeypatch.setattr("vecpress.io.load", lambda path, mmap: mapped.append(mmap) or load(path, mmap=mmap))
     data = run_json(capsys, "search", "index.vpz", "queries.npy", "-k", "7", *options)

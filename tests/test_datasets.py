@@ -208,9 +208,7 @@ def test_every_truncation_of_a_npy_file_is_found(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r"x\.npy: (not a \.npy array|expected 140 bytes at byte 128)"):
             datasets.read(tmp_path / "x.npy")
     (tmp_path / "x.npy").write_bytes(whole + b"\0")
-    with pytest.raises(
-        ValueError, match=r"expected 140 bytes at byte 128 for shape \(7, 5\) of float32, got 141"
-    ):
+    with pytest.raises(ValueError, match=r"expected 140 bytes at byte 128 for shape \(7, 5\) of float32, got 141"):
         datasets.read(tmp_path / "x.npy")
 
 

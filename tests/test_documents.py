@@ -38,7 +38,7 @@ def test_the_examples_of_the_readme_run_when_pasted(tmp_path, monkeypatch, capsy
 
 def test_the_readme_has_the_two_commands():
     text = (ROOT / "README.md").read_text()
-    assert '    pip install . && vecpress demo\n' in text
+    assert "    pip install . && vecpress demo\n" in text
     assert '    pip install -e ".[test]" && pytest\n' in text  # .ci/run takes it from there
 
 

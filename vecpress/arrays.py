@@ -36,7 +36,7 @@ def like(x: Any, *arrays: np.ndarray) -> Any:
 class Rows:
     """A matrix of vectors read in float32 blocks.
 
-    x : [n, d] float16, bfloat16 (torch), float32, float64, uint8, or integers that float32 holds exactly; one vector [d] is one row
+    x : [n, d] float16, bfloat16 (torch), float32, float64, uint8, or integers that float32 holds exactly; one vector [d] is a row
     what : how error messages name it, for example "encode: x"
     dim : columns expected, None for any
     unit : scale every row to length 1 (zero rows stay zero)
@@ -46,9 +46,7 @@ class Rows:
     infinity, a value that float32 cannot hold, or one beyond `largest`.
     """
 
-    def __init__(
-        self, x: Any, what: str, dim: int | None = None, *, unit: bool = False, largest: float = FLOAT32_MAX
-    ):
+    def __init__(self, x: Any, what: str, dim: int | None = None, *, unit: bool = False, largest: float = FLOAT32_MAX):
         self.what, self.unit, self.largest = what, unit, largest
         self._source = x if is_torch(x) else as_array(x, what)
         real = _is_real_torch(x) if is_torch(x) else self._source.dtype.kind in "fiu"

@@ -189,7 +189,10 @@ class Codec(ABC):
         return like(codes, self._decode(self.check_codes(codes, "decode: codes")))
 
     def query(self, q: Any, *, symmetric: bool = False, num_threads: int | None = None) -> Query:
-        """The scan that scores codes against queries [nq, d]; `symmetric` codes the queries too (SDC)."""
+        """The scan that scores codes against queries [nq, d]; `symmetric` codes the queries too (SDC).
+
+        Under "cos" a zero query scores 0 against every code; coded, it scores as what its code decodes to.
+        """
         check_threads(num_threads)
         if symmetric:
             return self._symmetric_query(self._rows(q, "search: q", self.dim).all(), num_threads)
@@ -265,7 +268,7 @@ class Codec(ABC):
 
         io.save_codec(self, path)
 
-    def _check_dim(self, dim: int) -> None:
+    def _check_dim(self, dim: int) -> None:  # noqa: B027  not abstract: most codecs serve any number of columns
         """Raises ValueError when the configuration cannot serve vectors of `dim` columns."""
 
     def __getattr__(self, name: str) -> Any:

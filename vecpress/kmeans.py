@@ -36,8 +36,8 @@ def kmeans(
     centroids float32[k, d], objective float : the sum of x's squared distances to these centroids
 
     Cost: iterations * n * k * d multiply-adds, and one copy of x. Sums are taken in float64 in row order, on one thread.
-    Source: Arthur and Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007; Lloyd, "Least squares quantization
-    in PCM", 1982. Differs in the subsample for seeding and in what happens to empty clusters.
+    Source: Arthur and Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007; Lloyd, "Least squares
+    quantization in PCM", 1982. Differs in the subsample for seeding and in what happens to empty clusters.
     """
     x = array("kmeans", "x", x, np.float32, (None, None))
     if not len(x):

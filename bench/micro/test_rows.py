@@ -15,10 +15,10 @@ from .test_scans import group
 def time_rows(measure, backend, op, case, rows, limit, amount, unit):
     """case(rows) -> arguments. Gate on 70 rows against the reference, then time."""
     function = getattr(ops, op)
-    results = []
+    results, small = [], case(70)
     for name in ("reference", backend):
         with vp.use(name):
-            out = function(*case(70))
+            out = function(*small)
             results.append(out if isinstance(out, tuple) else (out,))
     same(results[1], results[0])
     arguments = case(rows)

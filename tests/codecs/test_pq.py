@@ -52,7 +52,8 @@ def test_codes_by_hand():
     assert codes.tolist() == [[0xF1, 0x07], [0x0F, 0x02]]  # even sub-codes low; ties to the lower label; no third nibble
     assert codec.decode(codes).tolist() == [[1, 15, 7], [15, 0, 2]]
     assert scan_all(codec, codes, codec.query([[0.0, 0.0, 0.0]])).tolist() == [[-275.0, -229.0]]
-    assert scan_all(with_codebooks(codebooks), codes, with_codebooks(codebooks).query([[1.0, 2.0, 3.0]])).tolist() == [[52.0, 21.0]]
+    inner = with_codebooks(codebooks, "ip")
+    assert scan_all(inner, codes, inner.query([[1.0, 2.0, 3.0]])).tolist() == [[52.0, 21.0]]
 
 
 def test_an_unused_half_byte_means_nothing():
@@ -79,12 +80,12 @@ def test_encoding_finds_the_nearest_centroid():
 @quiet
 def test_m_must_divide_the_columns():
     codec = vp.PQ(7)
-    with pytest.raises(ValueError, match="^PQ: m expected a divisor of d=24, got 7$"):
+    with pytest.raises(ValueError, match=r"^PQ: m expected a divisor of d=24, got 7$"):
         codec.fit(np.zeros((5, 24), np.float32))
     assert not codec.is_fitted
     with pytest.raises(ValueError, match="m expected a divisor"):
         vp.PQ.restore(codec.config(), 24, {"codebooks_": np.zeros((7, 256, 3), np.float32)})
-    with pytest.raises(ValueError, match="^PQ: m expected a divisor of d=24, got 48$"):
+    with pytest.raises(ValueError, match=r"^PQ: m expected a divisor of d=24, got 48$"):
         vp.PQ(48).fit(np.zeros((5, 24), np.float32))
 
 

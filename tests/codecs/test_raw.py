@@ -81,5 +81,5 @@ def test_under_cos_vectors_are_stored_with_length_one_and_zero_stays_zero():
 
 
 def test_the_dtype_is_one_of_two():
-    with pytest.raises(ValueError, match="^Raw: dtype expected one of 'float32', 'float16', got 'int8'$"):
+    with pytest.raises(ValueError, match=r"^Raw: dtype expected one of 'float32', 'float16', got 'int8'$"):
         vp.Raw("int8")

@@ -123,12 +123,13 @@ def norms(size: int) -> Iterator[Call]:
 
 
 def order_shows(seed: int, n: int, d: int) -> np.ndarray:
-    """Rows whose norm is 2^24 + 1, halfway between two float32, but for numbers that float64 drops or keeps as they are added up."""
+    """Rows of norm 2^24 + 1, halfway between two float32, but for numbers that float64 drops or keeps as they are added up."""
     rng = np.random.default_rng(seed)
-    x = np.sqrt(rng.uniform(0, 0.06, (n, d))).astype(np.float32)
-    large = np.array([2**24, 4096, 4096, 1], np.float32)
+    x = np.zeros((n, d), np.float32)
     for row in x:
-        row[rng.permutation(d)[:4]] = large
+        large, small = np.split(rng.permutation(d)[:8], [4])
+        row[large] = 2**24, 4096, 4096, 1
+        row[small] = np.sqrt(rng.uniform(0, 0.06, 4))
     return x
 
 
@@ -166,7 +167,7 @@ def blocks(size: int) -> Iterator[Call]:
 
 # ---- scans
 
-FACTORS = ("one", "negative", "zero", "f2", "f4", "u1", "bias f2", "bias f4", "bias u1", "both", "any bytes")
+FACTORS = ("one", "negative", "zero", "f2", "f4", "u1", "bias f2", "bias f4", "bias u1", "both", "any bytes", "infinite", "nan")
 ALLOW = ("all rows", "all", "none", "random", "clustered", "single")
 IDS = ("row numbers", "shuffled", "extreme")
 DATA = ("normal", "ties", "overflow", "equal")
@@ -231,6 +232,8 @@ def _factors(rng: np.random.Generator, kind: str, n: int) -> tuple[np.ndarray, d
         "bias u1": (any_bytes[:, :1], {"scale": 1.0, "bias": Factor(0, "u1", table)}),
         "both": (np.hstack([halves[:, :2], any_bytes[:, :1]]), {"scale": Factor(0, "f2"), "bias": Factor(2, "u1", table)}),
         "any bytes": (any_bytes, {"scale": Factor(0, "f4"), "bias": Factor(5, "f2")}),
+        "infinite": (any_bytes[:, :0], {"scale": -np.inf}),
+        "nan": (any_bytes[:, :0], {"scale": np.nan}),
     }[kind]
 
 
@@ -274,8 +277,8 @@ def scan_call(op: str, seed: tuple[int, ...], n: int, payload: int, mix: dict[st
             operand = _numbers(rng, data, nq, max(0, 2 * payload - int(rng.integers(2))), 16)
         else:
             operand = _numbers(rng, data, nq, payload, 256)
-    if rng.integers(2):
-        options["constant"] = _numbers(rng, "overflow" if data == "overflow" else "normal", nq)
+    constants = (None, _numbers(rng, data, nq), rng.choice(np.array([np.nan, np.inf, -np.inf, 1e30, -2, 0], np.float32), nq))
+    options["constant"] = constants[rng.integers(3)]
     options["ids"], options["allow"] = _ids(rng, mix["ids"], n), _allow(rng, mix["allow"], n)
     k = {"1": 1, "3": 3, "n": max(n, 1), "n + 5": n + 5}[mix["k"]]
     blocks = Blocks.pack(np.hstack([head, codes]), head.shape[1], group)

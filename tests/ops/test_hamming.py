@@ -44,3 +44,18 @@ def test_affine_map_of_distances():
     assert scores.tolist() == [[10, 9.5, 9, 8.5]] and ids.tolist() == [[0, 1, 2, 3]]
     scores, ids = ops.hamming(Blocks.pack(codes), np.zeros((1, 1), np.uint8), 2, scale=1.0)  # far codes first
     assert scores.tolist() == [[3, 2]] and ids.tolist() == [[3, 2]]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("scale, constant", [(-1, np.nan), (-np.inf, 0), (-np.inf, np.inf), (-1, np.inf), (np.nan, 1), (0, np.nan)])
+def test_scores_that_are_not_numbers(scale, constant, backend, need_backend):
+    """They count as -inf, infinities tie, and of all ties the lowest ids are the best, wherever their rows stand."""
+    need_backend(backend)
+    codes = np.random.default_rng(0).integers(0, 256, (300, 4), dtype=np.uint8)
+    bits = np.full((1, 4), 0x5A, np.uint8)
+    with dispatch.use(backend):
+        scores, ids = ops.hamming(
+            Blocks.pack(codes), bits, 3, ids=np.arange(300)[::-1].copy(), scale=scale, constant=np.array([constant], np.float32)
+        )
+    assert ids.tolist() == [[0, 1, 2]]
+    assert np.isinf(scores).all()

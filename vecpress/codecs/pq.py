@@ -33,8 +33,8 @@ class PQ(Codec):
     the query's sub-vector, so a score is that of the query with the decoded vector.
 
     `symmetric=True` builds the query's tables from its decoded code. Tables of all pairs of centroids (m * 4^n_bits numbers)
-    would give the same scores, and are not kept: they would save d * 2^n_bits multiply-adds a query, as much as a scan of a
-    few thousand codes, and cost 12 MB of state at m = 48 and 8 bits.
+    would give the same scores, and are not kept: they would save d * 2^n_bits multiply-adds a query, which is little beside a
+    scan of thousands of codes, and cost 12 MB of state at m = 48 and 8 bits.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class PQ(Codec):
     centroid (9,984 at 8 bits, 624 at 4) raise a SmallTrainingSetWarning; fewer rows than centroids still give a valid codec.
     Values beyond 2^50 are a ValueError: their squared distances could leave float32.
 
-    Cost: fit 25 * 65,536 * d * 2^n_bits multiply-adds at most, encode n * d * 2^n_bits, a query d * 2^n_bits and m look-ups a code.
+    Cost: fit 25 * 65,536 * d * 2^n_bits multiply-adds at most, encode n * d * 2^n_bits, a query d * 2^n_bits; m look-ups a code.
     Source: Jegou, Douze, Schmid, "Product quantization for nearest neighbor search", PAMI 2011.
     """
 

@@ -61,4 +61,4 @@ class Raw(Codec):
 
     @classmethod
     def examples(cls) -> list[Codec]:
-        return [cls(), cls("float16"), cls(metric="l2"), cls("float16", metric="l2"), cls(metric="cos"), cls("float16", metric="cos")]
+        return [cls(dtype, metric=metric) for metric in METRICS for dtype in BYTES]

@@ -24,10 +24,14 @@ class Sign(Codec):
     Scores of float queries are those of the query with x_hat, exact up to float32 rounding: the mean is never dropped.
     With `symmetric=True` the query is coded too, and the score is an affine map of the Hamming distance h, in the metric's unit:
 
-    | metric | score | |
-    |---|---|---|
-    | l2 | 4 level_^2 h | equals the squared distance of the decoded vectors |
-    | ip, cos | (|mean_|^2 + d level_^2) - 2 level_^2 h | the inner product of the decoded vectors without its terms that are linear in the signs, <mean_, x_hat - mean_> of base and query; its order is the Hamming order, and on real embeddings better than the full one's |
+    | metric | score |
+    |---|---|
+    | l2 | 4 level_^2 h |
+    | ip, cos | (norm(mean_)^2 + d level_^2) - 2 level_^2 h |
+
+    For l2 that is the squared distance of the decoded vectors. For ip and cos it is their inner product without the two terms
+    <mean_, x_hat - mean_>, of the query and of the base vector: the order is the Hamming order, which finds more neighbours than
+    the full product does (.630 against .545 on medquad_minilm as below).
 
     Parameters
     ----------
