@@ -2,7 +2,7 @@
 
 | limit | unit | how |
 |---|---|---|
-| dram_read, l2_read | bytes/s, one core | the best of several read loops: 1 to 8 streams, with and without prefetch, large pages |
+| dram_read, l2_read | bytes/s, one core | the best of several read loops: 1 to 8 streams, with or without prefetch |
 | int8_mac | byte multiply-accumulates/s, one core | independent vpdpbusd (AVX-512) or vpmaddubsw chains (AVX2) |
 | shuffle | bytes looked up/s in 16-entry tables, one core | independent vpshufb or tbl |
 | permute | bytes looked up/s in a 64-entry table, one core | independent vpermb (AVX-512 VBMI) |
@@ -39,7 +39,8 @@ def library() -> ctypes.CDLL:
     path = Path(tempfile.gettempdir()) / f"vecpress-limits-{os.getuid()}-{digest}.so"
     if not path.exists():
         partial = path.with_suffix(f".{os.getpid()}")
-        command = [os.environ.get("CXX", "g++").split()[-1], "-O3", "-shared", "-fPIC", "-std=c++17", str(SOURCE), "-o", str(partial)]
+        compiler = os.environ.get("CXX", "g++").split()[-1]
+        command = [compiler, "-O3", "-shared", "-fPIC", "-std=c++17", str(SOURCE), "-o", str(partial)]
         subprocess.run(command, check=True)
         partial.replace(path)
     lib = ctypes.CDLL(str(path))

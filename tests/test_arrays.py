@@ -57,6 +57,14 @@ def test_take_gives_the_rows_asked_for_and_reads_no_others():
     assert seen == [4] + 9 * [10] + [7]
 
 
+def test_blocks_are_aligned_whatever_they_come_from():
+    raw = np.zeros(4 * 35 + 1, np.uint8)
+    for offset in range(4):
+        x = np.frombuffer(raw.data, np.float32, 33, offset=offset).reshape(11, 3)
+        assert Rows(x, "x").all().flags.aligned
+        assert all(block.flags.aligned for _, block in Rows(x, "x").blocks(2))
+
+
 def test_float32_is_not_copied():
     x = values(0, 33, 7)
     assert np.shares_memory(Rows(x, "x").all(), x)

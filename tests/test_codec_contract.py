@@ -175,6 +175,8 @@ def test_equality_is_that_of_configuration_and_state(codec, dim):
         other = copy.deepcopy(one)
         getattr(other, name).flat[0] += 1
         assert one != other
+    for metric in set(METRICS) - {one.metric}:  # the same state, read another way
+        assert one != type(one).restore({**one.config(), "metric": metric}, one.dim, one.arrays())
 
 
 @each_once

@@ -34,6 +34,7 @@ def calls(monkeypatch):
     monkeypatch.setattr(dispatch, "_backends", dict(dispatch._backends))
     monkeypatch.setattr(dispatch, "_kernels", {op: dict(kernels) for op, kernels in dispatch._kernels.items()})
     monkeypatch.setattr(dispatch, "_forced", None)
+    monkeypatch.setattr(dispatch, "_chosen", {})
     seen: list[tuple] = []
     dispatch.register_backend("best", 1000, why_not="it is a test")
     dispatch.register_backend("good", 900)

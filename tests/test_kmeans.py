@@ -70,16 +70,34 @@ def test_the_seed_decides_and_nothing_else():
     assert bits(kmeans(x, 32, (5, 1))[0]) != bits(kmeans(x, 32, (5, 2))[0])
 
 
-def test_seeding_looks_at_a_sample_of_many_rows_only(monkeypatch):
-    looked_at = []
+@pytest.fixture
+def assigned(monkeypatch):
+    """(rows, centroids) of every call of `assign`."""
+    calls = []
 
     def watched(x, centroids, **kwargs):
-        looked_at.append((len(x), len(centroids)))
+        calls.append((len(x), len(centroids)))
         return assign(x, centroids, **kwargs)
 
     monkeypatch.setattr("vecpress.kmeans.ops.assign", watched)
+    return calls
+
+
+def test_seeding_looks_at_a_sample_of_many_rows_only(assigned):
     kmeans(clustered(4, 5000, 3), 10, 0, iterations=3)
-    assert looked_at == [(160, 1)] * 9 + [(5000, 10)] * 4
+    assert assigned == [(160, 1)] * 9 + [(5000, 10)] * 4
+
+
+def test_it_stops_when_nothing_changes_any_more(assigned):
+    x = clustered(1, 300, 5)
+    kmeans(x, 8, 0, iterations=1000)
+    assert 2 < assigned.count((300, 8)) < 50
+    assigned.clear()
+    kmeans(x[:8], 8, 0, iterations=1000)  # seeding drew every row: there is nothing to move
+    assert assigned.count((8, 8)) == 1
+    assigned.clear()
+    kmeans(x[:8], 16, 0, iterations=1000)
+    assert assigned.count((8, 16)) == 1
 
 
 @pytest.mark.parametrize("distinct", [1, 2, 5, 15])

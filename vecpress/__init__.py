@@ -6,7 +6,7 @@
     scores, ids = index.search(q, k=10)
 """
 
-from . import codecs as _codecs  # defines and registers every codec
+from . import codecs as _codecs  # noqa: F401  defines and registers every codec
 from . import datasets
 from .codec import Codec, Query, codec_class, codecs
 from .dispatch import backends, explain, use

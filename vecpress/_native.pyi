@@ -1,6 +1,6 @@
 """Compiled kernels. Internal: vecpress.ops checks the arguments and says what each operation means; these only write outputs.
 
-`isa` is a place in `instruction_sets()`; num_threads 0 is the default. Arrays are C-contiguous and of the stated type, never copied.
+`isa` is a place in `instruction_sets()`; num_threads 0 is the default. Arrays are C-contiguous, of the stated type, never copied.
 """
 
 from typing import Annotated, TypeAlias
@@ -39,18 +39,18 @@ def project(isa: int, out: _F32, x: _F32, matrix: _F32, offset: _F32, num_thread
 def put_rows(isa: int, data: _U8, codes: _U8, start: int, head: int, group: int, num_threads: int) -> None: ...
 def tables(isa: int, out: _F32, q: _F32, codebooks: _F32, l2: bool, num_threads: int) -> None: ...
 def flat(
-    isa: int, scores: _F32, found: _I64, blocks: _U8, layout: tuple[int, int, int], rows: _F32, group: int, l2: bool, ids: _I64 | None,
-    allow: _U64 | None, scale: _Factor, bias: _Factor, constant: _F32, num_threads: int,
+    isa: int, scores: _F32, found: _I64, blocks: _U8, layout: tuple[int, int, int], rows: _F32, group: int, l2: bool,
+    ids: _I64 | None, allow: _U64 | None, scale: _Factor, bias: _Factor, constant: _F32, num_threads: int,
 ) -> None: ...
 def hamming(
-    isa: int, scores: _F32, found: _I64, blocks: _U8, layout: tuple[int, int, int], bits: _U8, ids: _I64 | None,
-    allow: _U64 | None, scale: _Factor, bias: _Factor, constant: _F32, num_threads: int,
+    isa: int, scores: _F32, found: _I64, blocks: _U8, layout: tuple[int, int, int], bits: _U8,
+    ids: _I64 | None, allow: _U64 | None, scale: _Factor, bias: _Factor, constant: _F32, num_threads: int,
 ) -> None: ...
 def lut4(
-    isa: int, scores: _F32, found: _I64, blocks: _U8, layout: tuple[int, int, int], tables: _F32, ids: _I64 | None,
-    allow: _U64 | None, scale: _Factor, bias: _Factor, constant: _F32, num_threads: int,
+    isa: int, scores: _F32, found: _I64, blocks: _U8, layout: tuple[int, int, int], tables: _F32,
+    ids: _I64 | None, allow: _U64 | None, scale: _Factor, bias: _Factor, constant: _F32, num_threads: int,
 ) -> None: ...
 def lut8(
-    isa: int, scores: _F32, found: _I64, blocks: _U8, layout: tuple[int, int, int], tables: _F32, ids: _I64 | None,
-    allow: _U64 | None, scale: _Factor, bias: _Factor, constant: _F32, num_threads: int,
+    isa: int, scores: _F32, found: _I64, blocks: _U8, layout: tuple[int, int, int], tables: _F32,
+    ids: _I64 | None, allow: _U64 | None, scale: _Factor, bias: _Factor, constant: _F32, num_threads: int,
 ) -> None: ...

@@ -22,7 +22,7 @@ from .errors import NotFittedError
 from .ops import Blocks, Factor
 
 Metric = Literal["ip", "l2", "cos"]
-METRICS = ("ip", "l2", "cos")
+METRICS: tuple[Metric, ...] = ("ip", "l2", "cos")
 SQUARES_FIT = 2.0**50  # vectors of absolute values up to here have squared distances inside float32, for d up to 2^26
 
 _codecs: dict[str, type[Codec]] = {}

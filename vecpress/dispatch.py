@@ -31,15 +31,18 @@ class Backend:
 _backends: dict[str, Backend] = {"reference": Backend("reference", 0)}
 _kernels: dict[str, dict[str, Callable[..., None]]] = {}
 _forced: str | None = None
+_chosen: dict[str, Callable[..., None]] = {}  # what `run` has looked up; emptied whenever the answer may change
 
 
 def register_backend(name: str, rank: int, why_not: str = "") -> None:
     _backends[name] = Backend(name, rank, why_not)
+    _chosen.clear()
 
 
 def register(op: str, backend: str, kernel: Callable[..., None]) -> None:
-    """Adds `kernel` to operation `op`: called as kernel(*outputs, *inputs, num_threads), it writes the outputs and returns None."""
+    """Adds `kernel` to `op`: called as kernel(*outputs, *inputs, num_threads), it writes the outputs and returns None."""
     _kernels.setdefault(op, {})[backend] = kernel
+    _chosen.clear()
 
 
 def reference(op: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -90,8 +93,11 @@ def run(op: str, *args: Any, num_threads: int | None = None) -> None:
 
     num_threads: None means VECPRESS_NUM_THREADS, or else the processors this process may use.
     """
-    _native()
-    _kernels[op][_choose(op)](*args, check_threads(num_threads))
+    kernel = _chosen.get(op)
+    if kernel is None:
+        _native()
+        kernel = _chosen[op] = _kernels[op][_choose(op)]
+    kernel(*args, check_threads(num_threads))
 
 
 def check_threads(num_threads: int | None) -> int:
@@ -114,19 +120,23 @@ class use:
     """
 
     def __init__(self, name: str | None):
-        global _forced
         _native()
         if name is not None:
             _check(name)
         self._before = _forced
-        _forced = name
+        _force(name)
 
     def __enter__(self) -> use:
         return self
 
     def __exit__(self, *_: object) -> None:
-        global _forced
-        _forced = self._before
+        _force(self._before)
+
+
+def _force(name: str | None) -> None:
+    global _forced
+    _forced = name
+    _chosen.clear()
 
 
 def backends() -> dict[str, str]:
@@ -173,11 +183,10 @@ def explain(op: str) -> str:
 
 def force_from_environment() -> None:
     """Applies VECPRESS_ISA; called once, when the compiled kernels are registered."""
-    global _forced
     name = os.environ.get("VECPRESS_ISA", "").strip()
     if name:
         try:
             _check(name)
         except BackendError as error:
             raise BackendError(f"VECPRESS_ISA: {error}") from None
-        _forced = name
+        _force(name)

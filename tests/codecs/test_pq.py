@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 
 import numpy as np
@@ -122,6 +123,30 @@ def test_constant_columns_decode_exactly():
     x[:, :4] = [1.5, -2.25, 0.0, 1e10]
     codec = vp.PQ(2).fit(x)
     assert (codec.decode(codec.encode(x))[:, :4] == x[:, :4]).all()
+
+
+@quiet
+def test_values_whose_squares_overflow_are_refused():
+    codec = vp.PQ(2, 4, metric="l2").fit(clustered(0, 99, 4))
+    for call in (codec.fit, codec.encode):
+        call([[2.0**50, 0, 0, 1]])
+        with pytest.raises(ValueError, match=r"expected absolute values up to 1\.12589991e\+15, row 0 has -2\.25179981e\+15"):
+            call([[-(2.0**51), 0, 0, 1]])
+
+
+def test_each_seed_draws_its_own_sample_of_distinct_rows(monkeypatch):
+    drawn = []
+
+    def watched(x, k, seed, **kwargs):
+        drawn.append(x.ravel())
+        return x[:k], 0.0
+
+    monkeypatch.setattr(sys.modules["vecpress.codecs.pq"], "kmeans", watched)
+    x = np.arange(TRAIN_ROWS + 5000, dtype=np.float32)[:, None]
+    for seed in (0, 1, 0):
+        vp.PQ(1, 4, seed=seed).fit(x)
+    assert [len(np.unique(rows)) for rows in drawn] == [TRAIN_ROWS] * 3
+    assert bits(drawn[0]) == bits(drawn[2]) != bits(drawn[1])
 
 
 def test_learning_reads_a_bounded_sample():

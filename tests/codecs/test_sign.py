@@ -74,6 +74,14 @@ def test_one_vector_alone_is_learned_from(metric):
         assert np.isfinite(scan_all(codec, codec.encode(x), codec.query(x, symmetric=symmetric))).all()
 
 
+def test_values_whose_squares_overflow_are_refused():
+    codec = vp.Sign(metric="l2").fit(values(0, 9, 4))
+    for call in (codec.fit, codec.encode):
+        call([[2.0**50, 0, 0, 1]])
+        with pytest.raises(ValueError, match=r"expected absolute values up to 1\.12589991e\+15, row 0 has -2\.25179981e\+15"):
+            call([[-(2.0**51), 0, 0, 1]])
+
+
 def test_a_bit_is_kept_where_the_level_is_lost_in_the_rounding_of_the_mean():
     codec = sign([1e8] * 8, 0.25)
     codes = np.array([[0b10110001]], np.uint8)

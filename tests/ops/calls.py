@@ -170,7 +170,7 @@ def blocks(size: int) -> Iterator[Call]:
 FACTORS = ("one", "negative", "zero", "f2", "f4", "u1", "bias f2", "bias f4", "bias u1", "both", "any bytes", "infinite", "nan")
 ALLOW = ("all rows", "all", "none", "random", "clustered", "single")
 IDS = ("row numbers", "shuffled", "extreme")
-DATA = ("normal", "ties", "overflow", "equal")
+DATA = ("normal", "ties", "overflow", "equal", "steep")
 COUNTS = (0, 1, 2, 3, 4, 5, 9)  # queries
 KS = ("1", "3", "n", "n + 5")
 CALLS_A_SIZE = 22
@@ -244,6 +244,10 @@ def _numbers(rng: np.random.Generator, kind: str, *shape: int) -> np.ndarray:
         return rng.integers(-1, 2, shape).astype(np.float32)
     if kind == "overflow":
         return rng.choice(FINITE, shape)
+    if kind == "steep":  # nearly all codes pick a table's largest number: sums of rounded tables come out as large as they can
+        out = np.full(shape, 0.5, np.float32)
+        out[..., :1] = -1
+        return out
     return np.full(shape, 0.3, np.float32)
 
 
@@ -252,6 +256,9 @@ def _bytes(rng: np.random.Generator, kind: str, *shape: int) -> np.ndarray:
         return rng.choice(np.array([0, 1, 0x80, 0xFF], np.uint8), shape)
     if kind == "equal":
         return np.full(shape, 0x5A, np.uint8)
+    if kind == "steep":  # the more so, the later the row: what a bound skips too early is missed
+        rare = rng.random(shape) < np.linspace(0.03, 0.001, shape[0])[:, None]
+        return np.where(rare, 0, rng.integers(0, 256, shape) | 0x11).astype(np.uint8)
     return rng.integers(0, 256, shape, dtype=np.uint8)
 
 
@@ -277,8 +284,8 @@ def scan_call(op: str, seed: tuple[int, ...], n: int, payload: int, mix: dict[st
             operand = _numbers(rng, data, nq, max(0, 2 * payload - int(rng.integers(2))), 16)
         else:
             operand = _numbers(rng, data, nq, payload, 256)
-    constants = (None, _numbers(rng, data, nq), rng.choice(np.array([np.nan, np.inf, -np.inf, 1e30, -2, 0], np.float32), nq))
-    options["constant"] = constants[rng.integers(3)]
+    wild = rng.choice(np.array([np.nan, np.inf, -np.inf, 1e30, -2, 0], np.float32), nq)
+    options["constant"] = (None, _numbers(rng, data, nq), wild if data == "overflow" else None)[rng.integers(3)]
     options["ids"], options["allow"] = _ids(rng, mix["ids"], n), _allow(rng, mix["allow"], n)
     k = {"1": 1, "3": 3, "n": max(n, 1), "n + 5": n + 5}[mix["k"]]
     blocks = Blocks.pack(np.hstack([head, codes]), head.shape[1], group)
@@ -287,6 +294,33 @@ def scan_call(op: str, seed: tuple[int, ...], n: int, payload: int, mix: dict[st
 
 
 SCANS = ("hamming", "lut4", "lut8", "flat")
+
+
+def worst_rounding_call(op: str, seed: int, factors: str) -> Call:
+    """A table scan in which rounding the tables to 127 steps misleads as far as it can.
+
+    The best rows pick only numbers 0.49 of a step above a whole one, the many others only such 0.49 below: the others' rounded
+    sums are up to 39 larger, their true sums smaller by 0.2 at least. So a bound that is a little too tight loses the best rows.
+    """
+    rng = np.random.default_rng(seed)
+    entries, m, n, nq = 16 if op == "lut4" else 256, 40, 3000, 5
+    values = np.full(entries, 59.51)
+    values[0], values[1] = 0, 127
+    values[2::3], values[3::3] = 60.49, 60.51
+    stretch = 2.0 ** rng.integers(-3, 4, nq)
+    tables = np.broadcast_to(values * stretch[:, None, None], (nq, m, entries)).astype(np.float32)
+    tables += rng.integers(-8, 9, (nq, m, 1)).astype(np.float32) * stretch[:, None, None].astype(np.float32)
+    above, below, less = (np.arange(first, entries, 3) for first in (2, 3, 4))
+    labels = rng.choice(below, (n, m))
+    np.put_along_axis(labels, rng.integers(0, m, (n, 3)), rng.choice(less, (n, 3)), axis=1)
+    best = n // 3 + rng.choice(n - n // 3, 40, replace=False)
+    labels[best] = rng.choice(above, (40, m))
+    codes = (labels[:, 0::2] | labels[:, 1::2] << 4 if entries == 16 else labels).astype(np.uint8)
+    head, options = _factors(rng, factors, n)
+    if factors == "bias u1":
+        options["bias"] = Factor(0, "u1", np.zeros(256, np.float32))
+    blocks, ids = Blocks.pack(np.hstack([head, codes]), head.shape[1]), rng.permutation(n)
+    return Call(f"seed={seed} {factors}", lambda t: getattr(ops, op)(blocks, tables, 7, ids=ids, num_threads=t, **options))
 
 
 def _scan(op: str) -> Callable[[int], Iterator[Call]]:

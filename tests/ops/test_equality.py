@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
-from calls import CALLS, DATA, FACTORS, SCANS, scan_call
+from calls import CALLS, DATA, FACTORS, SCANS, scan_call, worst_rounding_call
 from hard_values import SIZES
 
 import vecpress as vp
@@ -85,10 +85,11 @@ def long_scan(op: str, data: str, factors: str, n: int, payload: int, nq: int):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("factors", ["one", "bias f2"])
 @pytest.mark.parametrize("data", DATA)
 @pytest.mark.parametrize("op", SCANS)
-def test_long_payloads(op, data, backend):
-    check(*long_scan(op, data, "one", 331, LONG[op], 5), backend)
+def test_long_payloads(op, data, factors, backend):
+    check(*long_scan(op, data, factors, 331, LONG[op], 5), backend)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -98,3 +99,17 @@ def test_long_payloads(op, data, backend):
 def test_many_rows(op, data, factors, backend):
     """Far more rows than results: most are skipped by a bound, none that belongs among the results."""
     check(*long_scan(op, data, factors, 2900, 24, 6), backend)
+
+
+@lru_cache(maxsize=1)
+def worst_rounding(op: str, factors: str):
+    with vp.use("reference"):
+        return [(call, outputs(call, 1)) for call in (worst_rounding_call(op, seed, factors) for seed in range(3))]
+
+
+@pytest.mark.parametrize("factors", ["one", "negative", "bias u1"])
+@pytest.mark.parametrize("op", ["lut4", "lut8"])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_bounds_hold_when_all_roundings_point_the_same_way(op, factors, backend):
+    for call, wanted in worst_rounding(op, factors):
+        check(call, wanted, backend)

@@ -24,7 +24,7 @@ def lut4(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k codes of largest table sum.
 
-    sum[q, i] = (...((t[0] + t[1]) + t[2]) + ...) + t[m - 1],  t[j] = tables[q, j, nibble j of code i], rounded to float32 each time
+    sum[q, i] = (...((t[0] + t[1]) + t[2]) + ...) + t[m - 1],  t[j] = tables[q, j, nibble j of code i], sums rounded to float32
 
     Nibble 2 b is the low half of payload byte b, nibble 2 b + 1 its high half.
 

@@ -25,7 +25,7 @@ def lut8(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k codes of largest table sum.
 
-    sum[q, i] = (...((t[0] + t[1]) + t[2]) + ...) + t[m - 1],  t[j] = tables[q, j, byte j of code i], rounded to float32 each time
+    sum[q, i] = (...((t[0] + t[1]) + t[2]) + ...) + t[m - 1],  t[j] = tables[q, j, byte j of code i], sums rounded to float32
 
     Parameters
     ----------
