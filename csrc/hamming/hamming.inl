@@ -27,7 +27,8 @@ inline uint32_t first_refused(const Scan& s, const TopK& top, float constant) {
   if (!top.has_bar) return high;
   while (low < high) {  // the first distance that does not enter
     const uint32_t middle = (low + high) / 2;
-    const float score = static_cast<float>(middle) * s.scale.value + constant;
+    float score = static_cast<float>(middle) * s.scale.value + constant;
+    if (score != score) score = -__builtin_inff();  // as TopK::push has it
     if (score > top.bar || (s.ids && score == top.bar))
       low = middle + 1;
     else
