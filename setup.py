@@ -31,7 +31,7 @@ setup(
             include_dirs=["csrc"],
             cxx_std=17,
             depends=HEADERS,
-            extra_compile_args=["-O3", "-g0", "-ffp-contract=off", "-fno-math-errno", "-Wno-maybe-uninitialized", "-pthread"],
+            extra_compile_args=["-O3", "-g0", "-ffp-contract=off", "-fno-math-errno", "-pthread"],
             extra_link_args=["-pthread"],
         )
     ],

@@ -57,4 +57,23 @@ void call_scan(int isa, Scan scan, ScanArguments& a) {
   run_without_gil(a.threads, [&](int threads, Control& control) { run_scan(scan, kernel, threads, control, scores, found); });
 }
 
+// Binds the scan Op whose query operand, an array of T, is called `operand`. prepare(operand, payload bytes) checks it and returns a
+// Scan with the operand, m and entries.
+template <class Op, class T, class Prepare>
+void bind_scan(py::module_& module, const char* operand, Prepare prepare) {
+  module.def(
+      Op::name,
+      [prepare](int isa, Array<float> scores, Array<int64_t> found, Array<uint8_t> blocks, Layout layout, Array<T> queries,
+                std::optional<Array<int64_t>> ids, std::optional<Array<uint64_t>> allow, FactorArgument scale,
+                FactorArgument bias, Array<float> constant, int num_threads) {
+        expect(queries.ndim() >= 2 && scores.ndim() == 2 && queries.shape(0) == scores.shape(0), "one row of results a query");
+        const Scan scan = prepare(queries, std::get<1>(layout) - std::get<2>(layout));
+        ScanArguments arguments{scores, found, blocks, layout, ids, allow, scale, bias, constant, num_threads};
+        call_scan<Op>(isa, scan, arguments);
+      },
+      py::arg("isa"), py::arg("scores").noconvert(), py::arg("found").noconvert(), py::arg("blocks").noconvert(),
+      py::arg("layout"), py::arg(operand).noconvert(), py::arg("ids").noconvert(), py::arg("allow").noconvert(),
+      py::arg("scale"), py::arg("bias"), py::arg("constant").noconvert(), py::arg("num_threads"));
+}
+
 }  // namespace vecpress

@@ -5,8 +5,11 @@
 #include <cpuid.h>
 
 static bool has_f16c() {  // clang's cpu_supports does not know this one; its registers' state is AVX2's
-  unsigned a, b, c, d;
-  return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+  static const bool has = [] {  // asked once: a virtual machine takes microseconds to answer
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+  }();
+  return has;
 }
 
 // The compiler's cpu_supports also asks the operating system whether it saves the wide registers.

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <cstdlib>
+#include <exception>
 #include <list>
 #include <mutex>
 #include <thread>
@@ -26,12 +27,19 @@ struct Job {
   Control* control;
   const std::function<void(int64_t)>* task;
   std::condition_variable done;
+  std::atomic_flag failed = ATOMIC_FLAG_INIT;
+  std::exception_ptr failure;
 
   void work() {
     while (!control->stop()) {
       const int64_t i = next.fetch_add(1, std::memory_order_relaxed);
       if (i >= count) return;
-      (*task)(i);
+      try {
+        (*task)(i);
+      } catch (...) {
+        next.store(count, std::memory_order_relaxed);  // nobody begins another task
+        if (!failed.test_and_set()) failure = std::current_exception();
+      }
     }
   }
 };
@@ -54,11 +62,16 @@ class Pool {
     job.work();
     lock.lock();
     jobs_.remove(&job);  // nobody can join from here on
-    job.done.wait(lock, [&] { return job.helpers_active == 0; });
+    while (!job.done.wait_for(lock, kPoll, [&] { return job.helpers_active == 0; })) {
+      lock.unlock();  // stop() may need the GIL, and whoever holds that may wait for the pool
+      job.control->stop();
+      lock.lock();
+    }
   }
 
  private:
   static constexpr int kMaxThreads = 1024;
+  static constexpr std::chrono::milliseconds kPoll{50};  // a caller that waits looks for signals this often
 
   Job* open_job() {
     for (Job* job : jobs_)
@@ -122,6 +135,7 @@ void parallel(int64_t count, int threads, Control& control, const std::function<
     job.work();
   else
     the_pool().run(job);
+  if (job.failure) std::rethrow_exception(job.failure);
 }
 
 void parallel_rows(int64_t n, int64_t grain, int threads, Control& control,

@@ -11,8 +11,9 @@ namespace vecpress {
 // VECPRESS_NUM_THREADS if set to a positive number, else the processors this process may run on.
 int default_threads();
 
-// Calls task(0) ... task(count - 1), on the calling thread and up to threads - 1 others; returns when all have ended. Tasks may not
-// throw. When control.stop() turns true, tasks that have not begun are skipped. Several threads may call at once.
+// Calls task(0) ... task(count - 1), on the calling thread and up to threads - 1 others; returns when all have ended. When
+// control.stop() turns true or a task throws, tasks that have not begun are skipped; the first exception is thrown again here.
+// Several threads may call at once.
 void parallel(int64_t count, int threads, Control& control, const std::function<void(int64_t)>& task);
 
 // Rows [begin, end) in pieces of `grain` rows, in parallel.

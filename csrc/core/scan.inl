@@ -100,12 +100,12 @@ inline void exact_sums(const float* tables, int64_t m, const uint8_t* const* cod
   for (int i = 0; i < 8; ++i) sums[i] = total[i];
 }
 
-// The smallest rounded sum with which a row can still enter, where score = sum + constant; 65536 if none can.
+// The smallest rounded sum with which a row can still enter, where score = sum + constant (or less: the bound only has to be safe).
 inline uint32_t floor_of(const Screen& screen, const TopK& top, float constant) {
   if (!top.has_bar || !screen.usable) return 0;
   const double need = (static_cast<double>(top.bar) - constant - screen.base - screen.high) / screen.step;
   if (!(need > 0)) return 0;
-  return need > 65535 ? 65536 : static_cast<uint32_t>(__builtin_ceil(need));
+  return need > 4e9 ? 4000000000u : static_cast<uint32_t>(__builtin_ceil(need));
 }
 
 // Sums rows of the reservoir exactly and offers them: those with low <= rounded sum < high.
@@ -160,9 +160,12 @@ inline uint64_t reach(const Scan& s, const Screen& screen, const TopK& top, cons
     const double scale = factor_of(s.scale, block, r), middle = screen.base + screen.step * sums[r];
     const double bias = s.bias.kind != Factor::none ? factor_of(s.bias, block, r) : 0.0f;
     const double high = scale * (middle + screen.high), low = scale * (middle + screen.low);
-    const double slack = 8 * 0x1p-24 * (__builtin_fabs(scale) * screen.magnitude + __builtin_fabs(bias) + __builtin_fabs(constant));
+    // the score's three roundings: relative, and absolute among float32's smallest numbers
+    const double sizes = __builtin_fabs(scale) * screen.magnitude + __builtin_fabs(bias) + __builtin_fabs(constant);
+    const double slack = 8 * 0x1p-24 * sizes + 4 * 0x1p-149;
     const double bound = (high > low ? high : low) + bias + constant + slack;
-    const bool overflows = !(__builtin_fabs(high) < 3e38 && __builtin_fabs(low) < 3e38 && bound < 3e38);  // or not a number
+    constexpr double kNearOverflow = 3e38;  // where float32 may have given inf, or a product that is no number
+    const bool overflows = !(__builtin_fabs(high) < kNearOverflow && __builtin_fabs(low) < kNearOverflow && bound < kNearOverflow);
     pass |= static_cast<uint64_t>(overflows || !(bound < top.bar)) << r;
   }
   return pass;
@@ -187,6 +190,8 @@ inline uint32_t collect(const Scan& s, int64_t q, Collector& collector, int64_t 
   const uint32_t floor = floor_of(screen, collector.top, s.constant[q]);
   return floor > reservoir.floor ? floor : reservoir.floor;
 }
+
+constexpr uint32_t kLargestSum = 65535;
 
 // Kernels that sum rounded tables in 16 bits. K::kPlanes: payload bytes whose sums cannot overflow;
 // K::sums<G>(scan, payload, first plane, last plane, q, uint16[G][64]).
@@ -219,10 +224,15 @@ inline void scan_screened_group(const Scan& s, int64_t q, int64_t b0, int64_t b1
     }
     for (int g = 0; g < G; ++g) {
       if (narrow && plain) {
-        const uint64_t pass = floors[g] > 65535 ? 0 : mask & at_least(sums[g], static_cast<uint16_t>(floors[g]));
+        const uint64_t pass = floors[g] > kLargestSum ? 0 : mask & at_least(sums[g], static_cast<uint16_t>(floors[g]));
         if (pass) floors[g] = collect<K::kEntries>(s, q + g, collectors[g], b, pass, sums[g], plain, floors[g]);
       } else {
-        const uint64_t pass = reach(s, s.screens[q + g], collectors[g].top, block, wide[g], s.constant[q + g], mask);
+        uint64_t pass = 0;
+        if (plain)
+          for (int r = 0; r < kBlock; ++r) pass |= static_cast<uint64_t>(wide[g][r] >= floors[g]) << r;
+        else
+          pass = reach(s, s.screens[q + g], collectors[g].top, block, wide[g], s.constant[q + g], mask);
+        pass &= mask;
         if (pass) floors[g] = collect<K::kEntries>(s, q + g, collectors[g], b, pass, wide[g], plain, floors[g]);
       }
     }

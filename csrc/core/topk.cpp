@@ -23,7 +23,7 @@ void TopK::shrink() {
 bool Reservoir::tighten(uint32_t width) {
   if (size < k) return true;
   // the k-th best sum by bisection over its value: a pass of compare and count is cheaper than moving entries about
-  uint32_t low = floor, high = floor;  // at least k sums are >= low, fewer than k are > high
+  uint32_t low = floor, high = floor;  // what is collected is at least `floor`: at least k sums are >= low, fewer than k are > high
   for (int64_t i = 0; i < size; ++i) high = std::max(high, sums[i]);
   while (low < high) {
     const uint32_t middle = low + (high - low + 1) / 2;
@@ -47,12 +47,19 @@ bool Reservoir::tighten(uint32_t width) {
   return limit <= limit_at_most(k);
 }
 
-void merge(const Collector* const* found, int64_t count, int64_t k, float* scores, int64_t* ids) {
-  std::vector<Entry> all;
-  for (int64_t i = 0; i < count; ++i)
-    all.insert(all.end(), found[i]->top.entries, found[i]->top.entries + found[i]->top.size);
-  const int64_t kept = std::min<int64_t>(k, static_cast<int64_t>(all.size()));
-  std::partial_sort(all.begin(), all.begin() + kept, all.end(), better);
+void merge(Collector* const* found, int64_t count, int64_t k, float* scores, int64_t* ids) {
+  Entry* all = found[0]->top.entries;  // one collector is sorted where it lies
+  int64_t size = found[0]->top.size;
+  std::vector<Entry> together;
+  if (count > 1) {
+    for (int64_t i = 0; i < count; ++i)
+      together.insert(together.end(), found[i]->top.entries, found[i]->top.entries + found[i]->top.size);
+    all = together.data();
+    size = static_cast<int64_t>(together.size());
+  }
+  const int64_t kept = std::min(k, size);
+  if (kept < size) std::nth_element(all, all + kept, all + size, better);
+  std::sort(all, all + kept, better);
   for (int64_t i = 0; i < k; ++i) {
     scores[i] = i < kept ? all[i].score : std::numeric_limits<float>::quiet_NaN();
     ids[i] = i < kept ? all[i].id : -1;

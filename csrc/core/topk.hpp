@@ -61,7 +61,7 @@ struct Collector {
   Reservoir reservoir;
 };
 
-// Sorts what `count` collectors found, best first, into k scores and ids; the rest is nan and -1.
-void merge(const Collector* const* found, int64_t count, int64_t k, float* scores, int64_t* ids);
+// Sorts what `count` collectors (at least 1) found, best first, into k scores and ids; the rest is nan and -1.
+void merge(Collector* const* found, int64_t count, int64_t k, float* scores, int64_t* ids);
 
 }  // namespace vecpress

@@ -82,12 +82,21 @@ inline void keep_smaller(Floats x, Ints label, Floats& best, Ints& best_label) {
 }
 
 inline uint64_t greater(const float* x, const float* y) {
-  uint64_t mask = 0;
-  for (int i = 0; i < 8; ++i) {
-    const __m256 above = _mm256_cmp_ps(_mm256_loadu_ps(x + 8 * i), _mm256_loadu_ps(y + 8 * i), _CMP_GT_OQ);
-    mask |= static_cast<uint64_t>(static_cast<uint32_t>(_mm256_movemask_ps(above))) << (8 * i);
+  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);  // undoes what packing in 128-bit halves does
+  const __m256i backwards = _mm256_setr_epi8(7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11, 10, 9, 8,  //
+                                             7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11, 10, 9, 8);
+  uint64_t bits = 0;
+  for (int half = 0; half < 2; ++half) {
+    __m256i above[4];
+    for (int i = 0; i < 4; ++i) {
+      const int at = 32 * half + 8 * i;
+      above[i] = _mm256_castps_si256(_mm256_cmp_ps(_mm256_loadu_ps(x + at), _mm256_loadu_ps(y + at), _CMP_GT_OQ));
+    }
+    const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(above[0], above[1]), _mm256_packs_epi32(above[2], above[3]));
+    const __m256i placed = _mm256_shuffle_epi8(_mm256_permutevar8x32_epi32(bytes, order), backwards);
+    bits |= static_cast<uint64_t>(static_cast<uint32_t>(_mm256_movemask_epi8(placed))) << (32 * half);
   }
-  return mask;
+  return bits;
 }
 
 struct Squares {

@@ -77,14 +77,14 @@ inline void keep_smaller(Floats x, Ints label, Floats& best, Ints& best_label) {
   best_label.v = _mm512_mask_mov_epi32(best_label.v, less, label.v);
 }
 
-// Bit i: x[i] > y[i], for 64 floats.
+// One bit for each of 64 floats, x[i] > y[i]: bit 7 - i % 8 of byte i / 8, as codes have them.
 inline uint64_t greater(const float* x, const float* y) {
-  uint64_t mask = 0;
-  for (int i = 0; i < 4; ++i) {
-    const uint64_t above = _mm512_cmp_ps_mask(_mm512_loadu_ps(x + 16 * i), _mm512_loadu_ps(y + 16 * i), _CMP_GT_OQ);
-    mask |= above << (16 * i);
-  }
-  return mask;
+  __mmask16 above[4];
+  for (int i = 0; i < 4; ++i)
+    above[i] = _mm512_cmp_ps_mask(_mm512_loadu_ps(x + 16 * i), _mm512_loadu_ps(y + 16 * i), _CMP_GT_OQ);
+  const __mmask64 all = _mm512_kunpackd(_mm512_kunpackw(above[3], above[2]), _mm512_kunpackw(above[1], above[0]));
+  const __m512i backwards = _mm512_broadcast_i32x4(_mm_setr_epi8(7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11, 10, 9, 8));
+  return _mm512_movepi8_mask(_mm512_shuffle_epi8(_mm512_movm_epi8(all), backwards));
 }
 
 // Sums of squares in float64, eight of them: element t of a row goes to sum t % 8 (vecpress/ops/norms.py).

@@ -70,18 +70,18 @@ inline void keep_smaller(Floats x, Ints label, Floats& best, Ints& best_label) {
 }
 
 inline uint64_t greater(const float* x, const float* y) {
-  const uint8x16_t weights = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
-  uint64_t mask = 0;
+  const uint8x16_t weights = {128, 64, 32, 16, 8, 4, 2, 1, 128, 64, 32, 16, 8, 4, 2, 1};
+  uint64_t bits = 0;
   for (int i = 0; i < 4; ++i) {
     uint16x4_t above[4];
     for (int j = 0; j < 4; ++j)
       above[j] = vmovn_u32(vcgtq_f32(vld1q_f32(x + 16 * i + 4 * j), vld1q_f32(y + 16 * i + 4 * j)));
     const uint8x8_t a = vmovn_u16(vcombine_u16(above[0], above[1])), b = vmovn_u16(vcombine_u16(above[2], above[3]));
-    const uint8x16_t bits = vandq_u8(vcombine_u8(a, b), weights);
-    const uint64_t low = vaddv_u8(vget_low_u8(bits)), high = vaddv_u8(vget_high_u8(bits));
-    mask |= (low | high << 8) << (16 * i);
+    const uint8x16_t placed = vandq_u8(vcombine_u8(a, b), weights);
+    const uint64_t low = vaddv_u8(vget_low_u8(placed)), high = vaddv_u8(vget_high_u8(placed));
+    bits |= (low | high << 8) << (16 * i);
   }
-  return mask;
+  return bits;
 }
 
 struct Squares {

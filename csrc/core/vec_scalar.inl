@@ -79,9 +79,9 @@ inline void keep_smaller(Floats x, Ints label, Floats& best, Ints& best_label) {
 }
 
 inline uint64_t greater(const float* x, const float* y) {
-  uint64_t mask = 0;
-  for (int i = 0; i < 64; ++i) mask |= static_cast<uint64_t>(x[i] > y[i]) << i;
-  return mask;
+  uint64_t bits = 0;
+  for (int i = 0; i < 64; ++i) bits |= static_cast<uint64_t>(x[i] > y[i]) << (i ^ 7);
+  return bits;
 }
 
 struct Squares {

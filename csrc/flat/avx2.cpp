@@ -5,7 +5,7 @@
 #if defined(__x86_64__)
 
 VECPRESS_BEGIN_AVX2
-namespace vecpress {
+namespace vecpress::avx2 {
 namespace {
 #include "core/vec_avx2.inl"
 
@@ -13,11 +13,11 @@ namespace {
 
 #include "flat/flat.inl"
 }  // namespace
-}  // namespace vecpress
+}  // namespace vecpress::avx2
 VECPRESS_END
 
 namespace vecpress {
-static const Register<Flat> registered(Isa::avx2, {scan_flat, nullptr});
+static const Register<Flat> registered(Isa::avx2, {avx2::scan_flat, nullptr});
 }  // namespace vecpress
 
 #endif

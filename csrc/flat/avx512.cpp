@@ -5,7 +5,7 @@
 #if defined(__x86_64__)
 
 VECPRESS_BEGIN_AVX512
-namespace vecpress {
+namespace vecpress::avx512 {
 namespace {
 #include "core/vec_avx512.inl"
 
@@ -13,11 +13,11 @@ namespace {
 
 #include "flat/flat.inl"
 }  // namespace
-}  // namespace vecpress
+}  // namespace vecpress::avx512
 VECPRESS_END
 
 namespace vecpress {
-static const Register<Flat> registered(Isa::avx512, {scan_flat, nullptr});
+static const Register<Flat> registered(Isa::avx512, {avx512::scan_flat, nullptr});
 }  // namespace vecpress
 
 #endif

@@ -31,11 +31,9 @@ struct FlatRows {
       }
       for (int g = 0; g < G; ++g)
         for (int v = 0; v < kVectors; ++v)
-          (kL2 ? negated(total[g][v]) : total[g][v]).store(out[g] + r + v * Floats::kLanes);
+          (kL2 ? negative(total[g][v]) : total[g][v]).store(out[g] + r + v * Floats::kLanes);
     }
   }
-
-  static Floats negated(Floats x) { return Floats::zero() - x; }
 };
 
 void scan_flat(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Collector* collectors) {

@@ -4,7 +4,7 @@
 
 #if defined(__aarch64__)
 
-namespace vecpress {
+namespace vecpress::neon {
 namespace {
 #include "core/vec_neon.inl"
 
@@ -12,10 +12,10 @@ namespace {
 
 #include "flat/flat.inl"
 }  // namespace
-}  // namespace vecpress
+}  // namespace vecpress::neon
 
 namespace vecpress {
-static const Register<Flat> registered(Isa::neon, {scan_flat, nullptr});
+static const Register<Flat> registered(Isa::neon, {neon::scan_flat, nullptr});
 }  // namespace vecpress
 
 #endif

@@ -2,7 +2,7 @@
 #include "core/target.hpp"
 #include "flat/flat.hpp"
 
-namespace vecpress {
+namespace vecpress::scalar {
 namespace {
 #include "core/vec_scalar.inl"
 
@@ -10,8 +10,8 @@ namespace {
 
 #include "flat/flat.inl"
 }  // namespace
-}  // namespace vecpress
+}  // namespace vecpress::scalar
 
 namespace vecpress {
-static const Register<Flat> registered(Isa::scalar, {scan_flat, nullptr});
+static const Register<Flat> registered(Isa::scalar, {scalar::scan_flat, nullptr});
 }  // namespace vecpress

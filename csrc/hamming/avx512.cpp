@@ -5,7 +5,7 @@
 #if defined(__x86_64__)
 
 VECPRESS_BEGIN_AVX512
-namespace vecpress {
+namespace vecpress::avx512 {
 namespace {
 #include "core/vec_avx512.inl"
 
@@ -13,11 +13,11 @@ namespace {
 
 #include "hamming/hamming.inl"
 }  // namespace
-}  // namespace vecpress
+}  // namespace vecpress::avx512
 VECPRESS_END
 
 namespace vecpress {
-static const Register<Hamming> registered(Isa::avx512, {scan_hamming, nullptr});
+static const Register<Hamming> registered(Isa::avx512, {avx512::scan_hamming, nullptr});
 }  // namespace vecpress
 
 #endif

@@ -4,7 +4,7 @@
 
 #if defined(__aarch64__)
 
-namespace vecpress {
+namespace vecpress::neon {
 namespace {
 #include "core/vec_neon.inl"
 
@@ -12,10 +12,10 @@ namespace {
 
 #include "hamming/hamming.inl"
 }  // namespace
-}  // namespace vecpress
+}  // namespace vecpress::neon
 
 namespace vecpress {
-static const Register<Hamming> registered(Isa::neon, {scan_hamming, nullptr});
+static const Register<Hamming> registered(Isa::neon, {neon::scan_hamming, nullptr});
 }  // namespace vecpress
 
 #endif

@@ -2,7 +2,7 @@
 #include "core/target.hpp"
 #include "hamming/hamming.hpp"
 
-namespace vecpress {
+namespace vecpress::scalar {
 namespace {
 #include "core/vec_scalar.inl"
 
@@ -10,8 +10,8 @@ namespace {
 
 #include "hamming/hamming.inl"
 }  // namespace
-}  // namespace vecpress
+}  // namespace vecpress::scalar
 
 namespace vecpress {
-static const Register<Hamming> registered(Isa::scalar, {scan_hamming, nullptr});
+static const Register<Hamming> registered(Isa::scalar, {scalar::scan_hamming, nullptr});
 }  // namespace vecpress

@@ -4,7 +4,7 @@
 
 #if defined(__aarch64__)
 
-namespace vecpress {
+namespace vecpress::neon {
 namespace {
 #include "core/vec_neon.inl"
 
@@ -12,10 +12,10 @@ namespace {
 
 #include "lut4/lut4.inl"
 }  // namespace
-}  // namespace vecpress
+}  // namespace vecpress::neon
 
 namespace vecpress {
-static const Register<Lut4> registered(Isa::neon, {scan_lut4, settle<16>});
+static const Register<Lut4> registered(Isa::neon, {neon::scan_lut4, neon::settle<16>});
 }  // namespace vecpress
 
 #endif

@@ -1,7 +1,7 @@
 // Nibble scan, baseline: every row's float sum, the definition itself.
 #include "lut4/lut4.hpp"
 
-namespace vecpress {
+namespace vecpress::scalar {
 namespace {
 #include "core/vec_scalar.inl"
 
@@ -26,6 +26,8 @@ void scan_lut4(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Co
   scan_exact<NibbleSums>(s, q0, q1, b0, b1, collectors);
 }
 }  // namespace
+}  // namespace vecpress::scalar
 
-static const Register<Lut4> registered(Isa::scalar, {scan_lut4, nullptr});
+namespace vecpress {
+static const Register<Lut4> registered(Isa::scalar, {scalar::scan_lut4, nullptr});
 }  // namespace vecpress

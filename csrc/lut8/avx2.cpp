@@ -5,7 +5,7 @@
 #if defined(__x86_64__)
 
 VECPRESS_BEGIN_AVX2
-namespace vecpress {
+namespace vecpress::avx2 {
 namespace {
 #include "core/vec_avx2.inl"
 
@@ -33,11 +33,11 @@ void scan_lut8(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Co
   scan_exact<GatheredSums>(s, q0, q1, b0, b1, collectors);
 }
 }  // namespace
-}  // namespace vecpress
+}  // namespace vecpress::avx2
 VECPRESS_END
 
 namespace vecpress {
-static const Register<Lut8> registered(Isa::avx2, {scan_lut8, nullptr});
+static const Register<Lut8> registered(Isa::avx2, {avx2::scan_lut8, nullptr});
 }  // namespace vecpress
 
 #endif

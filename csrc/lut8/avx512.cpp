@@ -5,7 +5,7 @@
 #if defined(__x86_64__)
 
 VECPRESS_BEGIN_AVX512
-namespace vecpress {
+namespace vecpress::avx512 {
 namespace {
 #include "core/vec_avx512.inl"
 
@@ -29,11 +29,11 @@ void scan_lut8(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Co
   scan_screened<ByteTables<4>>(s, q0, q1, b0, b1, collectors);
 }
 }  // namespace
-}  // namespace vecpress
+}  // namespace vecpress::avx512
 VECPRESS_END
 
 namespace vecpress {
-static const Register<Lut8> registered(Isa::avx512, {scan_lut8, settle<256>});
+static const Register<Lut8> registered(Isa::avx512, {avx512::scan_lut8, avx512::settle<256>});
 }  // namespace vecpress
 
 #endif

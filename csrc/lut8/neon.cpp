@@ -4,7 +4,7 @@
 
 #if defined(__aarch64__)
 
-namespace vecpress {
+namespace vecpress::neon {
 namespace {
 #include "core/vec_neon.inl"
 
@@ -28,10 +28,10 @@ void scan_lut8(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Co
   scan_screened<ByteTables<1>>(s, q0, q1, b0, b1, collectors);
 }
 }  // namespace
-}  // namespace vecpress
+}  // namespace vecpress::neon
 
 namespace vecpress {
-static const Register<Lut8> registered(Isa::neon, {scan_lut8, settle<256>});
+static const Register<Lut8> registered(Isa::neon, {neon::scan_lut8, neon::settle<256>});
 }  // namespace vecpress
 
 #endif

@@ -1,7 +1,7 @@
 // Byte scan, baseline: every row's float sum, the definition itself.
 #include "lut8/lut8.hpp"
 
-namespace vecpress {
+namespace vecpress::scalar {
 namespace {
 #include "core/vec_scalar.inl"
 
@@ -23,6 +23,8 @@ void scan_lut8(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Co
   scan_exact<ByteSumsExact>(s, q0, q1, b0, b1, collectors);
 }
 }  // namespace
+}  // namespace vecpress::scalar
 
-static const Register<Lut8> registered(Isa::scalar, {scan_lut8, nullptr});
+namespace vecpress {
+static const Register<Lut8> registered(Isa::scalar, {scalar::scan_lut8, nullptr});
 }  // namespace vecpress

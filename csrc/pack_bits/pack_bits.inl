@@ -1,15 +1,7 @@
 // Bits of some rows, 64 values at a time. Included inside a target region, after the region's vectors.
 
-// The bits of every byte in reverse order: compare masks begin with the lowest bit, codes with the highest.
-inline uint64_t reverse_bits_of_bytes(uint64_t x) {
-  x = (x >> 1 & 0x5555555555555555u) | (x & 0x5555555555555555u) << 1;
-  x = (x >> 2 & 0x3333333333333333u) | (x & 0x3333333333333333u) << 2;
-  return (x >> 4 & 0x0f0f0f0f0f0f0f0fu) | (x & 0x0f0f0f0f0f0f0f0fu) << 4;
-}
-
 // The first `bytes` bytes of the bits, byte 0 first whatever the machine's byte order.
-inline void put_bits(uint64_t mask, int64_t bytes, uint8_t* out) {
-  const uint64_t bits = reverse_bits_of_bytes(mask);
+inline void put_bits(uint64_t bits, int64_t bytes, uint8_t* out) {
   for (int64_t b = 0; b < bytes; ++b) out[b] = static_cast<uint8_t>(bits >> (8 * b));
 }
 
@@ -24,13 +16,14 @@ void pack_rows(const PackBitsArgs& a, int64_t begin, int64_t end) {
     uint8_t* out = a.out + row * size;
     for (int64_t t = 0; t < whole; t += 64) put_bits(greater(x + t, a.thresholds + t), 8, out + t / 8);
     if (!rest) continue;
-    uint64_t mask;
-    if (whole) {  // the row's last 64 values once more, without those that are packed already
-      mask = greater(x + a.d - 64, a.thresholds + a.d - 64) >> (64 - rest);
+    uint64_t bits;
+    if (whole) {  // the row's last 64 values once more; as one number, the first in its highest bit, those already packed shift out
+      bits = __builtin_bswap64(greater(x + a.d - 64, a.thresholds + a.d - 64));
+      bits = __builtin_bswap64(bits << (64 - rest));
     } else {
       for (int64_t i = 0; i < rest; ++i) values[i] = x[i];
-      mask = greater(values, thresholds);
+      bits = greater(values, thresholds);
     }
-    put_bits(mask, (rest + 7) / 8, out + whole / 8);
+    put_bits(bits, (rest + 7) / 8, out + whole / 8);
   }
 }

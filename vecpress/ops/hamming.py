@@ -9,6 +9,8 @@ from .blocks import Blocks
 from .numerics import array
 from .scan import Factor, reference_codes, reference_scan, scan
 
+LARGEST = 8191  # payload bytes: kernels count differing bits in 16 bits
+
 
 def hamming(
     blocks: Blocks,
@@ -28,7 +30,7 @@ def hamming(
 
     Parameters
     ----------
-    blocks : codes of p payload bytes, group 1
+    blocks : codes of p payload bytes, p at most 8,191, group 1
     bits : uint8[nq, p], the queries' packed bits
     k, ids, allow, scale, bias, constant, num_threads : see `vecpress.ops.scan.scan`. The scale must be negative for near codes
         to come first, hence its default: scores are then minus the distance.
@@ -40,6 +42,8 @@ def hamming(
     Cost: nq * n * p bytes of xor and popcount.
     """
     bits = array("hamming", "bits", bits, np.uint8, (None, blocks.code_size - blocks.head))
+    if bits.shape[1] > LARGEST:
+        raise ValueError(f"hamming: bits expected at most {LARGEST} bytes, got {bits.shape[1]}")
     if blocks.group != 1:
         raise ValueError(f"hamming: blocks expected group 1, got {blocks.group}")
     return scan("hamming", blocks, bits, (), k, ids, allow, scale, bias, constant, num_threads)
