@@ -5,9 +5,9 @@
 
 namespace vecpress {
 
-#define VECPRESS_BINDINGS(bind)                                                              \
-  bind(assign) bind(blocks) bind(encode_pq) bind(flat) bind(hamming) bind(id_map) bind(lut4) \
-  bind(lut8) bind(norms) bind(pack_bits) bind(project) bind(tables)
+#define VECPRESS_BINDINGS(bind)                                                                \
+  bind(assign) bind(blocks) bind(encode_pq) bind(flat) bind(hamming) bind(id_table) bind(lut4) \
+  bind(lut8) bind(norms) bind(pack_bits) bind(project) bind(rwlock) bind(tables)
 
 #define VECPRESS_DECLARE(name) void bind_##name(py::module_&);
 VECPRESS_BINDINGS(VECPRESS_DECLARE)

@@ -225,7 +225,7 @@ def test_fit_says_its_warnings_in_one_line_each(front: str, folder: Path, capsys
         ),
         (["--codec", "Sign", "--sample", "0"], "--sample expected at least 1, got 0"),
         (["--codec", "Sign", "--seed", "-1"], "--seed expected at least 0, got -1"),
-        (["--codec", "Sign", "--threads", "0"], "num_threads expected at least 1, got 0"),
+        (["--codec", "Sign", "--threads", "0"], "num_threads expected 1 to 1024, got 0"),
         (["--codec", "Sign", "--queries", "wide.npy"], "wide.npy expected d=24 columns, got shape (2, 25)"),
     ],
 )
@@ -382,7 +382,7 @@ def test_search_without_queries(folder: Path, capsys) -> None:
     ("argv", "message"),
     [
         (["codec.vpz", "queries.npy"], "codec.vpz: expected an index, got a codec"),
-        (["index.vpz", "queries.npy", "-k", "0"], "k expected at least 1, got 0"),
+        (["index.vpz", "queries.npy", "-k", "0"], "search: k expected 1 to 2147483647, got 0"),
         (["index.vpz", "queries.npy", "-o", "x.npy"], "x.npy: suffix expected .npz, got '.npy'"),
         (["index.vpz", "missing.npy"], "missing.npy: No such file or directory"),
     ],
@@ -585,7 +585,7 @@ def test_demo_without_matplotlib_says_so(front: str, small_demo, tmp_path: Path,
 
 def test_demo_refuses_a_chart_it_cannot_draw(front: str, capsys) -> None:
     code, out, err = run(capsys, "demo", "--plot", "chart.txt")
-    assert (code, out) == (2, "") and "chart.txt: suffix expected .svg, .png, .pdf, got '.txt'" in err
+    assert (code, out) == (2, "") and "chart.txt: suffix expected .svg or .png or .pdf, got '.txt'" in err
 
 
 @pytest.mark.slow

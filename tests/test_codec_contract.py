@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -172,11 +173,27 @@ def test_equality_is_that_of_configuration_and_state(codec, dim):
     with pytest.raises(TypeError, match="unhashable"):
         hash(one)
     for name in one.state:
-        other = copy.deepcopy(one)
-        getattr(other, name).flat[0] += 1
-        assert one != other
+        array = one.arrays()[name].copy()
+        array.flat[0] += 1
+        assert one != type(one).restore(one.config(), one.dim, {**one.arrays(), name: array})
     for metric in set(METRICS) - {one.metric}:  # the same state, read another way
         assert one != type(one).restore({**one.config(), "metric": metric}, one.dim, one.arrays())
+
+
+@each_once
+def test_learned_arrays_are_read_only(codec, dim):
+    """Copies share them, and so do indexes."""
+    one = fitted(codec, dim)
+    given = {name: array.copy() for name, array in one.arrays().items()}
+    restored = type(one).restore(one.config(), one.dim, given)
+    for other in (one, restored, copy.copy(one), copy.deepcopy(one), pickle.loads(pickle.dumps(one))):
+        assert other == one
+        for array in other.arrays().values():
+            with pytest.raises(ValueError, match="read-only"):
+                array[...] = 0
+    for array in given.values():
+        array[...] = 0  # what was handed in stays the caller's
+    assert restored == one
 
 
 @each_once
@@ -520,8 +537,8 @@ PUBLIC = {
     "fit: x": lambda codec, x: codec.fit(x),
     "fit: queries": lambda codec, x: codec.fit(train(codec.dim), x),
     "encode: x": lambda codec, x: codec.encode(x),
-    "search: q": lambda codec, x: codec.query(x),
-    "search: q, symmetric": lambda codec, x: codec.query(x, symmetric=True),
+    "query: q": lambda codec, x: codec.query(x),
+    "query: q, symmetric": lambda codec, x: codec.query(x, symmetric=True),
 }
 every_method = pytest.mark.parametrize("what", PUBLIC)
 

@@ -83,7 +83,7 @@ class TestExact:
     @pytest.mark.parametrize(
         ("change", "error", "message"),
         [
-            ({"k": 0}, ValueError, "exact: k expected at least 1"),
+            ({"k": 0}, ValueError, "exact: k expected 1 to"),
             ({"k": 1.0}, TypeError, "exact: k"),
             ({"metric": "dot"}, ValueError, "exact: metric expected one of 'ip', 'l2', 'cos'"),
             ({"num_threads": -1}, ValueError, "num_threads"),

@@ -121,7 +121,10 @@ class TestSearch:
         index.add(base)
         before = index.search(queries)
         codec.fit(base * 2 - 1)
+        index.codec.fit(base * 3)
         assert_results(index.search(queries), before)
+        with pytest.raises(ValueError, match="read-only"):
+            index.codec.mean_[:] = 0
 
     def test_torch_in_torch_out(self):
         torch = pytest.importorskip("torch")
@@ -269,7 +272,7 @@ class TestErrorsChangeNothing:
             lambda i, t: i.add(t.x, ids=np.array([1, 2, 2**63], np.uint64))),
         "add: float ids": (TypeError, "add: ids", lambda i, t: i.add(t.x, ids=[900.0, 901.0, 902.0])),
         "add: bool ids": (TypeError, "add: ids", lambda i, t: i.add(t.x, ids=[True, False, True])),
-        "add: huge ids": (TypeError, "add: ids", lambda i, t: i.add(t.x, ids=[1, 2, 2**70])),
+        "add: huge ids": (ValueError, "add: ids .* at most", lambda i, t: i.add(t.x, ids=[1, 2, 2**70])),
         "add: few ids": (ValueError, "add: ids .* 3 vectors, got 2", lambda i, t: i.add(t.x, ids=[900, 901])),
         "add: ids' axes": (ValueError, "add: ids", lambda i, t: i.add(t.x, ids=[[900, 901, 902]])),
         "add_codes: width": (ValueError, "add_codes: codes",
@@ -284,8 +287,9 @@ class TestErrorsChangeNothing:
         "remove: negative": (ValueError, "remove: ids", lambda i, t: i.remove(-1)),
         "remove: kind": (TypeError, "remove: ids", lambda i, t: i.remove(None)),
         "codes: unknown": (ValueError, "codes: ids .* 900 is unknown", lambda i, t: i.codes([11, 900])),
-        "search: k=0": (ValueError, "search: k expected at least 1, got 0", lambda i, t: i.search(t.ok, 0)),
+        "search: k=0": (ValueError, "search: k expected 1 to 2147483647, got 0", lambda i, t: i.search(t.ok, 0)),
         "search: k": (TypeError, "search: k", lambda i, t: i.search(t.ok, 2.0)),
+        "search: huge k": (ValueError, "search: k expected 1 to", lambda i, t: i.search(t.ok, 10**12)),
         "search: bool k": (TypeError, "search: k", lambda i, t: i.search(t.ok, True)),
         "search: NaN": (ValueError, "search: q .*row 1", lambda i, t: i.search(t.with_nan)),
         "search: width": (ValueError, "search: q expected d=8", lambda i, t: i.search(t.x[:, :7])),
@@ -307,9 +311,10 @@ class TestErrorsChangeNothing:
         error, message, function = self.CALLS[call]
         q = whole_numbers(2, 4)
         before = index.ids, index.codes(index.ids), index.search(q, 50)
+        nbytes = index.nbytes
         with pytest.raises(error, match=message):
             function(index, self)
-        assert len(index) == len(before[0])
+        assert len(index) == len(before[0]) and index.nbytes == nbytes
         np.testing.assert_array_equal(index.ids, before[0])
         np.testing.assert_array_equal(index.codes(index.ids), before[1])
         assert_results(index.search(q, 50), before[2])
@@ -328,9 +333,10 @@ class TestErrorsChangeNothing:
         x[999, 3] = np.inf
         ids = np.arange(5000, 6000) if explicit else None
         index = filled(70)
+        nbytes = index.nbytes
         with pytest.raises(ValueError, match=r"add: x .*row 999"):
             index.add(x, ids=ids)
-        assert len(index) == 70
+        assert len(index) == 70 and index.nbytes == nbytes
         index.add(x[:999], ids=None if ids is None else ids[:999])
         q = whole_numbers(2, 3)
         every = np.concatenate((whole_numbers(1, 70), x[:999]))
@@ -351,6 +357,13 @@ class TestErrorsChangeNothing:
         index._append("add", 1, [7], parts())
         assert seen[0][:2] == (5, [1, 2, 3, 4, 5]) and 7 not in seen[0][2][0]
         assert index.ids.tolist() == [1, 2, 3, 4, 5, 7]
+
+    @pytest.mark.parametrize("call", [lambda i, x: i.add(x, ids=[]), lambda i, x: i.add(x), lambda i, x: i.remove([])])
+    def test_a_change_of_nothing(self, call):
+        index = filled(20)
+        nbytes = index.nbytes
+        call(index, whole_numbers(4, 0))
+        assert index.nbytes == nbytes and index.ids.tolist() == list(range(20))
 
     def test_construction(self, base):
         with pytest.raises(vp.NotFittedError, match="fit"):

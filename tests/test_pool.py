@@ -232,11 +232,26 @@ def test_default_thread_count(monkeypatch):
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     monkeypatch.delenv("VECPRESS_NUM_THREADS", raising=False)
     assert native.default_threads() == processors
-    for text in ("", "0", "-2", "many", "2x"):
+    for text, threads in (("", processors), (" ", processors), ("3", 3), (" 1024 ", 1024)):
         monkeypatch.setenv("VECPRESS_NUM_THREADS", text)
-        assert native.default_threads() == processors
-    monkeypatch.setenv("VECPRESS_NUM_THREADS", "3")
-    assert native.default_threads() == 3
+        assert native.default_threads() == threads
+
+
+@pytest.mark.parametrize("text", ["0", "-2", "many", "2x", "1.5", "1025", "99999999999999999999"])
+def test_a_bad_default_is_an_error_that_names_it(text, monkeypatch):
+    monkeypatch.setenv("VECPRESS_NUM_THREADS", text)
+    x = np.ones((3, 4), np.float32)
+    index = vp.Index(vp.Raw().fit(x, num_threads=1))
+    index.add(x, num_threads=1)
+    index.search(x, 1, num_threads=1)
+    calls = [
+        lambda: index.search(x, 1), lambda: index.add(x), lambda: vp.exact(x, x, 1), lambda: ops.norms(x),
+        lambda: vp.Raw().fit(x), lambda: index.codec.encode(x), lambda: index.codec.query(x), native.default_threads,
+    ]  # fmt: skip
+    for call in calls:
+        with pytest.raises(ValueError, match=f"VECPRESS_NUM_THREADS expected 1 to 1024, got '{text}'"):
+            call()
+    assert len(index) == 3
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot restrict a process to some processors")
@@ -288,3 +303,23 @@ while time.monotonic() - begin < 0.3:
         break
 """
     assert finish(start(code, VECPRESS_ISA="scalar")) == "ran"
+
+
+def test_daemon_threads_end_with_the_process():
+    """Searching, adding and waiting for the lock while the interpreter ends: no abort."""
+    code = """
+import threading
+codec = vp.PQ.restore({"m": 16}, 64, {"codebooks_": rng.standard_normal((16, 256, 4)).astype("f4")})
+index = vp.Index(codec)
+index.add_codes(rng.integers(0, 256, (100_000, 16), np.uint8))
+q = rng.standard_normal((64, 64)).astype("f4")
+def search(threads):
+    while True: index.search(q, 10, num_threads=threads)
+def add():
+    while True: index.add_codes(np.zeros((10, 16), np.uint8))
+for target, *args in (search, 1), (search, 2), (add,), (add,):
+    threading.Thread(target=target, args=args, daemon=True).start()
+time.sleep(0.2)
+"""
+    for _ in range(3):
+        finish(start(code))

@@ -1,4 +1,4 @@
-"""The readers-writer lock: who excludes whom, and that nobody starves."""
+"""The readers-writer lock: who excludes whom, and that nobody starves. Interrupts: test_interrupts.py."""
 
 import threading
 import time
@@ -112,64 +112,3 @@ def test_an_exception_leaves_it_free(side):
         raise KeyError
     for again in ("shared", "exclusive", "changing"):
         join(start(lambda again=again: getattr(lock, again).__enter__() or getattr(lock, again).__exit__()))
-
-
-@pytest.mark.parametrize("waits", ["shared", "exclusive"])
-@pytest.mark.parametrize("let_in", [False, True])
-def test_who_gives_up_waiting_does_not_block_the_others(waits, let_in, monkeypatch):
-    """Ctrl-C while waiting, before and after the writer has left."""
-    lock = ReadWriteLock()
-    lock.exclusive.__enter__()
-
-    def interrupted(timeout=None):
-        if let_in:  # the writer leaves, but the signal comes before the waiting thread goes on
-            lock._writing, lock._readers = False, lock._readers + lock._waiting_readers
-            lock._waiting_readers, lock._round = 0, lock._round + 1
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(lock._changed, "wait", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            getattr(lock, waits).__enter__()
-    if not let_in:
-        lock.exclusive.__exit__()
-
-    def both():
-        with lock.shared:
-            pass
-        with lock.exclusive:
-            pass
-
-    join(start(both))
-
-
-def test_readers_go_on_when_the_writer_they_let_go_first_gives_up(monkeypatch):
-    lock, give_up, writer = ReadWriteLock(), threading.Event(), []
-    wait = lock._changed.wait
-
-    def interruptible(timeout=None):
-        if threading.current_thread() not in writer:
-            return wait(timeout)
-        while not give_up.is_set():
-            wait(0.01)
-        raise KeyboardInterrupt
-
-    def write():
-        with pytest.raises(KeyboardInterrupt):
-            lock.exclusive.__enter__()
-
-    def read():
-        with lock.shared:
-            pass
-
-    monkeypatch.setattr(lock._changed, "wait", interruptible)
-    with lock.shared:
-        writer.append(threading.Thread(target=write, daemon=True))
-        writer[0].start()
-        while not lock._waiting_writers:
-            time.sleep(0.001)
-        reader = start(read)
-        while not lock._waiting_readers:
-            time.sleep(0.001)
-        give_up.set()
-        join(*writer, reader)

@@ -41,13 +41,23 @@ class Rows:
     dim : columns expected, None for any
     unit : scale every row to length 1 (zero rows stay zero)
     largest : the largest absolute value allowed, after scaling
+    num_threads : for the scaling
 
     Raises TypeError for other kinds of values; ValueError for a wrong shape, and, when a block is read, for a row with a NaN, an
     infinity, a value that float32 cannot hold, or one beyond `largest`.
     """
 
-    def __init__(self, x: Any, what: str, dim: int | None = None, *, unit: bool = False, largest: float = FLOAT32_MAX):
-        self.what, self.unit, self.largest = what, unit, largest
+    def __init__(
+        self,
+        x: Any,
+        what: str,
+        dim: int | None = None,
+        *,
+        unit: bool = False,
+        largest: float = FLOAT32_MAX,
+        num_threads: int | None = None,
+    ):
+        self.what, self.unit, self.largest, self.num_threads = what, unit, largest, num_threads
         self._source = x if is_torch(x) else as_array(x, what)
         real = _is_real_torch(x) if is_torch(x) else self._source.dtype.kind in "fiu"
         if not real:  # bool, complex, object, text, dates
@@ -104,7 +114,7 @@ class Rows:
                     f"{part[row][inexact[row]][0]}"
                 )
         if self.unit:
-            out = unit_rows(out)
+            out = unit_rows(out, self.num_threads)
         if self.largest < FLOAT32_MAX and out.size and max(out.max(), -out.min()) > self.largest:
             row, column = np.argwhere(np.abs(out) > self.largest)[0]
             raise ValueError(
@@ -132,14 +142,14 @@ def as_array(x: Any, what: str) -> np.ndarray:
         raise TypeError(f"{what} expected a matrix of numbers, got {type(x).__name__}: {error}") from None
 
 
-def unit_rows(x: np.ndarray) -> np.ndarray:
+def unit_rows(x: np.ndarray, num_threads: int | None = None) -> np.ndarray:
     """Rows float32[n, d] scaled to length 1 by the fixed-order norm; zero rows stay zero."""
-    length = ops.norms(x)
+    length = ops.norms(x, num_threads=num_threads)
     extreme = ((length > LONG) | (length < SHORT)) & (length > 0)
     if extreme.any():  # a power of two first, so that the norm is neither infinite nor rounded to a few bits
         power = np.where(length > 1, np.float32(2.0**-64), np.float32(2.0**64))
         x = x * np.where(extreme, power, np.float32(1))[:, None]
-        length = ops.norms(x)
+        length = ops.norms(x, num_threads=num_threads)
     return x / np.where(length > 0, length, np.float32(1))[:, None]
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
@@ -80,6 +79,8 @@ class Codec(ABC):
     code_size : bytes per vector, every per-vector factor included
     head, group : how scans want the codes laid out (vecpress/ops/blocks.py): factor bytes first, then groups of bytes
     largest : the largest absolute value that `fit` and `encode` accept; what lies beyond is a ValueError, never a wrong code
+
+    Learned attributes end in `_`; arrays among them are read-only.
     """
 
     metric: Metric
@@ -158,16 +159,17 @@ class Codec(ABC):
         the codec as it was; of a large x only the rows that are learned from are read and checked.
         """
         check_threads(num_threads)
-        rows = self._rows(x, "fit: x", None)
+        rows = self._rows(x, "fit: x", None, num_threads)
         if rows.n < 1:
             raise ValueError("fit: x expected at least one row, got none")
-        sample = None if queries is None else Rows(queries, "fit: queries", rows.dim, unit=self.metric == "cos")
+        sample = None if queries is None else self._query_rows(queries, "fit: queries", rows.dim, num_threads)
         if sample is not None:
             sample.check()  # bad queries are an error for every codec, whether it weighs by them or not
         fresh = type(self)(**self.config())  # learns in a copy: a failed fit must not leave half a state
         fresh.dim_ = rows.dim
         fresh._check_dim(rows.dim)
         fresh._fit(rows, sample, num_threads)
+        fresh._freeze()
         self.__dict__.update(fresh.__dict__)
         return self
 
@@ -176,27 +178,31 @@ class Codec(ABC):
 
         Raises NotFittedError before `fit`; TypeError or ValueError for bad input (the first bad row is named).
         """
-        rows = self._rows(x, "encode: x", self.dim)
         check_threads(num_threads)
+        rows = self._rows(x, "encode: x", self.dim, num_threads)
         codes = empty((rows.n, self.code_size), np.uint8)
         for start, block in rows.blocks():
             codes[start : start + len(block)] = self._encode(block, num_threads)
         return like(x, codes)
 
     def decode(self, codes: Any) -> Any:
-        """Codes uint8[n, code_size] to vectors float32[n, d]. Under "cos" these approximate the vectors scaled to length 1."""
-        self.dim  # noqa: B018  raises NotFittedError
+        """Codes uint8[n, code_size] to vectors float32[n, d]. Under "cos" these approximate the vectors scaled to length 1.
+
+        Raises NotFittedError before `fit`; TypeError or ValueError for what is no matrix of codes.
+        """
+        self.check_fitted()
         return like(codes, self._decode(self.check_codes(codes, "decode: codes")))
 
     def query(self, q: Any, *, symmetric: bool = False, num_threads: int | None = None) -> Query:
         """The scan that scores codes against queries [nq, d]; `symmetric` codes the queries too (SDC).
 
         Under "cos" a zero query scores 0 against every code; coded, it scores as what its code decodes to.
+        Errors as in `encode`.
         """
         check_threads(num_threads)
         if symmetric:
-            return self._symmetric_query(self._rows(q, "search: q", self.dim).all(), num_threads)
-        return self._query(Rows(q, "search: q", self.dim, unit=self.metric == "cos").all(), num_threads)
+            return self._symmetric_query(self._rows(q, "query: q", self.dim, num_threads).all(), num_threads)
+        return self._query(self._query_rows(q, "query: q", self.dim, num_threads).all(), num_threads)
 
     def check_codes(self, codes: Any, what: str) -> np.ndarray:
         """`codes` as a contiguous uint8[n, code_size]. Raises TypeError or ValueError that names `what`."""
@@ -207,14 +213,23 @@ class Codec(ABC):
             raise ValueError(f"{what} expected code_size={self.code_size} columns, got shape {array.shape}")
         return np.ascontiguousarray(array)
 
-    def _rows(self, x: Any, what: str, dim: int | None) -> Rows:
+    def _rows(self, x: Any, what: str, dim: int | None, num_threads: int | None = None) -> Rows:
         """x as rows that can be coded."""
-        return Rows(x, what, dim, unit=self.metric == "cos", largest=self.largest)
+        return Rows(x, what, dim, unit=self.metric == "cos", largest=self.largest, num_threads=num_threads)
+
+    def _query_rows(self, q: Any, what: str, dim: int, num_threads: int | None = None) -> Rows:
+        """q as rows that are only compared with codes, and so may have any finite values."""
+        return Rows(q, what, dim, unit=self.metric == "cos", num_threads=num_threads)
 
     @property
     def dim(self) -> int:
         """Columns of the vectors. Raises NotFittedError before `fit`."""
         return self.dim_
+
+    def check_fitted(self) -> None:
+        """Raises NotFittedError before `fit`."""
+        if not self.is_fitted:
+            raise NotFittedError(f"{type(self).__name__} is not fitted: call fit(x) first")
 
     @property
     def bits_per_dim(self) -> float:
@@ -235,13 +250,13 @@ class Codec(ABC):
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The learned arrays by name. Raises NotFittedError before `fit`."""
-        self.dim  # noqa: B018  raises NotFittedError, also for a codec that learns no arrays
+        """The learned arrays by name, read-only. Raises NotFittedError before `fit`."""
+        self.check_fitted()
         return {name: getattr(self, name) for name in self.state}
 
     @classmethod
     def restore(cls, config: dict[str, Any], dim: int, arrays: dict[str, np.ndarray]) -> Self:
-        """A fitted codec from configuration and learned arrays. Raises ValueError if they do not belong together."""
+        """A fitted codec from configuration and learned arrays (copied). Raises ValueError if they do not belong together."""
         try:
             codec = cls(**config)
         except TypeError as error:
@@ -259,14 +274,25 @@ class Codec(ABC):
                 raise ValueError(f"{cls.__name__}.{name}: expected {wanted.dtype}{shape}, got {got.dtype}{got.shape}")
             if got.dtype.kind == "f" and not np.isfinite(got).all():
                 raise ValueError(f"{cls.__name__}.{name}: expected finite values")
-            setattr(codec, name, np.ascontiguousarray(got))
+            setattr(codec, name, np.array(got, order="C"))
+        codec._freeze()
         return codec
 
     def save(self, path: Any) -> None:
-        """Writes a .vpz file (vecpress/io.py): complete or not at all."""
+        """Writes a .vpz file (vecpress/io.py): complete or not at all. Errors as in `vecpress.io.save_codec`."""
         from . import io
 
         io.save_codec(self, path)
+
+    def _freeze(self) -> None:
+        """Makes the learned arrays read-only, for shallow copies of the codec share them, those in indexes too."""
+        for array in self.arrays().values():
+            array.setflags(write=False)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self.is_fitted:  # copied or pickled arrays come writeable
+            self._freeze()
 
     def _check_dim(self, dim: int) -> None:  # noqa: B027  not abstract: most codecs serve any number of columns
         """Raises ValueError when the configuration cannot serve vectors of `dim` columns."""
@@ -292,29 +318,6 @@ class Codec(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.config().items())})"
-
-
-def check_choice(codec: str, name: str, value: Any, choices: Sequence[Any]) -> Any:
-    """The one of `choices` (str or int) that value is. Raises TypeError for another kind, ValueError for another value."""
-    kind = type(choices[0])
-    if kind is int and isinstance(value, np.integer):
-        value = int(value)
-    expected = f"{codec}: {name} expected one of {', '.join(map(repr, choices))}"
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise TypeError(f"{expected}, got {type(value).__name__}")
-    if value not in choices:
-        raise ValueError(f"{expected}, got {value!r}")
-    return choices[choices.index(value)]
-
-
-def check_int(codec: str, name: str, value: Any, low: int, high: int | None = None) -> int:
-    """value as an int. Raises TypeError if it is none, ValueError if it is not in low..high."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{codec}: {name} expected an int, got {type(value).__name__}")
-    if value < low or (high is not None and value > high):
-        limits = f"at least {low}" if high is None else f"{low} to {high}"
-        raise ValueError(f"{codec}: {name} expected {limits}, got {value}")
-    return int(value)
 
 
 def codecs() -> list[type[Codec]]:

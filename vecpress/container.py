@@ -14,6 +14,7 @@ is used, and whatever is wrong is a CorruptFileError that says where.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import mmap
@@ -133,10 +134,32 @@ def _header(metadata: Mapping[str, str], parts: Mapping[str, Part], sums: Mappin
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A new file that takes the place of `path` when the block ends well, and is gone when it does not."""
+    """A new file that takes the place of `path` when the block ends well, and is gone when it does not.
+
+    Raises OSError that names `path`, whatever the new file is called meanwhile, if that cannot be written, or if there is
+    something at `path` that is no regular file.
+    """
     target = os.path.realpath(os.fsdecode(path))  # a link keeps pointing to what is replaced
     folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(8)}.tmp")
+    # 50 characters are at most 200 of the 255 bytes that a name may have
+    temporary = os.path.join(folder, f".{name[:50]}.{secrets.token_hex(8)}.tmp")
+    if os.path.isdir(target):  # os.replace would find out too, when all the work is done
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fsdecode(path))
+    if os.path.exists(target) and not os.path.isfile(target):  # a device, say, which would be gone
+        raise OSError(errno.EINVAL, "expected a regular file", os.fsdecode(path))
+    try:
+        with _created(temporary, target) as file:
+            yield file
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, temporary):
+            raise OSError(error.errno, error.strerror, os.fsdecode(path)) from None  # the number decides on the subclass
+        raise
+    _sync_folder(folder)
+
+
+@contextmanager
+def _created(temporary: str, target: str) -> Iterator[BinaryIO]:
+    """A new file `temporary` that becomes `target` when the block ends well, and is gone when it does not."""
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with open(descriptor, "wb") as file:
@@ -149,7 +172,6 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     except BaseException:
         os.unlink(temporary)
         raise
-    _sync_folder(folder)
 
 
 def _sync_folder(folder: str) -> None:

@@ -7,6 +7,7 @@ one, else the runnable kernel of highest rank. An automatic choice may fall back
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ import numpy as np
 from .errors import BackendError
 
 __all__ = ["Backend", "backends", "empty", "explain", "reference", "register", "register_backend", "run", "use"]
+
+MAX_THREADS = 1024  # as many as the pool holds (csrc/core/pool.cpp)
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Backend:
 _backends: dict[str, Backend] = {"reference": Backend("reference", 0)}
 _kernels: dict[str, dict[str, Callable[..., None]]] = {}
 _forced: str | None = None
+_forced_by = ""  # begins the errors about `_forced`: "VECPRESS_ISA: " where the environment named it
 _chosen: dict[str, Callable[..., None]] = {}  # what `run` has looked up; emptied whenever the answer may change
 
 
@@ -83,7 +87,10 @@ def _check(name: str, op: str | None = None) -> None:
 
 def _choose(op: str) -> str:
     if _forced is not None:
-        _check(_forced, op)
+        try:
+            _check(_forced, op)
+        except BackendError as error:
+            raise BackendError(f"{_forced_by}{error}") from None
         return _forced
     return max((b for b in _kernels[op] if not _backends[b].why_not), key=lambda b: _backends[b].rank)
 
@@ -92,6 +99,7 @@ def run(op: str, *args: Any, num_threads: int | None = None) -> None:
     """Runs operation `op` on (outputs, inputs) with the kernel that the rules of this module choose.
 
     num_threads: None means VECPRESS_NUM_THREADS, or else the processors this process may use.
+    Raises BackendError if the forced backend cannot run, and what `check_threads` raises.
     """
     kernel = _chosen.get(op)
     if kernel is None:
@@ -101,21 +109,42 @@ def run(op: str, *args: Any, num_threads: int | None = None) -> None:
 
 
 def check_threads(num_threads: int | None) -> int:
-    """0 stands for the default; everything else must be a positive integer."""
+    """The number of threads that a call asks for, or else VECPRESS_NUM_THREADS, or else 0: the processors this process may use.
+
+    Raises TypeError or ValueError if that is no number of threads, and names whichever it is.
+    """
     if num_threads is None:
-        return 0
+        return threads_from_environment()
     if isinstance(num_threads, bool) or not isinstance(num_threads, (int, np.integer)):
         raise TypeError(f"num_threads expected an int or None, got {type(num_threads).__name__}")
-    if num_threads < 1:
-        raise ValueError(f"num_threads expected at least 1, got {num_threads}")
+    if not 1 <= num_threads <= MAX_THREADS:
+        raise ValueError(f"num_threads expected 1 to {MAX_THREADS}, got {num_threads}")
     return int(num_threads)
+
+
+def threads_from_environment() -> int:
+    """What VECPRESS_NUM_THREADS says now, 0 if it is not set. Raises ValueError if that is no number of threads."""
+    return _threads_of(os.environ.get("VECPRESS_NUM_THREADS", ""))
+
+
+@functools.lru_cache(maxsize=8)  # asked at every call, and the answer is nearly always the same
+def _threads_of(text: str) -> int:
+    if not text.strip():
+        return 0
+    try:
+        wanted = int(text)
+    except ValueError:
+        wanted = 0
+    if not 1 <= wanted <= MAX_THREADS:
+        raise ValueError(f"VECPRESS_NUM_THREADS expected 1 to {MAX_THREADS}, got {text!r}")
+    return wanted
 
 
 class use:
     """Forces a backend for every operation: `vp.use("avx2")` from here on, or `with vp.use("avx2"):` for a block.
 
     name : "reference", "scalar", "avx2", "avx512", "neon"; None returns to the automatic choice.
-    Process-wide, not per thread. `VECPRESS_ISA` sets the same at start.
+    Process-wide, not per thread. `VECPRESS_ISA` sets the same at start, until the first `use`.
     Raises BackendError if the backend is unknown or cannot run on this machine.
     """
 
@@ -123,19 +152,19 @@ class use:
         _native()
         if name is not None:
             _check(name)
-        self._before = _forced
+        self._before = _forced, _forced_by
         _force(name)
 
     def __enter__(self) -> use:
         return self
 
     def __exit__(self, *_: object) -> None:
-        _force(self._before)
+        _force(*self._before)
 
 
-def _force(name: str | None) -> None:
-    global _forced
-    _forced = name
+def _force(name: str | None, by: str = "") -> None:
+    global _forced, _forced_by
+    _forced, _forced_by = name, by
     _chosen.clear()
 
 
@@ -182,11 +211,11 @@ def explain(op: str) -> str:
 
 
 def force_from_environment() -> None:
-    """Applies VECPRESS_ISA; called once, when the compiled kernels are registered."""
+    """Applies VECPRESS_ISA; called once, when the compiled kernels are registered.
+
+    A name that cannot run is an error of every operation that it is to run, not of this call: what only asks (`backends`,
+    `explain`, `vecpress doctor`) still gets its answer.
+    """
     name = os.environ.get("VECPRESS_ISA", "").strip()
     if name:
-        try:
-            _check(name)
-        except BackendError as error:
-            raise BackendError(f"VECPRESS_ISA: {error}") from None
-        _force(name)
+        _force(name, "VECPRESS_ISA: ")

@@ -17,11 +17,13 @@ from typing import Any
 import numpy as np
 
 from . import dispatch, native, ops
-from .arrays import Rows, is_torch, like
-from .codec import METRICS, Codec, Metric, check_choice, check_int
+from .arrays import Rows, as_array, is_torch, like
+from .checks import check_choice, check_int
+from .codec import METRICS, Codec, Metric
 from .dispatch import check_threads
-from .idmap import LARGEST
+from .ids import LARGEST
 from .index import Index
+from .ops.scan import MAX_K
 
 BLOCK_BYTES = 32 << 20  # of base vectors that `exact` scans at a time: the merge after each costs little beside the scan
 WIDE = 10  # the third recall looks among this many times k
@@ -34,26 +36,27 @@ def exact(q: Any, x: Any, k: int = 10, metric: Metric = "ip", *, num_threads: in
 
     Parameters
     ----------
-    q : [nq, d]; x : [n, d] : the kinds of values that `Codec.encode` takes; x is read in blocks, so a
+    q : [nq, d], or one query [d]; x : [n, d] : the kinds of values that `Codec.encode` takes; x is read in blocks, so a
         memory-mapped file stays one
     k : at least 1; where n is smaller, the rest of a row is id -1 and score nan
-    metric : "ip", "l2" or "cos"
+    metric : "ip", "l2" or "cos"; under "cos" a zero vector scores 0
+    num_threads : None for VECPRESS_NUM_THREADS, or else the processors this process may use
 
     Returns
     -------
-    scores float32[nq, k], ids int64[nq, k] : best first, ties to the lower id, ids are row numbers of x.
-    Inner products or cosines
-        (larger is better), or squared distances (smaller is better); as torch tensors on q's device where q
-        is a tensor
+    scores float32[nq, k], ids int64[nq, k] : best first, ties to the lower id; ids are row numbers of x.
+        Scores are inner products or cosines (larger is better) or squared distances (smaller is better).
+        Torch tensors on q's device where q is one
 
-    Raises TypeError or ValueError for bad input, naming the first bad row.
-    Cost: nq * n * d multiply-adds (vecpress/ops/flat.py); memory for one block of x and two result tables.
+    Raises TypeError or ValueError for bad input: k or a metric that is none, a NaN or infinity (naming the first bad row), a q
+    of another width than x; MemoryError where the results do not fit in memory.
+    Cost: nq * n * d multiply-adds (vecpress/ops/flat.py); memory for q, two blocks of x and a few tables as large as the results.
     """
-    k = check_int("exact", "k", k, 1)
+    k = check_int("exact", "k", k, 1, MAX_K)
     metric = check_choice("exact", "metric", metric, METRICS)
     check_threads(num_threads)
-    base = Rows(x, "exact: x", unit=metric == "cos")
-    rows = Rows(q, "exact: q", base.dim, unit=metric == "cos").all()
+    base = Rows(x, "exact: x", unit=metric == "cos", num_threads=num_threads)
+    rows = Rows(q, "exact: q", base.dim, unit=metric == "cos", num_threads=num_threads).all()
     scores = np.full((len(rows), k), np.nan, np.float32)
     ids = np.full((len(rows), k), -1, np.int64)
     for start, block in base.blocks(max(1, BLOCK_BYTES // (4 * base.dim))):
@@ -73,7 +76,9 @@ def recall(ids: Any, true_ids: Any, k: int = 10, at: int | None = None) -> float
 
     The id -1 (nothing found) never counts, and where the truth itself holds fewer than k ids, the share is of
     those. Ties are not known here: a found vector that is as near as the k-th counts only if the truth lists
-    it (`evaluate` knows better). Raises TypeError or ValueError if the arrays are not such.
+    it (`evaluate` knows better).
+
+    Raises TypeError or ValueError if the arrays, k or `at` are not such; ValueError if the truth holds no id.
     """
     k = check_int("recall", "k", k, 1)
     at = k if at is None else check_int("recall", "at", at, 1)
@@ -179,7 +184,7 @@ def evaluate(
     Cost: one exact search (unless `truth` is given), one encoding and decoding of x, and the timed searches;
     memory for the codes.
     """
-    k = check_int("evaluate", "k", k, 1)
+    k = check_int("evaluate", "k", k, 1, MAX_K)
     repeats = check_int("evaluate", "repeats", repeats, 1)
     check_threads(num_threads)
     if not isinstance(codec, Codec):
@@ -189,7 +194,7 @@ def evaluate(
         begin = time.perf_counter()
         codec.fit(x if fit is None else fit, fit_queries, num_threads=num_threads)
         fit_seconds = time.perf_counter() - begin
-    base = codec._rows(x, "evaluate: x", codec.dim)
+    base = codec._rows(x, "evaluate: x", codec.dim, num_threads)
     q = Rows(queries, "evaluate: queries", codec.dim).all()
     if not (base.n and len(q)):
         raise ValueError(f"evaluate: x and queries expected at least one row, got {base.n} and {len(q)}")
@@ -225,7 +230,7 @@ def _flat(
     rows: np.ndarray, x: np.ndarray, k: int, metric: str, ids: np.ndarray | None, num_threads: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k nearest of x float32[n, d] by similarity: squared distances are negated."""
-    blocks = ops.Blocks.pack(np.ascontiguousarray(x, "<f4").view(np.uint8), group=4)
+    blocks = ops.Blocks.pack(np.ascontiguousarray(x, "<f4").view(np.uint8), group=4, num_threads=num_threads)
     return ops.flat(blocks, rows, k, l2=metric == "l2", ids=ids, num_threads=num_threads)
 
 
@@ -239,7 +244,7 @@ def _merge(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray], k
 
 def _id_table(ids: Any, what: str, columns: int) -> np.ndarray:
     """The first `columns` of int[nq, columns or more]."""
-    table = ids.detach().cpu().numpy() if is_torch(ids) else np.asarray(ids)
+    table = ids.detach().cpu().numpy() if is_torch(ids) else as_array(ids, what)
     if table.dtype.kind not in "iu":
         raise TypeError(f"{what} expected int64 ids, got dtype {table.dtype}")
     if table.ndim != 2 or table.shape[1] < columns:
@@ -281,7 +286,7 @@ def _encode_all(codec: Codec, base: Rows, num_threads: int | None) -> tuple[Inde
 def _found_similarities(q: np.ndarray, base: Rows, found: np.ndarray, metric: str, num_threads: int | None) -> np.ndarray:
     """The exact similarity of every vector found, -inf for the id -1; bit for bit the numbers of `exact`."""
     out = np.full(found.shape, -np.inf, np.float32)
-    queries = Rows(q, "evaluate: queries", unit=metric == "cos").blocks(1)
+    queries = Rows(q, "evaluate: queries", unit=metric == "cos", num_threads=num_threads).blocks(1)
     for (_, query), ids, row in zip(queries, found, out, strict=True):
         there = np.flatnonzero(ids >= 0)
         if len(there):

@@ -24,10 +24,11 @@ from typing import Any
 
 import numpy as np
 
+from .checks import check_path
 from .codec import Codec, codec_class
 from .container import OWN_KEYS, Part, Reader, write
 from .errors import CorruptFileError
-from .idmap import LARGEST, first_repeated
+from .ids import LARGEST, first_repeated
 from .index import Index
 from .ops.blocks import BLOCK, LAYOUT_VERSION, Blocks, count
 
@@ -41,20 +42,23 @@ LARGEST_DIM = 2**31 - 1
 
 
 def save_codec(codec: Codec, path: Path) -> None:
-    """Writes a codec. Raises NotFittedError before `fit`, OSError if the file cannot be written."""
+    """Writes a codec. Raises NotFittedError before `fit`, TypeError if `path` is no path, OSError that names it if that fails."""
+    check_path("save", path)
     write(path, _codec_metadata(codec, "codec"), _codec_parts(codec))
 
 
 def save_index(index: Index, path: Path) -> None:
     """Writes an index with its codec. Searches go on meanwhile, changes wait. Errors as in `save_codec`."""
+    check_path("save", path)
     with index._lock.shared:
-        blocks, n = index._blocks, len(index)
-        metadata = _codec_metadata(index.codec, "index")
-        metadata.update(n=str(n), next_id=str(index._next_id), layout=json.dumps(_layout(index.codec)))
-        parts = {"blocks": _blocks_part(blocks)}
-        if index._ids is not None:
-            parts["ids"] = Part.of(index._ids[:n])
-        write(path, metadata, parts | _codec_parts(index.codec))
+        codec, table = index.codec, index._ids
+        metadata = _codec_metadata(codec, "index")
+        metadata.update(n=str(len(table)), next_id=str(table.next_id), layout=json.dumps(_layout(codec)))
+        parts = {"blocks": _blocks_part(index._blocks())}
+        ids = table.ids
+        if ids is not None:
+            parts["ids"] = Part.of(ids)
+        write(path, metadata, parts | _codec_parts(codec))
 
 
 def _codec_metadata(codec: Codec, kind: str) -> dict[str, str]:
@@ -104,10 +108,11 @@ def load(path: Path, *, mmap: bool = False, verify: bool | None = None) -> Any:
     verify : compare the checksums of codes and ids; None means unless mapped, for that reads the file whole.
         Those of the header and of the codec's arrays always are
 
-    Nothing in the file is trusted or run. Raises FileNotFoundError or another OSError if there is no file to
-    read, and CorruptFileError, which says what and where, for anything that is not a whole, consistent file
-    of a known version.
+    Nothing in the file is trusted or run. Raises TypeError if `path` is no path or a flag no bool, FileNotFoundError or another
+    OSError if there is no file to read, and CorruptFileError, which says what and where, for anything that is not a whole,
+    consistent file of a known version.
     """
+    check_path("load", path)
     for name, value in (("mmap", mmap), ("verify", verify)):
         if not isinstance(value, bool) and not (name == "verify" and value is None):
             raise TypeError(f"load: {name} expected a bool, got {type(value).__name__}")
@@ -120,6 +125,7 @@ def load(path: Path, *, mmap: bool = False, verify: bool | None = None) -> Any:
 
 def verify(path: Path) -> None:
     """Checks a file whole: header, checksums, codec, rows past the last, ids. Errors as in `load`."""
+    check_path("verify", path)
     load(path, mmap=True, verify=True)
 
 
@@ -129,6 +135,7 @@ def inspect(path: Path) -> dict[str, Any]:
 
     The header is checked, arrays are not read. Errors as in `load`.
     """
+    check_path("inspect", path)
     with Reader(path) as file:
         kind = _check_keys(file)
         about = file.metadata

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from . import ops
+from .checks import check_int
 from .dispatch import check_threads
 from .ops.numerics import array
 
@@ -42,14 +43,10 @@ def kmeans(
     x = array("kmeans", "x", x, np.float32, (None, None))
     if not len(x):
         raise ValueError("kmeans: x expected at least one row, got none")
-    for name, value in (("k", k), ("iterations", iterations)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-            raise TypeError(f"kmeans: {name} expected an int, got {type(value).__name__}")
-        if value < 1:
-            raise ValueError(f"kmeans: {name} expected at least 1, got {value}")
+    k, iterations = check_int("kmeans", "k", k, 1), check_int("kmeans", "iterations", iterations, 1)
     check_threads(num_threads)
     rng = np.random.Generator(np.random.PCG64(seed))
-    centroids = _seed(x, int(k), rng, num_threads)
+    centroids = _seed(x, k, rng, num_threads)
     columns = np.ascontiguousarray(x.T)
     before = None
     for _ in range(iterations):

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from . import dispatch
+
+if TYPE_CHECKING:
+    from ._native import IdTable, LockSide
 
 _loaded = False
 
@@ -21,19 +26,26 @@ def load() -> None:
         dispatch.register_backend(name, rank=10 + index, why_not=why_not)
         for op in _native.operations(index):
             dispatch.register(op, name, functools.partial(getattr(_native, op), index))
-    dispatch.force_from_environment()  # raises at every call until VECPRESS_ISA names a backend that runs
+    dispatch.force_from_environment()
     _loaded = True
 
 
 def default_threads() -> int:
-    """How many threads a call uses when `num_threads` is not given."""
+    """How many threads a call uses when `num_threads` is not given. Raises ValueError if VECPRESS_NUM_THREADS is no number."""
     from . import _native
 
-    return _native.default_threads()
+    return dispatch.threads_from_environment() or _native.default_threads()
 
 
-def id_map() -> Any:
-    """An empty map from ids to row numbers (csrc/core/id_map.hpp)."""
+def id_table(n: int = 0, ids: np.ndarray | None = None, next_id: int = 0) -> IdTable:
+    """The ids of an index of n rows (csrc/core/id_table.cpp); without `ids`, the id is the row."""
     from . import _native
 
-    return _native.IdMap()
+    return _native.IdTable(n, ids, next_id)
+
+
+def read_write_lock() -> tuple[LockSide, LockSide, LockSide]:
+    """The sides of a new lock: shared, exclusive, changing (csrc/core/rwlock.cpp)."""
+    from . import _native
+
+    return _native.read_write_lock()

@@ -1,17 +1,10 @@
 // Python bindings of `put_rows` and `get_rows`. Everything that could lead outside an array is checked.
-#include "blocks/blocks.hpp"
+#include "blocks/layout.hpp"
 #include "core/python.hpp"
 #include "core/rows.hpp"
 
 namespace vecpress {
 namespace {
-
-BlockLayout checked_layout(const Array<uint8_t>& data, int64_t code_size, int64_t head, int64_t group) {
-  expect(data.ndim() == 2 && data.shape(1) == code_size * kBlockRows, "blocks: data and codes differ in width");
-  expect(head >= 0 && head <= code_size, "blocks: head expected at most the code's size");
-  expect(group >= 1 && (code_size - head) % group == 0, "blocks: group expected a divisor of the payload");
-  return {code_size, head, group};
-}
 
 void put_rows(int isa, Array<uint8_t> data, Array<uint8_t> codes, int64_t start, int64_t head, int64_t group, int num_threads) {
   const auto kernel = kernel_of<PutRows>(isa);

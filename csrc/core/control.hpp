@@ -3,18 +3,21 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <thread>
+#include <utility>
 
 namespace vecpress {
 
 class Control {
  public:
   // `interrupted` is called at most every 50 ms, on the constructing thread only, and says whether to give up (a pending signal).
-  explicit Control(bool (*interrupted)() = nullptr) : interrupted_(interrupted), owner_(std::this_thread::get_id()) {}
+  explicit Control(std::function<bool()> interrupted = nullptr)
+      : interrupted_(std::move(interrupted)), owner_(std::this_thread::get_id()) {}
 
   bool stop() {
     if (stopped_.load(std::memory_order_relaxed)) return true;
-    if (interrupted_ == nullptr || std::this_thread::get_id() != owner_) return false;
+    if (!interrupted_ || std::this_thread::get_id() != owner_) return false;
     const auto now = std::chrono::steady_clock::now();
     if (now < next_) return false;
     next_ = now + std::chrono::milliseconds(50);
@@ -23,7 +26,7 @@ class Control {
   }
 
  private:
-  bool (*interrupted_)();
+  std::function<bool()> interrupted_;
   std::thread::id owner_;
   std::atomic<bool> stopped_{false};
   std::chrono::steady_clock::time_point next_ = std::chrono::steady_clock::now() + std::chrono::milliseconds(50);

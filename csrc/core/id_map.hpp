@@ -42,9 +42,25 @@ class IdMap {
     if (slot.row != kFree) slot.row = row;
   }
 
-  // Forgets ids; unknown ones are left out. Memory goes back when few are left.
-  void erase(const int64_t* ids, std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) remove(ids[i]);
+  // Forgets an id. Unknown ones are left out.
+  void remove(int64_t id) {
+    if (slots_.empty()) return;
+    std::size_t hole = find(id);
+    if (slots_[hole].row == kFree) return;
+    // backward-shift deletion: pulls later members of the run into the hole, so that no grave markers are needed
+    const std::size_t mask = slots_.size() - 1;
+    for (std::size_t next = (hole + 1) & mask; slots_[next].row != kFree; next = (next + 1) & mask) {
+      const std::size_t home = hash(slots_[next].id) & mask;
+      if (((next - home) & mask) < ((next - hole) & mask)) continue;  // its run begins behind the hole
+      slots_[hole] = slots_[next];
+      hole = next;
+    }
+    slots_[hole].row = kFree;
+    --size_;
+  }
+
+  // Gives memory back when few ids are left.
+  void shrink() {
     if (slots_.size() > kSmallest && size_ * 8 < slots_.size()) resize(capacity_for(size_));
   }
 
@@ -75,22 +91,6 @@ class IdMap {
     std::size_t at = hash(id) & mask;
     while (slots_[at].row != kFree && slots_[at].id != id) at = (at + 1) & mask;
     return at;
-  }
-
-  void remove(int64_t id) {
-    if (slots_.empty()) return;
-    std::size_t hole = find(id);
-    if (slots_[hole].row == kFree) return;
-    // backward-shift deletion: pulls later members of the run into the hole, so that no grave markers are needed
-    const std::size_t mask = slots_.size() - 1;
-    for (std::size_t next = (hole + 1) & mask; slots_[next].row != kFree; next = (next + 1) & mask) {
-      const std::size_t home = hash(slots_[next].id) & mask;
-      if (((next - home) & mask) < ((next - hole) & mask)) continue;  // its run begins behind the hole
-      slots_[hole] = slots_[next];
-      hole = next;
-    }
-    slots_[hole].row = kFree;
-    --size_;
   }
 
   void reserve(std::size_t count) {

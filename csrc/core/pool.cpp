@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <condition_variable>
-#include <cstdlib>
 #include <exception>
 #include <list>
 #include <mutex>
@@ -113,11 +112,6 @@ Pool& the_pool() {
 }  // namespace
 
 int default_threads() {
-  if (const char* text = std::getenv("VECPRESS_NUM_THREADS")) {
-    char* end = nullptr;
-    const long wanted = std::strtol(text, &end, 10);
-    if (end != text && *end == '\0' && wanted > 0) return static_cast<int>(std::min(wanted, 1024L));
-  }
 #if defined(__linux__)
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));

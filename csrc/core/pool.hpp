@@ -8,7 +8,7 @@
 
 namespace vecpress {
 
-// VECPRESS_NUM_THREADS if set to a positive number, else the processors this process may run on.
+// The processors this process may run on (vecpress/dispatch.py asks VECPRESS_NUM_THREADS first).
 int default_threads();
 
 // Calls task(0) ... task(count - 1), on the calling thread and up to threads - 1 others; returns when all have ended. When

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "core/control.hpp"
+#include "core/gil.hpp"
 #include "core/isa.hpp"
 #include "core/pool.hpp"
 #include "core/registry.hpp"
@@ -22,17 +23,12 @@ namespace py = pybind11;
 template <class T>
 using Array = py::array_t<T, py::array::c_style>;  // bind with py::arg(...).noconvert(): nothing is ever copied
 
-inline bool signal_pending() {
-  py::gil_scoped_acquire gil;
-  return PyErr_CheckSignals() != 0;
-}
-
 // Runs work(threads, control) without the GIL; raises what a signal handler raised (Ctrl-C: KeyboardInterrupt) if it was cut short.
 template <class Work>
 void run_without_gil(int threads, const Work& work) {
-  Control control(&signal_pending);
   {
-    py::gil_scoped_release release;
+    WithoutGil released;
+    Control control([&] { return released.signal_raised(); });
     work(threads > 0 ? threads : default_threads(), control);
   }
   if (PyErr_Occurred()) throw py::error_already_set();

@@ -16,67 +16,6 @@ constexpr int64_t kBatchBytes = 32 << 20;     // of screens and collectors held 
 constexpr int64_t kTileBytes = 256 << 10;     // codes that stay in the L2 cache while several queries pass over them
 constexpr int64_t kTileWork = 4 << 20;        // bytes of code times queries between two looks at Control
 
-constexpr float kLevels = 127;               // of a rounded table entry: two of them add up to a byte
-constexpr float kLargestScore = 1e37f;        // beyond, sums might overflow on the way and no bound would hold
-constexpr float kSmallestStep = 1e-30f;       // below, entries are near float32's smallest numbers, where its roundings are not relative
-
-// Rounds one query's tables float[m][entries] to 7 bits at one common step, and bounds what that, float summation and the addition of
-// the query's constant lose.
-Screen make_screen(const float* tables, int64_t m, int64_t entries, float constant, uint8_t* out) {
-  Screen screen;
-  screen.tables = out;
-  double range = 0;
-  for (int64_t j = 0; j < m; ++j) {
-    const float* t = tables + j * entries;
-    float low = t[0], high = t[0], largest = 0;
-    int wild = 0;
-    for (int64_t c = 0; c < entries; ++c) {
-      low = t[c] < low ? t[c] : low;
-      high = t[c] > high ? t[c] : high;
-      largest = std::fabs(t[c]) > largest ? std::fabs(t[c]) : largest;
-      wild |= !(std::fabs(t[c]) <= kLargestScore);  // inf and nan too
-    }
-    if (wild) return screen;
-    range = std::max(range, static_cast<double>(high) - low);
-    screen.base += low;
-    screen.magnitude += largest;
-  }
-  const double largest_score = screen.magnitude + std::fabs(constant);
-  if (!(largest_score <= kLargestScore)) return screen;
-  screen.step = range > 0 ? range / kLevels : 1;
-  const float step = static_cast<float>(screen.step), inverse = static_cast<float>(1 / screen.step);
-  if (!(step >= kSmallestStep)) return screen;
-  for (int64_t j = 0; j < m; ++j) {
-    const float* t = tables + j * entries;
-    uint8_t* o = out + j * entries;
-    float low = t[0];
-    for (int64_t c = 0; c < entries; ++c) low = t[c] < low ? t[c] : low;
-    float worst_over = 0, worst_under = 0;
-    for (int64_t c = 0; c < entries; ++c) {
-      const float above = t[c] - low;
-      const float level = static_cast<float>(static_cast<int>(above * inverse + 0.5f));
-      const float capped = level < kLevels ? level : kLevels;
-      const float error = above - step * capped;
-      o[c] = static_cast<uint8_t>(static_cast<int>(capped));
-      worst_over = error > worst_over ? error : worst_over;
-      worst_under = error < worst_under ? error : worst_under;
-    }
-    screen.high += worst_over;
-    screen.low += worst_under;
-  }
-  // float32 rounds each of the m additions, and each of the few operations above per table, by at most 2^-24 of what they handle;
-  // `step` as float differs from the double by as much, over at most kLevels steps a table; the constant may round different sums to one score
-  const double rounding =
-      0x1p-24 * (static_cast<double>(m) + 8) * (screen.magnitude + kLevels * screen.step * m) + 0x1p-23 * largest_score;
-  screen.high += rounding;
-  screen.low -= rounding;
-  const double width = (screen.high - screen.low) / screen.step + 1;
-  if (!(width < 65536)) return screen;
-  screen.width = static_cast<uint32_t>(width);
-  screen.usable = true;
-  return screen;
-}
-
 // Memory for what a batch of queries collects, `splits` collectors a query, in query order within a split.
 struct Collectors {
   std::vector<Collector> all;
@@ -132,8 +71,7 @@ void run_scan(Scan scan, const ScanKernel& kernel, int threads, Control& control
       const float* tables = static_cast<const float*>(scan.operand) + first * table_floats;
       parallel_rows(batch, 16, threads, control, [&](int64_t q0, int64_t q1) {
         for (int64_t q = q0; q < q1; ++q)
-          screens[q] = make_screen(tables + q * table_floats, scan.m, scan.entries, scan.constant[first + q],
-                                   screen_tables.get() + q * screen_bytes);
+          screens[q] = kernel.screen(tables + q * table_floats, scan.m, scan.constant[first + q], screen_tables.get() + q * screen_bytes);
       });
     }
 

@@ -54,7 +54,9 @@ struct Scan {
 // Scans blocks [b0, b1) for queries [q0, q1), on the calling thread; collectors[q - q0] collects. Rows come in ascending order.
 struct ScanKernel {
   void (*run)(const Scan&, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Collector* collectors) = nullptr;
-  // Kernels that screen: moves what query q's reservoir holds into its top k by exact sums. Such kernels need Scan::screens.
+  // Kernels that screen: one query's tables float[m][entries] rounded to `tables`, with the bound of what that and its constant lose.
+  Screen (*screen)(const float* rows, int64_t m, float constant, uint8_t* tables) = nullptr;
+  // And: moves what query q's reservoir holds into its top k by exact sums.
   void (*settle)(const Scan&, int64_t q, Collector& collector) = nullptr;
 };
 

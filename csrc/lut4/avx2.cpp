@@ -11,13 +11,15 @@ namespace {
 
 #include "core/scan.inl"
 
+#include "core/screen.inl"
+
 #include "lut4/lut4.inl"
 }  // namespace
 }  // namespace vecpress::avx2
 VECPRESS_END
 
 namespace vecpress {
-static const Register<Lut4> registered(Isa::avx2, {avx2::scan_lut4, avx2::settle<16>});
+static const Register<Lut4> registered(Isa::avx2, {avx2::scan_lut4, avx2::make_screen<16>, avx2::settle<16>});
 }  // namespace vecpress
 
 #endif

@@ -11,13 +11,15 @@ namespace {
 
 #include "core/scan.inl"
 
+#include "core/screen.inl"
+
 #include "lut4/lut4.inl"
 }  // namespace
 }  // namespace vecpress::avx512
 VECPRESS_END
 
 namespace vecpress {
-static const Register<Lut4> registered(Isa::avx512, {avx512::scan_lut4, avx512::settle<16>});
+static const Register<Lut4> registered(Isa::avx512, {avx512::scan_lut4, avx512::make_screen<16>, avx512::settle<16>});
 }  // namespace vecpress
 
 #endif

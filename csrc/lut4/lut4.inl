@@ -11,6 +11,7 @@ struct NibbleTables {
       ByteSums total[G];
       const uint8_t* tables[G];
       for (int g = 0; g < G; ++g) tables[g] = s.screens[q + g].tables;
+#pragma GCC unroll 4
       for (int64_t j = begin; j < end; ++j) {
         const Bytes codes = Bytes::load(payload + j * kBlock + r);
         const Bytes low = codes.low_nibbles(), high = codes.high_nibbles();

@@ -10,12 +10,14 @@ namespace {
 
 #include "core/scan.inl"
 
+#include "core/screen.inl"
+
 #include "lut4/lut4.inl"
 }  // namespace
 }  // namespace vecpress::neon
 
 namespace vecpress {
-static const Register<Lut4> registered(Isa::neon, {neon::scan_lut4, neon::settle<16>});
+static const Register<Lut4> registered(Isa::neon, {neon::scan_lut4, neon::make_screen<16>, neon::settle<16>});
 }  // namespace vecpress
 
 #endif

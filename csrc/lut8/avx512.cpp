@@ -11,6 +11,8 @@ namespace {
 
 #include "core/scan.inl"
 
+#include "core/screen.inl"
+
 struct Table256 {
   __m512i quarter[4];
   explicit Table256(const uint8_t* p) {
@@ -33,7 +35,7 @@ void scan_lut8(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Co
 VECPRESS_END
 
 namespace vecpress {
-static const Register<Lut8> registered(Isa::avx512, {avx512::scan_lut8, avx512::settle<256>});
+static const Register<Lut8> registered(Isa::avx512, {avx512::scan_lut8, avx512::make_screen<256>, avx512::settle<256>});
 }  // namespace vecpress
 
 #endif

@@ -10,6 +10,8 @@ namespace {
 
 #include "core/scan.inl"
 
+#include "core/screen.inl"
+
 struct Table256 {
   uint8x16x4_t quarter[4];
   explicit Table256(const uint8_t* p) {
@@ -31,7 +33,7 @@ void scan_lut8(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Co
 }  // namespace vecpress::neon
 
 namespace vecpress {
-static const Register<Lut8> registered(Isa::neon, {neon::scan_lut8, neon::settle<256>});
+static const Register<Lut8> registered(Isa::neon, {neon::scan_lut8, neon::make_screen<256>, neon::settle<256>});
 }  // namespace vecpress
 
 #endif

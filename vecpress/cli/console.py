@@ -106,7 +106,7 @@ def _plain(value: Any) -> Any:
 
 
 def size(nbytes: float) -> str:
-    """A number of bytes for people: 1536 -> "1.5 kB"."""
+    """A number of bytes for people: 1536 -> "1.54 kB"."""
     units = ["B", "kB", "MB", "GB", "TB"]
     while nbytes >= 1000 and len(units) > 1:
         nbytes /= 1000

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
+
 from .. import datasets
 from ..codec import Codec, codecs
 from ..datasets import Dataset
@@ -15,7 +17,7 @@ from ..evaluate import Evaluation, evaluate, exact
 from . import chart, machine
 from .command import Opt, Result, command
 from .console import Console, table
-from .files import Threads
+from .files import Threads, check_output
 
 K = 10
 GOOD_RECALL = 0.9
@@ -52,9 +54,8 @@ def demo(
     threads: Threads = None,
     console: Console,
 ) -> Result:
-    if Path(plot).suffix.lower() not in chart.SUFFIXES:
-        raise ValueError(f"{plot}: suffix expected {', '.join(chart.SUFFIXES)}, got {Path(plot).suffix!r}")
     data = datasets.demo()
+    check_output(plot, chart.SUFFIXES, *_files(data))
     dim = data.base.shape[1]
     candidates = [_seeded(codec, seed) for cls in codecs() for codec in cls.candidates(dim, data.metric)]
     truth = exact(data.queries, data.base, K, data.metric, num_threads=threads)
@@ -67,6 +68,12 @@ def demo(
     best = _best(rows, dim)
     drawn = None if no_plot else _draw(plot, rows, data, console)
     return Result(_data(rows, best, data, seed, threads, drawn), _text(rows, best, data, drawn))
+
+
+def _files(data: Dataset) -> list[str]:
+    """What the vectors are mapped from."""
+    arrays = (data.base, data.queries, data.sample_queries)
+    return [str(array.filename) for array in arrays if isinstance(array, np.memmap) and array.filename]
 
 
 def _seeded(codec: Codec, seed: int) -> Codec:

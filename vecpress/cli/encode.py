@@ -14,7 +14,7 @@ from ..container import replacing
 from ..index import Index
 from .command import Opt, Result, command
 from .console import Console, count, size
-from .files import Threads, Vectors, check_suffix, read_codec, read_rows
+from .files import Threads, Vectors, check_output, read_codec, read_rows
 
 
 @command("Encode vectors: to an index, or to plain codes.")
@@ -26,7 +26,7 @@ def encode(
     threads: Threads = None,
     console: Console,
 ) -> Result:
-    suffix = check_suffix(output, ".vpz", ".npy")
+    suffix = check_output(output, (".vpz", ".npy"), vectors, codec)
     fitted = read_codec(codec)
     rows = read_rows(vectors, fitted.dim)
     start = time.perf_counter()

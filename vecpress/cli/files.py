@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -23,10 +24,14 @@ Threads = Annotated[int | None, Opt(("--threads",), "threads to use (default: al
 
 def read_rows(where: str, dim: int | None = None) -> Rows:
     """The vectors in FILE or FILE::NAME, to be read in blocks; errors name the file and the row."""
+    path, name = _split(where)
+    return Rows(datasets.read(path, name), where, dim)
+
+
+def _split(where: str) -> tuple[str, str | None]:
+    """The file and the name of the array in it, None where only a file is named."""
     path, separator, name = where.rpartition("::")
-    if separator and not Path(where).exists():
-        return Rows(datasets.read(path, name), where, dim)
-    return Rows(datasets.read(where), where, dim)
+    return (path, name) if separator and not Path(where).exists() else (where, None)
 
 
 def read_codec(path: str) -> Codec:
@@ -43,9 +48,17 @@ def read_index(path: str, mmap: bool) -> Index:
     return loaded
 
 
-def check_suffix(path: str, *suffixes: str) -> str:
-    """The suffix of an output file. Raises ValueError if it is none of `suffixes`."""
+def check_output(path: str, suffixes: tuple[str, ...], *inputs: str | None) -> str:
+    """The suffix of a file that is to be written, checked before any work.
+
+    inputs : all that the command reads, as it was named (FILE or FILE::NAME); None for what was not named
+
+    Raises ValueError if the suffix is none of `suffixes`, or if the file is one of the inputs by whatever name: it would be lost.
+    """
     suffix = Path(path).suffix.lower()
     if suffix not in suffixes:
         raise ValueError(f"{path}: suffix expected {' or '.join(suffixes)}, got {suffix!r}")
+    for source in (_split(where)[0] for where in inputs if where is not None):
+        if os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
+            raise ValueError(f"{path}: output expected another file than the input {source}, which it would overwrite")
     return suffix

@@ -13,7 +13,7 @@ from ..arrays import Rows
 from ..codec import Codec, codec_class
 from .command import Opt, Result, command
 from .console import Console, count, size
-from .files import Threads, Vectors, check_suffix, read_rows
+from .files import Threads, Vectors, check_output, read_rows
 
 
 @command("Learn a codec from vectors.")
@@ -32,7 +32,7 @@ def fit(
     threads: Threads = None,
     console: Console,
 ) -> Result:
-    check_suffix(output, ".vpz")
+    check_output(output, (".vpz",), vectors, queries)
     if sample < 1:
         raise ValueError(f"--sample expected at least 1, got {sample}")
     if seed < 0:

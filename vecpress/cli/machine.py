@@ -24,7 +24,7 @@ def cpu_name() -> str:
 
 def describe(threads: int | None) -> dict[str, Any]:
     """The machine and the versions that belong beside a figure."""
-    backend = dispatch.explain("flat").split()[1]
+    backend = dispatch.chosen("flat")
     return {
         "cpu": cpu_name(),
         "platform": platform.platform(),

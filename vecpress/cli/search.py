@@ -7,10 +7,12 @@ from typing import Annotated
 
 import numpy as np
 
+from ..checks import check_int
 from ..container import replacing
+from ..ops.scan import MAX_K
 from .command import Arg, Opt, Result, command
 from .console import Console, count, table
-from .files import Threads, check_suffix, read_index, read_rows
+from .files import Threads, check_output, read_index, read_rows
 
 BATCH = 256  # queries between two signs of progress
 
@@ -27,8 +29,9 @@ def search(
     output: Annotated[str | None, Opt(("-o", "--output"), "write ids and scores to this .npz instead", "FILE")] = None,
     console: Console,
 ) -> Result:
+    check_int("search", "k", k, 1, MAX_K)
     if output is not None:
-        check_suffix(output, ".npz")
+        check_output(output, (".npz",), index, queries)
     loaded = read_index(index, mmap)
     rows = read_rows(queries, loaded.codec.dim)
     scores: list[np.ndarray] = []

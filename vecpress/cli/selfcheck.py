@@ -10,6 +10,7 @@ from .. import dispatch, ops
 
 Work = Callable[[], tuple[np.ndarray, ...]]
 ROWS = 97  # a block and a half: a whole block, a part of one, and lanes left over in every vector width
+THREADS = 2  # whatever VECPRESS_NUM_THREADS says: kernels are right or wrong with it and without
 
 
 def self_check(op: str, backend: str) -> str:
@@ -40,62 +41,62 @@ def _bytes(rng: np.random.Generator, *shape: int) -> np.ndarray:
 
 def _project(rng: np.random.Generator) -> Work:
     x, matrix, offset = _floats(rng, 17, 9), _floats(rng, 9, 13), _floats(rng, 13)
-    return lambda: (ops.project(x, matrix, offset),)
+    return lambda: (ops.project(x, matrix, offset, num_threads=THREADS),)
 
 
 def _assign(rng: np.random.Generator) -> Work:
     x, centroids = _floats(rng, ROWS, 9), _floats(rng, 17, 9)
-    return lambda: ops.assign(x, centroids)
+    return lambda: ops.assign(x, centroids, num_threads=THREADS)
 
 
 def _encode_pq(rng: np.random.Generator) -> Work:
     x, codebooks = _floats(rng, 17, 12), _floats(rng, 3, 16, 4)
-    return lambda: (ops.encode_pq(x, codebooks),)
+    return lambda: (ops.encode_pq(x, codebooks, num_threads=THREADS),)
 
 
 def _tables(rng: np.random.Generator) -> Work:
     q, codebooks = _floats(rng, 3, 12), _floats(rng, 3, 16, 4)
-    return lambda: (ops.tables(q, codebooks), ops.tables(q, codebooks, l2=True))
+    return lambda: (ops.tables(q, codebooks, num_threads=THREADS), ops.tables(q, codebooks, l2=True, num_threads=THREADS))
 
 
 def _norms(rng: np.random.Generator) -> Work:
     x = _floats(rng, ROWS, 19)
-    return lambda: (ops.norms(x),)
+    return lambda: (ops.norms(x, num_threads=THREADS),)
 
 
 def _pack_bits(rng: np.random.Generator) -> Work:
     x, thresholds = _floats(rng, ROWS, 19), _floats(rng, 19)
-    return lambda: (ops.pack_bits(x, thresholds),)
+    return lambda: (ops.pack_bits(x, thresholds, num_threads=THREADS),)
 
 
 def _put_rows(rng: np.random.Generator) -> Work:
     codes = _bytes(rng, ROWS, 13)
-    return lambda: (ops.Blocks.pack(codes, head=1, group=4).data,)
+    return lambda: (ops.Blocks.pack(codes, head=1, group=4, num_threads=THREADS).data,)
 
 
 def _get_rows(rng: np.random.Generator) -> Work:
     blocks, rows = ops.Blocks(_bytes(rng, 2, 13 * ops.BLOCK), ROWS, 13, 1, 4), rng.integers(0, ROWS, 31)
-    return lambda: (blocks.rows(rows),)
+    return lambda: (blocks.rows(rows, num_threads=THREADS),)
 
 
 def _flat(rng: np.random.Generator) -> Work:
-    blocks, rows = ops.Blocks.pack(_floats(rng, ROWS, 9).view(np.uint8), group=4), _floats(rng, 3, 9)
-    return lambda: (*ops.flat(blocks, rows, 10), *ops.flat(blocks, rows, 10, l2=True))
+    blocks, rows = ops.Blocks.pack(_floats(rng, ROWS, 9).view(np.uint8), group=4, num_threads=THREADS), _floats(rng, 3, 9)
+    return lambda: (*ops.flat(blocks, rows, 10, num_threads=THREADS), *ops.flat(blocks, rows, 10, l2=True, num_threads=THREADS))
 
 
 def _hamming(rng: np.random.Generator) -> Work:
-    blocks, bits = ops.Blocks.pack(_bytes(rng, ROWS, 9)), _bytes(rng, 3, 9)
-    return lambda: ops.hamming(blocks, bits, 10)
+    blocks, bits = ops.Blocks.pack(_bytes(rng, ROWS, 9), num_threads=THREADS), _bytes(rng, 3, 9)
+    return lambda: ops.hamming(blocks, bits, 10, num_threads=THREADS)
 
 
 def _lut4(rng: np.random.Generator) -> Work:
-    blocks, tables = ops.Blocks.pack(_bytes(rng, ROWS, 9)), _floats(rng, 3, 18, 16)
-    return lambda: ops.lut4(blocks, tables, 10)
+    blocks, tables = ops.Blocks.pack(_bytes(rng, ROWS, 9), num_threads=THREADS), _floats(rng, 3, 18, 16)
+    return lambda: ops.lut4(blocks, tables, 10, num_threads=THREADS)
 
 
 def _lut8(rng: np.random.Generator) -> Work:
-    blocks, tables = ops.Blocks.pack(_bytes(rng, ROWS, 9)), _floats(rng, 3, 9, 256)
-    return lambda: ops.lut8(blocks, tables, 10)
+    blocks, tables = ops.Blocks.pack(_bytes(rng, ROWS, 9), num_threads=THREADS), _floats(rng, 3, 9, 256)
+    return lambda: ops.lut8(blocks, tables, 10, num_threads=THREADS)
 
 
 # per operation: makes the inputs, and gives the call that is to come out the same with every kernel

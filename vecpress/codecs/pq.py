@@ -8,7 +8,8 @@ import numpy as np
 
 from .. import ops
 from ..arrays import Rows
-from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query, check_choice, check_int
+from ..checks import check_choice, check_int
+from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
 from ..errors import SmallTrainingSetWarning
 from ..kmeans import kmeans
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..arrays import FLOAT32_MAX, Rows
-from ..codec import METRICS, Codec, Metric, Query, check_choice
+from ..checks import check_choice
+from ..codec import METRICS, Codec, Metric, Query
 
 BYTES = {"float32": 4, "float16": 2}
 

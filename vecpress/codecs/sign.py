@@ -8,7 +8,8 @@ import numpy as np
 
 from .. import ops
 from ..arrays import Rows
-from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query, check_choice
+from ..checks import check_choice
+from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
 
 PATTERNS = np.arange(16)[:, None] >> np.arange(3, -1, -1) & 1  # the four bits of every nibble, first dimension first
 

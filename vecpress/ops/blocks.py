@@ -41,15 +41,15 @@ class Blocks:
     group: int = 1
 
     @classmethod
-    def pack(cls, codes: np.ndarray, head: int = 0, group: int = 1) -> Blocks:
+    def pack(cls, codes: np.ndarray, head: int = 0, group: int = 1, *, num_threads: int | None = None) -> Blocks:
         """Canonical codes uint8[n, code_size] to blocks. Cost: one pass over the codes."""
         codes = array("blocks", "codes", codes, np.uint8, (None, None))
         n, code_size = codes.shape
         blocks = cls(np.zeros((count(n), code_size * BLOCK), np.uint8), n, code_size, head, group)
-        blocks.put(0, codes)
+        blocks.put(0, codes, num_threads=num_threads)
         return blocks
 
-    def put(self, start: int, codes: np.ndarray) -> None:
+    def put(self, start: int, codes: np.ndarray, *, num_threads: int | None = None) -> None:
         """Writes codes uint8[r, code_size] over rows start .. start + r - 1, which must lie inside `data`."""
         codes = array("blocks", "codes", codes, np.uint8, (None, self.code_size))
         check_layout(self)
@@ -57,16 +57,16 @@ class Blocks:
             raise ValueError(
                 f"blocks: start expected rows inside 0..{len(self.data) * BLOCK}, got {start}..{start + len(codes)}"
             )
-        run("put_rows", self.data, codes, start, self.head, self.group)
+        run("put_rows", self.data, codes, start, self.head, self.group, num_threads=num_threads)
 
-    def rows(self, rows: np.ndarray) -> np.ndarray:
+    def rows(self, rows: np.ndarray, *, num_threads: int | None = None) -> np.ndarray:
         """The canonical codes uint8[r, code_size] of rows int64[r] (any order, repeats allowed)."""
         rows = array("blocks", "rows", rows, np.int64, (None,))
         check_layout(self)
         if rows.size and (rows.min() < 0 or rows.max() >= self.n):
             raise ValueError(f"blocks: rows expected values in 0..{self.n - 1}, got {rows.min()}..{rows.max()}")
         out = empty((len(rows), self.code_size), np.uint8)
-        run("get_rows", out, self.data, rows, self.head, self.group)
+        run("get_rows", out, self.data, rows, self.head, self.group, num_threads=num_threads)
         return out
 
 

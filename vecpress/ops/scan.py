@@ -16,12 +16,15 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import check_int
 from ..dispatch import empty, run
 from .blocks import BLOCK, Blocks, byte_offsets, check_layout, count, row_strides
 from .numerics import array
 
 KINDS = ("none", "f2", "f4", "u1")
 WIDTHS = {"f2": 2, "f4": 4, "u1": 1}
+# results are tables of k places a query, 12 bytes each: a larger k is a slip, better named than met by "array is too big"
+MAX_K = 2**31 - 1
 # a factor as kernels take it: kind as its place in KINDS, offset, value where the kind is none, table
 _KernelFactor = tuple[int, int, float, np.ndarray | None]
 
@@ -57,24 +60,23 @@ def scan(
 
     blocks : the codes
     operand : [nq, ...] what the scan reads of each query; options : further arguments of the operation
-    k : at least 1; more than there are rows is fine
+    k : 1 to MAX_K; more than there are rows is fine
     ids : int64[n] or None for 0..n-1
     allow : uint64[ceil(n / 64)], bit r of word b allows row 64 b + r; None allows all
     scale, bias : per-vector factors in the code's head; a plain number is the scale of every row
     constant : float32[nq] added to every score of a query, or None
+
+    Raises TypeError or ValueError for what is not such, MemoryError where the results do not fit in memory.
     """
     check_layout(blocks)
     nq = len(operand)
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)):
-        raise TypeError(f"{op}: k expected an int, got {type(k).__name__}")
-    if k < 1:
-        raise ValueError(f"{op}: k expected at least 1, got {k}")
+    k = check_int(op, "k", k, 1, MAX_K)
     if ids is not None:
         ids = array(op, "ids", ids, np.int64, (blocks.n,))
     if allow is not None:
         allow = array(op, "allow", allow, np.uint64, (count(blocks.n),))
     constant = np.zeros(nq, np.float32) if constant is None else array(op, "constant", constant, np.float32, (nq,))
-    scores, found = empty((nq, int(k)), np.float32), empty((nq, int(k)), np.int64)
+    scores, found = empty((nq, k), np.float32), empty((nq, k), np.int64)
     layout = (blocks.n, blocks.code_size, blocks.head)
     factors = (_factor(op, "scale", scale, blocks.head), _factor(op, "bias", bias, blocks.head))
     run(op, scores, found, blocks.data, layout, operand, *options, ids, allow, *factors, constant, num_threads=num_threads)

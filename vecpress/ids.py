@@ -1,4 +1,4 @@
-"""Ids as callers hand them in, and the map from ids to rows of an index."""
+"""Ids as callers hand them in."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ def as_ids(values: Any, what: str) -> np.ndarray:
     except (TypeError, ValueError) as error:
         raise TypeError(f"{what} expected int64 ids, got {type(values).__name__}: {error}") from None
     if given.dtype.kind not in "iu" and (given.size or given.dtype.kind not in "f"):  # an empty list arrives as float64
+        beyond = _beyond(values)  # one of them makes floats or objects of all
+        if beyond is not None:
+            raise ValueError(f"{what} expected ids of at most {LARGEST}, got {beyond}")
         raise TypeError(f"{what} expected int64 ids, got dtype {given.dtype}")
     if given.ndim > 1:
         raise ValueError(f"{what} expected one id or a vector of ids, got shape {given.shape}")
@@ -33,6 +36,14 @@ def as_ids(values: Any, what: str) -> np.ndarray:
     if ids.size and ids.min() < 0:
         raise ValueError(f"{what} expected ids of 0 or more, got {ids[ids < 0][0]}")
     return ids
+
+
+def _beyond(values: Any) -> int | None:
+    """The first int of `values` that is larger than any id, if `values` is an int or a sequence of ints."""
+    listed = values if isinstance(values, (list, tuple, range)) else [values]
+    if not all(isinstance(one, (int, np.integer)) and not isinstance(one, bool) for one in listed):
+        return None
+    return next((int(one) for one in listed if one > LARGEST), None)
 
 
 def first_repeated(ids: np.ndarray) -> int | None:

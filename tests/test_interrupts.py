@@ -1,0 +1,221 @@
+"""A signal handler that raises (Ctrl-C) at any moment leaves an index as it was before the call or as it is after, and usable."""
+
+import itertools
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import vecpress as vp
+from vecpress.rwlock import ReadWriteLock
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no interval timer")
+
+PACKAGE = str(Path(vp.__file__).parent)
+DIM = 8
+LIMIT = 30  # seconds until a test that hangs counts as failed
+
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.fixture
+def alarm():
+    """Sets a timer whose signal raises Interrupted."""
+
+    def handler(*_):
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, handler)
+    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(scope="module")
+def codec():
+    return vp.Sign().fit(np.random.default_rng(0).standard_normal((50, DIM)).astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def codes(codec):
+    return np.random.default_rng(1).integers(0, 256, (4000, codec.code_size), np.uint8)
+
+
+def held(index):
+    """The id and code of every vector."""
+    ids = index.ids
+    return dict(zip(ids.tolist(), map(bytes, index.codes(ids)), strict=True))
+
+
+def works(index, codes):
+    """Everything that takes the lock, in another thread, so that a lock that stayed taken is found."""
+
+    def use():
+        new = int(index.ids.max(initial=0)) + 1_000_000
+        index.add_codes(codes[:1], ids=[new])
+        assert index.codes([new]).tobytes() == codes[:1].tobytes()
+        index.search(np.ones(DIM, np.float32), 1)
+        index.remove(new)
+        done.append(True)
+
+    done = []
+    thread = threading.Thread(target=use, daemon=True)
+    thread.start()
+    thread.join(LIMIT)
+    return bool(done)
+
+
+CHANGES = {
+    "add": lambda i, codes: i.add(np.ones((70, DIM), np.float32)),
+    "add, explicit": lambda i, codes: i.add(np.ones((70, DIM), np.float32), ids=np.arange(700, 770)),
+    "add_codes": lambda i, codes: i.add_codes(codes[200:300]),
+    "add_codes, explicit": lambda i, codes: i.add_codes(codes[200:300], ids=np.arange(900, 800, -1)),
+    "remove": lambda i, codes: i.remove(np.arange(1, 90, 2)),
+    "remove, nearly all": lambda i, codes: i.remove(np.arange(99)),
+}
+
+
+@pytest.mark.parametrize("explicit", [False, True], ids=["implicit", "explicit"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_at_every_line(change, explicit, codec, codes):
+    """Raises at the first line of the package that the call runs, then at the second, ... until it runs through."""
+
+    def fresh():
+        index = vp.Index(codec)
+        index.add_codes(codes[:100], ids=np.arange(100) if explicit else None)
+        return index
+
+    index = fresh()
+    before = held(index)
+    CHANGES[change](index, codes)
+    after = held(index)
+    for place in itertools.count():
+        index, seen = fresh(), 0
+
+        def trace(frame, event, argument, place=place):
+            nonlocal seen
+            if not frame.f_code.co_filename.startswith(PACKAGE):
+                return None
+            # not where no signal is handled: at `try`, and at `with`, where leaving a block shows up as well
+            if event == "line" and not source(frame).startswith(("with ", "try:")):
+                if seen == place:
+                    sys.settrace(None)
+                    raise Interrupted
+                seen += 1
+            return trace
+
+        sys.settrace(trace)
+        try:
+            CHANGES[change](index, codes)
+            finished = True
+        except Interrupted:
+            finished = False
+        finally:
+            sys.settrace(None)
+        state = held(index)
+        assert state in (before, after), f"interrupted at line {place}"
+        assert works(index, codes), f"the lock stayed taken after an interrupt at line {place}"
+        assert held(index) == state
+        if finished:
+            break
+    assert place > 20
+
+
+def source(frame, cache={}):  # noqa: B006
+    name = frame.f_code.co_filename
+    lines = cache.setdefault(name, Path(name).read_text().splitlines())
+    return lines[frame.f_lineno - 1].strip()
+
+
+def test_at_any_time(alarm, codec, codes):
+    """Real signals at random times, for a few seconds, against a dictionary."""
+    rng, end, cut = np.random.default_rng(0), time.monotonic() + 4, 0
+    index = vp.Index(codec)
+    index.add_codes(codes[:3000])
+    model = held(index)
+    while time.monotonic() < end:
+        old = rng.permutation(list(model))[:400]
+        new = np.setdiff1d(np.arange(4000), list(model))[:400]
+        steps = [
+            (index.add_codes, (codes[new], new), model | {int(i): codes[i].tobytes() for i in new}),
+            (index.remove, (old,), {i: code for i, code in model.items() if i not in set(old.tolist())}),
+        ]
+        call, arguments, after = steps[rng.integers(2)]
+        try:
+            alarm(float(rng.uniform(1e-6, 5e-4)))
+            call(*arguments)
+            alarm(0)
+        except Interrupted:
+            cut += 1
+        state = held(index)
+        assert state in (model, after)
+        model = state
+    assert cut > 20 and works(index, codes)
+
+
+@pytest.mark.parametrize("side", ["shared", "exclusive", "changing"])
+def test_who_waits_for_the_lock_answers_at_once_and_is_forgotten(side, alarm):
+    lock, entered, leave = ReadWriteLock(), threading.Event(), threading.Event()
+
+    def hold():
+        with lock.changing, lock.exclusive:
+            entered.set()
+            leave.wait(LIMIT)
+
+    holder = threading.Thread(target=hold, daemon=True)
+    holder.start()
+    entered.wait(LIMIT)
+    start = time.monotonic()
+    with pytest.raises(Interrupted):
+        alarm(0.05)
+        with getattr(lock, side):
+            pytest.fail("two are in")
+    assert time.monotonic() - start < 0.05 + 0.2
+    leave.set()
+    holder.join(LIMIT)
+
+    def enter():
+        for again in ("shared", "exclusive", "changing"):
+            with getattr(lock, again):
+                pass
+        done.append(True)
+
+    done = []
+    thread = threading.Thread(target=enter, daemon=True)
+    thread.start()
+    thread.join(LIMIT)
+    assert done
+
+
+def test_readers_go_on_when_the_writer_they_let_go_first_gives_up(alarm):
+    lock, reading, leave = ReadWriteLock(), threading.Event(), threading.Event()
+    entered = threading.Event()
+
+    def read():
+        with lock.shared:
+            reading.set()
+            leave.wait(LIMIT)
+
+    def read_later():
+        time.sleep(0.1)  # the main thread waits to write by now
+        with lock.shared:
+            entered.set()
+
+    threads = [threading.Thread(target=function, daemon=True) for function in (read, read_later)]
+    threads[0].start()
+    reading.wait(LIMIT)
+    threads[1].start()
+    with pytest.raises(Interrupted):
+        alarm(0.3)
+        with lock.exclusive:
+            pytest.fail("written while another reads")
+    assert entered.wait(1)
+    leave.set()
+    for thread in threads:
+        thread.join(LIMIT)
