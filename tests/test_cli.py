@@ -324,6 +324,42 @@ def test_encode_refuses(argv: list[str], code: int, message: str, front: str, fo
     assert (got, out) == (code, "") and message in err and err.count("\n") == 1
 
 
+def twin(source: str, how: str) -> str:
+    """Another name of the file `source`."""
+    if how == "same":
+        return source
+    name = f"twin{Path(source).suffix}"
+    (os.link if how == "hard link" else os.symlink)(source, name)
+    return name
+
+
+@pytest.mark.parametrize("how", ["same", "hard link", "symbolic link"])
+@pytest.mark.parametrize(
+    ("argv", "precious"),
+    [
+        (["encode", "base.npy", "--codec", "codec.vpz"], "base.npy"),
+        (["encode", "base.npy", "--codec", "codec.vpz"], "codec.vpz"),
+        (["fit", "base.npy", "--codec", "Sign", "--queries", "q.vpz::x"], "q.vpz"),
+        (["search", "index.vpz", "many.npz::queries"], "many.npz"),
+    ],
+    ids=lambda v: v if isinstance(v, str) else v[0],
+)
+def test_no_output_overwrites_an_input(argv: list[str], precious: str, how: str, front: str, folder: Path, capsys) -> None:
+    np.savez("many.npz", queries=np.load("queries.npy"))
+    Path("q.vpz").write_bytes(Path("many.npz").read_bytes())
+    before = Path(precious).read_bytes()
+    output = twin(precious, how)
+    code, out, err = run(capsys, *argv, "-o", output)
+    assert (code, out) == (2, "") and f"{output}: output expected another file than the input {precious}" in err
+    assert err.count("\n") == 1 and Path(precious).read_bytes() == before and Path(output).read_bytes() == before
+
+
+def test_an_output_that_is_no_input_is_overwritten(front: str, folder: Path, capsys) -> None:
+    Path("codes.npy").write_bytes(b"old")
+    assert run(capsys, "encode", "base.npy", "--codec", "codec.vpz", "-o", "codes.npy")[0] == 0
+    assert np.load("codes.npy").shape == (700, 3)
+
+
 # ---- search
 
 
@@ -473,6 +509,25 @@ def test_doctor_finds_a_wrong_kernel(op: str, front: str, capsys, monkeypatch) -
     assert code == 1 and [(check["operation"], check["backend"]) for check in bad] == [(op, "wrong")]
     code, out, _ = run(capsys, "doctor")
     assert code == 1 and f"{op} with wrong: differs from the reference" in out and "WRONG" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("VECPRESS_ISA", "nope", "VECPRESS_ISA: backend 'nope' is unknown"),
+        ("VECPRESS_NUM_THREADS", "abc", "VECPRESS_NUM_THREADS expected 1 to 1024, got 'abc'"),
+    ],
+)
+def test_doctor_reports_in_full_what_cannot_be_obeyed(name: str, value: str, problem: str, tmp_path: Path) -> None:
+    """The environment in which nothing else works is the one that a doctor is called to."""
+    command = [sys.executable, "-m", "vecpress", "doctor"]
+    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, name: value}, capture_output=True, text=True)
+    assert done.returncode == 1 and f"PROBLEM: {problem}" in done.stdout and done.stderr == ""
+    assert all(op in done.stdout for op in dispatch.operations()) and f"{name}={value}" in done.stdout
+    done = subprocess.run([*command, "--json"], cwd=tmp_path, env={**os.environ, name: value}, capture_output=True, text=True)
+    data = json.loads(done.stdout)
+    assert done.returncode == 1 and data["ok"] is False and all(check["ok"] for check in data["self_check"])
+    assert len(data["problems"]) == 1 and data["problems"][0].startswith(problem)
 
 
 # ---- demo

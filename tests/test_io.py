@@ -583,6 +583,24 @@ class TestSaving:
             index.save(tmp_path / "folder")
         assert os.listdir(tmp_path) == ["folder"] and os.listdir(tmp_path / "folder") == []
 
+    def test_errors_name_the_file_that_was_asked_for(self, index, tmp_path):
+        """Not the temporary one."""
+        for path, error in ((tmp_path / "none" / "i.vpz", FileNotFoundError), (tmp_path, IsADirectoryError)):
+            with pytest.raises(error) as caught:
+                index.save(path)
+            assert caught.value.filename == str(path) and ".tmp" not in str(caught.value)
+
+    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no full device")
+    def test_a_device_is_not_replaced_by_a_file(self, index):
+        with pytest.raises(OSError, match="regular file: '/dev/full'"):
+            index.save("/dev/full")
+
+    @pytest.mark.parametrize("call", [vp.load, io.verify, io.inspect, lambda path: vp.Raw().fit(np.ones((1, 2))).save(path)])
+    @pytest.mark.parametrize("path", [None, 3, ["a.vpz"]])
+    def test_what_is_no_path(self, call, path):
+        with pytest.raises(TypeError, match=r"(load|verify|inspect|save): path expected str, bytes or os.PathLike, got \w+"):
+            call(path)
+
     def test_complete_before_it_is_seen(self, index, tmp_path, monkeypatch):
         """At the moment of the rename the new file is whole and has been flushed to disk."""
         path, steps = tmp_path / "i.vpz", []

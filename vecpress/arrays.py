@@ -5,6 +5,7 @@ Nothing is converted as a whole: a memory-mapped float16 file is read, checked a
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -100,7 +101,7 @@ class Rows:
         out = _to_float32(part)
         with np.errstate(invalid="ignore"):  # one sum finds what is rare; which row it is costs more
             total = out.sum(dtype=np.float64)
-        if not np.isfinite(total):
+        if not math.isfinite(total):
             row = int(np.flatnonzero(~np.isfinite(out).all(axis=1))[0])
             beyond = np.isfinite(part[row]).all()
             trouble = "a value beyond float32's range" if beyond else "NaN or infinity"
@@ -165,6 +166,8 @@ def _read_torch(source: Any, which: slice | np.ndarray) -> np.ndarray:
 
 
 def _to_float32(part: np.ndarray) -> np.ndarray:
+    if part.dtype == np.float32 and part.flags.c_contiguous and part.flags.aligned:
+        return part  # a single query should not pay for what follows
     with np.errstate(over="ignore", invalid="ignore"):  # found again, and named, by the finite check
         return np.require(part, np.float32, ["C", "ALIGNED"])
 
