@@ -10,10 +10,10 @@ alternating the two, medians, one thread, working sets in and out of the cache. 
 from __future__ import annotations
 
 import argparse
+import datetime
 import functools
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -27,6 +27,8 @@ import numpy as np
 
 import vecpress as vp
 from bench import limits
+from bench.readme_table import commit
+from vecpress.cli.machine import cpu_name
 
 SEEDS = (0, 1, 2)
 ROUNDS = 15
@@ -229,7 +231,8 @@ def main() -> None:
     import faiss
 
     result: dict[str, Any] = {
-        "load_before": os.getloadavg()[0], "machine": platform.machine(), "backends": vp.backends(), "cpus": os.cpu_count(),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "commit": commit(),
+        "load_before": os.getloadavg()[0], "cpu": cpu_name(), "cpus": os.cpu_count(), "backends": vp.backends(),
         "versions": {"vecpress": vp.__version__, "numpy": np.__version__, "faiss": faiss.__version__},
     }  # fmt: skip
     if "recall" in arguments.only and arguments.data:

@@ -35,8 +35,7 @@ def measure() -> Path:
         runs.append(json.loads(done.stdout))
     result = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "commit": _git("rev-parse", "--short=12", "HEAD")
-        + ("+changes" if _git("status", "--porcelain", "--", "vecpress", "csrc", "setup.py") else ""),
+        "commit": commit(),
         "load_before": round(load, 2),
         "runs": runs,
     }
@@ -46,6 +45,12 @@ def measure() -> Path:
     path = RESULTS / f"demo-{name}.json"
     path.write_text(json.dumps(result, indent=1) + "\n")
     return path
+
+
+def commit() -> str:
+    """What was measured: the commit, and whether files that matter had changed since."""
+    changed = _git("status", "--porcelain", "--", "vecpress", "csrc", "setup.py")
+    return _git("rev-parse", "--short=12", "HEAD") + ("+changes" if changed else "")
 
 
 def _git(*arguments: str) -> str:
