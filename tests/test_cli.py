@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import os
@@ -312,13 +313,16 @@ def test_encode_needs_memory_for_its_results_only(output: str, tmp_path: Path, c
         (["base.npy", "--codec", "missing.vpz", "-o", "x.vpz"], 2, "missing.vpz: No such file or directory"),
         (["base.npy", "--codec", "index.vpz", "-o", "x.vpz"], 2, "index.vpz: expected a codec, got an index"),
         (["base.npy", "--codec", "codec.vpz", "-o", "x.txt"], 2, "suffix expected .vpz or .npy, got '.txt'"),
-        (["base.npy", "--codec", "codec.vpz", "-o", "no/x.vpz"], 2, "No such file or directory"),
+        (["base.npy", "--codec", "codec.vpz", "-o", "no/x.vpz"], 2, "vecpress: no/x.vpz: No such file or directory"),
+        (["base.npy", "--codec", "codec.vpz", "-o", "no/x.npy"], 2, "vecpress: no/x.npy: No such file or directory"),
+        (["base.npy", "--codec", "codec.vpz", "-o", "folder.npy"], 2, "vecpress: folder.npy: Is a directory"),
         (["wide.npy", "--codec", "codec.vpz", "-o", "x.vpz"], 2, "wide.npy expected d=24 columns"),
         (["base.npy", "--codec", "base.npy", "-o", "x.vpz"], 1, "base.npy: start: not a vecpress file"),
         (["base.csv", "--codec", "codec.vpz", "-o", "x.vpz"], 2, "base.csv: suffix expected one of .npy"),
     ],
 )
 def test_encode_refuses(argv: list[str], code: int, message: str, front: str, folder: Path, capsys) -> None:
+    Path("folder.npy").mkdir()
     np.save("wide.npy", np.zeros((2, DIM + 1), np.float32))
     got, out, err = run(capsys, "encode", *argv)
     assert (got, out) == (code, "") and message in err and err.count("\n") == 1
@@ -419,11 +423,14 @@ def test_search_without_queries(folder: Path, capsys) -> None:
     [
         (["codec.vpz", "queries.npy"], "codec.vpz: expected an index, got a codec"),
         (["index.vpz", "queries.npy", "-k", "0"], "search: k expected 1 to 2147483647, got 0"),
+        (["index.vpz", "none.npy", "-k", str(10**12)], f"search: k expected 1 to 2147483647, got {10**12}"),
+        (["index.vpz", "queries.npy", "-o", "no/x.npz"], "vecpress: no/x.npz: No such file or directory"),
         (["index.vpz", "queries.npy", "-o", "x.npy"], "x.npy: suffix expected .npz, got '.npy'"),
         (["index.vpz", "missing.npy"], "missing.npy: No such file or directory"),
     ],
 )
 def test_search_refuses(argv: list[str], message: str, front: str, folder: Path, capsys) -> None:
+    np.save("none.npy", np.empty((0, DIM), np.float32))
     code, out, err = run(capsys, "search", *argv)
     assert (code, out) == (2, "") and message in err and err.count("\n") == 1
 
@@ -641,6 +648,17 @@ def test_demo_without_matplotlib_says_so(front: str, small_demo, tmp_path: Path,
 def test_demo_refuses_a_chart_it_cannot_draw(front: str, capsys) -> None:
     code, out, err = run(capsys, "demo", "--plot", "chart.txt")
     assert (code, out) == (2, "") and "chart.txt: suffix expected .svg or .png or .pdf, got '.txt'" in err
+
+
+@pytest.mark.parametrize("link", [os.link, os.symlink], ids=["hard link", "symbolic link"])
+def test_demo_draws_over_none_of_its_vectors(link: Any, front: str, small_demo, folder: Path, capsys, monkeypatch) -> None:
+    before = Path("base.npy").read_bytes()
+    mapped = dataclasses.replace(small_demo, base=np.load("base.npy", mmap_mode="r"))
+    monkeypatch.setattr(datasets, "demo", lambda: mapped)
+    link("base.npy", "chart.svg")
+    code, out, err = run(capsys, "demo", "--plot", "chart.svg")
+    assert (code, out) == (2, "") and "chart.svg: output expected another file than the input" in err
+    assert Path("base.npy").read_bytes() == before
 
 
 @pytest.mark.slow

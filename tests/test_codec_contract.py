@@ -133,7 +133,7 @@ def test_nothing_learned_is_there_before_fit(codec):
     assert not codec.is_fitted
     x = np.zeros((2, 24), np.float32)
     calls = [
-        lambda: codec.dim, lambda: codec.bits_per_dim, lambda: codec.state_nbytes, lambda: codec.arrays(),
+        lambda: codec.dim, lambda: codec.check_fitted(), lambda: codec.bits_per_dim, lambda: codec.state_nbytes, lambda: codec.arrays(),
         lambda: codec.encode(x), lambda: codec.decode(np.zeros((2, 3), np.uint8)), lambda: codec.query(x),
         lambda: codec.query(x, symmetric=True), *(functools.partial(getattr, codec, name) for name in codec.state),
     ]  # fmt: skip
@@ -644,8 +644,12 @@ def test_codes_in_any_layout_decode_the_same(codec, dim):
 
 @each_once
 @pytest.mark.parametrize(
-    ("wrong", "error"), [(0, ValueError), (-1, ValueError), (1.0, TypeError), (True, TypeError), ("2", TypeError)]
-)
+    ("wrong", "error"),
+    [
+        (0, ValueError), (-1, ValueError), (1025, ValueError), (2**40, ValueError),
+        (1.0, TypeError), (1.5, TypeError), (True, TypeError), ("2", TypeError),
+    ],
+)  # fmt: skip
 def test_a_wrong_number_of_threads_is_refused(codec, dim, wrong, error):
     codec = copy.deepcopy(fitted(codec, dim))
     for call in (
@@ -654,6 +658,22 @@ def test_a_wrong_number_of_threads_is_refused(codec, dim, wrong, error):
         lambda: codec.query(more(dim), num_threads=wrong),
     ):
         with pytest.raises(error, match="num_threads expected"):
+            call()
+
+
+@each_once
+def test_a_number_of_threads_that_is_given_is_used_throughout(codec, dim, monkeypatch):
+    """No step on the way asks for the default, which raises here."""
+    one, x = fitted(codec, dim), more(dim)
+    codes = one.encode(x)
+    monkeypatch.setenv("VECPRESS_NUM_THREADS", "none")
+    assert copy.deepcopy(codec).fit(train(dim), num_threads=1) == one
+    assert bits(one.encode(x, num_threads=1)) == bits(codes)
+    blocks = vp.ops.Blocks.pack(codes, one.head, one.group, num_threads=1)
+    for symmetric in (False, True):
+        one.query(x, symmetric=symmetric, num_threads=1).search(blocks, 3, num_threads=1)
+    for call in (lambda: copy.deepcopy(codec).fit(train(dim)), lambda: one.encode(x), lambda: one.query(x)):
+        with pytest.raises(ValueError, match="VECPRESS_NUM_THREADS expected 1 to 1024, got 'none'"):
             call()
 
 

@@ -34,7 +34,9 @@ def calls(monkeypatch):
     monkeypatch.setattr(dispatch, "_backends", dict(dispatch._backends))
     monkeypatch.setattr(dispatch, "_kernels", {op: dict(kernels) for op, kernels in dispatch._kernels.items()})
     monkeypatch.setattr(dispatch, "_forced", None)
+    monkeypatch.setattr(dispatch, "_forced_by", "")
     monkeypatch.setattr(dispatch, "_chosen", {})
+    monkeypatch.delenv("VECPRESS_NUM_THREADS", raising=False)
     seen: list[tuple] = []
     dispatch.register_backend("best", 1000, why_not="it is a test")
     dispatch.register_backend("good", 900)
@@ -140,14 +142,33 @@ def test_environment_that_cannot_be_obeyed_raises_at_every_use(name):
     code = """
 import numpy as np, vecpress as vp
 from vecpress import ops
-for _ in range(2):
+x = np.ones((1, 2), np.float32)
+for call in (lambda: ops.norms(x), lambda: ops.norms(x), lambda: vp.exact(x, x, 1), lambda: vp.Index(vp.Raw().fit(x)).add(x)):
     try:
-        ops.norms(np.ones((1, 2), np.float32))
+        call()
     except vp.BackendError as error:
         print(error)
 """
     lines = python(code, VECPRESS_ISA=name).splitlines()
-    assert len(lines) == 2 and all(line.startswith(f"VECPRESS_ISA: backend '{name}' ") for line in lines)
+    assert len(lines) == 4 and all(line.startswith(f"VECPRESS_ISA: backend '{name}' ") for line in lines)
+
+
+def test_environment_that_cannot_be_obeyed_leaves_questions_answered_and_a_way_out():
+    code = """
+import numpy as np, vecpress as vp
+from vecpress import ops
+x = np.array([[3, 4]], np.float32)
+print(vp.backends()["scalar"], vp.explain("norms").splitlines()[0], sep="\\n")
+with vp.use("scalar"):
+    print(ops.norms(x)[0])
+try:
+    ops.norms(x)
+except vp.BackendError:
+    vp.use(None)
+print(ops.norms(x)[0])
+"""
+    lines = python(code, VECPRESS_ISA="sse9").splitlines()
+    assert lines[0] == "ok" and lines[1].startswith("norms: VECPRESS_ISA: backend 'sse9' is unknown") and lines[2:] == ["5.0", "5.0"]
 
 
 @pytest.mark.parametrize("name", RUNNABLE)

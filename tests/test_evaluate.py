@@ -80,10 +80,20 @@ class TestExact:
         for one, two in zip(*(vp.exact(queries, base, 5, num_threads=t) for t in (1, 2)), strict=True):
             np.testing.assert_array_equal(one, two)
 
+    @pytest.mark.parametrize("metric", ["ip", "l2", "cos"])
+    def test_a_number_of_threads_that_is_given_is_used_throughout(self, metric, monkeypatch):
+        monkeypatch.setenv("VECPRESS_NUM_THREADS", "none")
+        x = whole_numbers(1, 50) + 1
+        assert (vp.exact(x, x, 1, metric, num_threads=1)[1] >= 0).all()
+        with pytest.raises(ValueError, match="VECPRESS_NUM_THREADS"):
+            vp.exact(x, x, 1, metric)
+
     @pytest.mark.parametrize(
         ("change", "error", "message"),
         [
-            ({"k": 0}, ValueError, "exact: k expected 1 to"),
+            ({"k": 0}, ValueError, "exact: k expected 1 to 2147483647, got 0"),
+            ({"k": 10**12}, ValueError, f"exact: k expected 1 to 2147483647, got {10**12}"),
+            ({"k": 2**62}, ValueError, f"exact: k expected 1 to 2147483647, got {2**62}"),
             ({"k": 1.0}, TypeError, "exact: k"),
             ({"metric": "dot"}, ValueError, "exact: metric expected one of 'ip', 'l2', 'cos'"),
             ({"num_threads": -1}, ValueError, "num_threads"),
@@ -139,6 +149,8 @@ class TestRecall:
             (TRUE[:1], TRUE, 4, None, ValueError, "as many rows"),
             (TRUE[0], TRUE, 4, None, ValueError, "recall: ids"),
             (TRUE * 1.0, TRUE, 4, None, TypeError, "recall: ids expected int64"),
+            (TRUE, [[1, 2], [3]], 2, None, ValueError, "recall: true_ids expected a matrix of numbers, got list"),
+            (None, TRUE, 4, None, TypeError, "recall: ids expected a matrix of numbers, got NoneType"),
             (TRUE, TRUE, 4.0, None, TypeError, "recall: k"),
         ],
     )

@@ -165,7 +165,8 @@ def test_ids_of_any_kind(values, ids):
     ("values", "error", "message"),
     [
         (None, TypeError, "got"), ("12", TypeError, "got"), ([1.5], TypeError, "float64"),
-        ([True], TypeError, "bool"), ([1, 2**80], ValueError, str(2**80)), (2**80, ValueError, str(2**80)),
+        ([True], TypeError, "bool"), ([1, 2**80], ValueError, str(2**80)),
+        ([-(2**70), 1], ValueError, str(-(2**70))), (2**80, ValueError, str(2**80)),
         ([2**63, 2000], ValueError, str(2**63)), ([2**63, 1.5], TypeError, "float64"), ([2**80, "1"], TypeError, "got"),
         (np.zeros(0, bool), TypeError, "bool"), ([[1]], ValueError, r"\(1, 1\)"),
         ([4, -3, -5], ValueError, "-3"), (np.array([2**63], np.uint64), ValueError, str(2**63)),

@@ -1,6 +1,7 @@
 """A signal handler that raises (Ctrl-C) at any moment leaves an index as it was before the call or as it is after, and usable."""
 
 import itertools
+import os
 import signal
 import sys
 import threading
@@ -191,6 +192,75 @@ def test_who_waits_for_the_lock_answers_at_once_and_is_forgotten(side, alarm):
     thread.start()
     thread.join(LIMIT)
     assert done
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork()")
+def test_a_child_forked_by_a_signal_handler_while_waiting_finds_the_lock_free():
+    lock, entered, leave, children = ReadWriteLock(), threading.Event(), threading.Event(), []
+
+    def hold():
+        with lock.exclusive:
+            entered.set()
+            leave.wait(LIMIT)
+
+    def handler(*_):
+        children.append(os.fork())
+        if children[0]:
+            leave.set()
+
+    before = signal.signal(signal.SIGALRM, handler)
+    holder = threading.Thread(target=hold, daemon=True)
+    holder.start()
+    entered.wait(LIMIT)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with lock.shared:
+            if not children[0]:
+                os._exit(7)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    end = time.monotonic() + LIMIT
+    while (ended := os.waitpid(children[0], os.WNOHANG)) == (0, 0) and time.monotonic() < end:
+        time.sleep(0.01)
+    if ended == (0, 0):
+        os.kill(children[0], signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(ended[1]) == 7 and ended[0]
+
+
+def test_a_save_is_whole_or_nothing_at_every_line(codec, codes, tmp_path):
+    index, path = vp.Index(codec), tmp_path / "i.vpz"
+    index.add_codes(codes[:100])
+    old = index.codes(index.ids)
+    index.save(path)
+    index.add_codes(codes[:50])
+    for place in itertools.count():
+        seen = 0
+
+        def trace(frame, event, argument, place=place):
+            nonlocal seen
+            if not frame.f_code.co_filename.startswith(PACKAGE):
+                return None
+            if event == "line" and not source(frame).startswith(("with ", "try:", "def ", "@")):
+                if seen == place:
+                    sys.settrace(None)
+                    raise KeyboardInterrupt
+                seen += 1
+            return trace
+
+        sys.settrace(trace)
+        try:
+            index.save(path)
+            finished = True
+        except KeyboardInterrupt:
+            finished = False
+        finally:
+            sys.settrace(None)
+        found = vp.load(path)
+        assert len(found) in (100, 150) and found.codes(np.arange(100)).tobytes() == old.tobytes()
+        assert [p.name for p in tmp_path.iterdir()] == ["i.vpz"]
+        if finished:
+            break
+    assert place > 20 and len(found) == 150
 
 
 def test_readers_go_on_when_the_writer_they_let_go_first_gives_up(alarm):

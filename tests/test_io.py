@@ -1,5 +1,6 @@
 """Files: what is saved is loaded, what is damaged is refused with a reason, what is there is never lost."""
 
+import errno
 import json
 import os
 import shutil
@@ -589,6 +590,25 @@ class TestSaving:
             with pytest.raises(error) as caught:
                 index.save(path)
             assert caught.value.filename == str(path) and ".tmp" not in str(caught.value)
+
+    def test_a_full_disk_names_the_file_that_was_asked_for(self, index, saved, monkeypatch):
+        def full(*args):
+            raise OSError(errno.ENOSPC, "No space left on device")  # as `write` raises it: without a name
+
+        monkeypatch.setattr(container, "_write_part", full)
+        with pytest.raises(OSError, match=f"No space left on device: '{saved}'"):
+            index.save(os.fsencode(saved))
+
+    def test_an_error_about_another_file_stays_what_it_is(self, saved, tmp_path):
+        with pytest.raises(FileNotFoundError) as caught, container.replacing(saved):
+            open(tmp_path / "input.npy")
+        assert caught.value.filename == str(tmp_path / "input.npy")
+
+    def test_names_as_long_as_the_file_system_allows(self, pq, tmp_path):
+        for name in ("x" * 251 + ".vpz", "\N{OLD ITALIC LETTER A}" * 62 + ".vpz"):  # 255 and 252 bytes
+            pq.save(tmp_path / name)
+            assert vp.load(tmp_path / name) == pq
+        assert len(os.listdir(tmp_path)) == 2
 
     @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no full device")
     def test_a_device_is_not_replaced_by_a_file(self, index):

@@ -22,7 +22,7 @@ import os
 import secrets
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NoReturn, Self
 
@@ -160,23 +160,25 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 @contextmanager
 def _created(temporary: str, target: str) -> Iterator[BinaryIO]:
     """A new file `temporary` that becomes `target` when the block ends well, and is gone when it does not."""
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
-        with open(descriptor, "wb") as file:
+        with open(temporary, "xb") as file:
             if os.path.exists(target) and hasattr(os, "fchmod"):
-                os.fchmod(descriptor, os.stat(target).st_mode & 0o777)  # a private file stays private
+                os.fchmod(file.fileno(), os.stat(target).st_mode & 0o777)  # a private file stays private
             yield file
             file.flush()
-            os.fsync(descriptor)
+            os.fsync(file.fileno())
         os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
+    except BaseException:  # Ctrl-C comes right behind the replacement too: then there is nothing to remove, and all is well
+        with suppress(OSError):
+            os.unlink(temporary)
         raise
 
 
 def _sync_folder(folder: str) -> None:
-    """Puts the new name on disk, where the system can do that for folders."""
-    if hasattr(os, "O_DIRECTORY"):
+    """Puts the new name on disk, where the system can and may do that for folders: the file is complete in any case."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)

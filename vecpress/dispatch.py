@@ -35,18 +35,23 @@ _backends: dict[str, Backend] = {"reference": Backend("reference", 0)}
 _kernels: dict[str, dict[str, Callable[..., None]]] = {}
 _forced: str | None = None
 _forced_by = ""  # begins the errors about `_forced`: "VECPRESS_ISA: " where the environment named it
-_chosen: dict[str, Callable[..., None]] = {}  # what `run` has looked up; emptied whenever the answer may change
+_chosen: dict[str, Callable[..., None]] = {}  # what `run` has looked up; a new one whenever the answers may change
 
 
 def register_backend(name: str, rank: int, why_not: str = "") -> None:
     _backends[name] = Backend(name, rank, why_not)
-    _chosen.clear()
+    _forget_choices()
 
 
 def register(op: str, backend: str, kernel: Callable[..., None]) -> None:
     """Adds `kernel` to `op`: called as kernel(*outputs, *inputs, num_threads), it writes the outputs and returns None."""
     _kernels.setdefault(op, {})[backend] = kernel
-    _chosen.clear()
+    _forget_choices()
+
+
+def _forget_choices() -> None:
+    global _chosen
+    _chosen = {}  # not emptied: what a thread is just choosing goes into the old one
 
 
 def reference(op: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -104,7 +109,8 @@ def run(op: str, *args: Any, num_threads: int | None = None) -> None:
     kernel = _chosen.get(op)
     if kernel is None:
         _native()
-        kernel = _chosen[op] = _kernels[op][_choose(op)]
+        chosen = _chosen
+        kernel = chosen[op] = _kernels[op][_choose(op)]
     kernel(*args, check_threads(num_threads))
 
 
@@ -165,7 +171,7 @@ class use:
 def _force(name: str | None, by: str = "") -> None:
     global _forced, _forced_by
     _forced, _forced_by = name, by
-    _chosen.clear()
+    _forget_choices()
 
 
 def backends() -> dict[str, str]:

@@ -26,7 +26,7 @@ def as_ids(values: Any, what: str) -> np.ndarray:
     if given.dtype.kind not in "iu" and (given.size or given.dtype.kind not in "f"):  # an empty list arrives as float64
         beyond = _beyond(values)  # one of them makes floats or objects of all
         if beyond is not None:
-            raise ValueError(f"{what} expected ids of at most {LARGEST}, got {beyond}")
+            raise ValueError(f"{what} expected ids of 0 to {LARGEST}, got {beyond}")
         raise TypeError(f"{what} expected int64 ids, got dtype {given.dtype}")
     if given.ndim > 1:
         raise ValueError(f"{what} expected one id or a vector of ids, got shape {given.shape}")
@@ -39,11 +39,11 @@ def as_ids(values: Any, what: str) -> np.ndarray:
 
 
 def _beyond(values: Any) -> int | None:
-    """The first int of `values` that is larger than any id, if `values` is an int or a sequence of ints."""
+    """The first int of `values` that is no id, if `values` is an int or a sequence of ints."""
     listed = values if isinstance(values, (list, tuple, range)) else [values]
     if not all(isinstance(one, (int, np.integer)) and not isinstance(one, bool) for one in listed):
         return None
-    return next((int(one) for one in listed if one > LARGEST), None)
+    return next((int(one) for one in listed if not 0 <= one <= LARGEST), None)
 
 
 def first_repeated(ids: np.ndarray) -> int | None:

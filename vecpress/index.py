@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, Self
 
 import numpy as np
@@ -34,7 +35,8 @@ class Index:
     Ids are int64, 0 or more. Without explicit ids, vectors are numbered on from the highest id ever used plus
     1, and as long as nothing is removed and no explicit id is given, ids take no memory. Any number of
     threads may search while one adds or removes; a search sees the index before or after a change, never
-    within. A call that raises leaves the index as it was.
+    within. A call that raises leaves the index as it was. Only what a signal handler raises (Ctrl-C) may also come
+    when the change is complete, never when it is half done.
 
     Raises TypeError if `codec` is no codec, NotFittedError if it is not fitted.
     """
@@ -79,7 +81,8 @@ class Index:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held for the vectors: codes, ids, id map, room for rows to come; without the codec."""
+        """Bytes held for the vectors: codes, ids, room for rows to come, and the map from ids to rows, which is built when
+        first needed; without the codec."""
         with self._lock.shared:
             return self._data.nbytes + self._ids.nbytes
 
@@ -143,12 +146,15 @@ class Index:
         scores, found = empty((rows.n, k), np.float32), empty((rows.n, k), np.int64)
         with self._lock.shared:
             blocks, ids = self._blocks(), self._ids.ids
+            there = min(k, max(1, blocks.n))
+            if there < k:
+                scores[:, there:], found[:, there:] = np.nan, -1
             bitmap = None if allow is None else self._bitmap(allow)
             for start, block in rows.blocks(QUERIES):
                 part = slice(start, start + len(block))
                 # no name keeps the query's tables alive while the next ones are made
-                result = make_query(block, num_threads).search(blocks, k, ids, bitmap, num_threads)
-                scores[part], found[part] = result
+                result = make_query(block, num_threads).search(blocks, there, ids, bitmap, num_threads)
+                scores[part, :there], found[part, :there] = result
         if codec.metric == "l2":
             np.subtract(np.float32(0), scores, out=scores)  # not a change of sign: a distance of zero is +0
         return like(q, scores, found)
@@ -212,7 +218,8 @@ class Index:
                 self._ids.remove(rows, self._data, codec.code_size, codec.head, codec.group)
                 room = count(len(self))
                 if len(self._data) > 4 * room + 4:  # gives memory back where most of it is free
-                    self._resize(2 * room)
+                    with suppress(MemoryError):  # what is removed is removed
+                        self._resize(2 * room)
 
     def save(self, path: Any) -> None:
         """Writes a .vpz file (vecpress/io.py): complete or not at all."""

@@ -93,12 +93,8 @@ class IdTable {
     if (added)
       std::copy_n(added->data(), count, id + n_);
     else
-      std::iota(id + n_, id + n_ + count, static_cast<int64_t>(next_id_));
-    std::optional<IdMap> first_map;  // of a table whose ids were its rows
-    if (!map_) {
-      first_map.emplace();
-      expect(first_map->insert(id, static_cast<std::size_t>(n_), 0) == static_cast<std::size_t>(n_), "IdTable: an id stands twice");
-    }
+      for (int64_t i = 0; i < count; ++i) id[n_ + i] = static_cast<int64_t>(next_id_) + i;
+    std::optional<IdMap> first_map = missing_map(id);
     IdMap& map = map_ ? *map_ : *first_map;
     expect(map.insert(id + n_, static_cast<std::size_t>(count), n_) == static_cast<std::size_t>(count), "IdTable: an id is there already");
     // nothing fails from here on
@@ -118,10 +114,12 @@ class IdTable {
     expect(data.shape(0) >= (n_ + kBlockRows - 1) / kBlockRows, "IdTable: data expected a code for each row");
     if (!count) return;
     uint8_t* codes = data.mutable_data();
-    ids_ = with_room(n_);  // the same ids, but an array that is ours to write to: no change that anyone could see
-    need_map();
+    Ids ids = with_room(n_);
+    int64_t* id = ids.mutable_data();
+    std::optional<IdMap> first_map = missing_map(id);
     // nothing fails from here on
-    int64_t* id = ids_->mutable_data();
+    if (first_map) map_ = std::move(first_map);
+    ids_ = std::move(ids);
     for (int64_t i = 0; i < count; ++i) map_->remove(id[gone[i]]);
     const int64_t left = n_ - count;
     const int64_t* behind = std::lower_bound(gone, gone + count, left);  // those of the last rows that go as well
@@ -143,6 +141,15 @@ class IdTable {
   }
 
   void need_map() { expect(!map_rows(), "IdTable: an id stands twice"); }
+
+  // The map of the present rows with the ids `id`, if there is none yet.
+  std::optional<IdMap> missing_map(const int64_t* id) const {
+    if (map_) return std::nullopt;
+    IdMap built;
+    const auto count = static_cast<std::size_t>(n_);
+    expect(built.insert(id, count, 0) == count, "IdTable: an id stands twice");
+    return built;
+  }
 
   int64_t row_of(int64_t id) const {
     if (ids_) return map_->row(id);

@@ -29,15 +29,58 @@ class ReadWriteLock {
   ReadWriteLock(const ReadWriteLock&) = delete;
 
   void enter_shared() {
+    while (!try_shared()) {
+    }
+  }
+
+  void leave_shared() {
+    State& s = *state_;
+    const std::lock_guard<std::mutex> lock(s.mutex);
+    if (s.readers) stop_reading(s);  // none is left to leave in a child that was forked meanwhile
+  }
+
+  void enter_exclusive() {
+    while (!try_exclusive()) {
+    }
+  }
+
+  void leave_exclusive() {
+    State& s = *state_;
+    const std::lock_guard<std::mutex> lock(s.mutex);
+    s.writing = false;
+    s.readers += s.waiting_readers;
+    s.waiting_readers = 0;
+    ++s.round;
+    s.changed.notify_all();
+  }
+
+  void enter_changing() {
+    while (!try_changing()) {
+    }
+  }
+
+  void leave_changing() {
+    State& s = *state_;
+    const std::lock_guard<std::mutex> lock(s.mutex);
+    s.changing = false;
+    s.changed.notify_all();
+  }
+
+  // Begins anew, in a forked child. The old state is leaked: its mutex may be locked for ever.
+  void forget() { state_ = new State; }
+
+ private:
+  // Each waits for its side and takes it; false if the thread finds itself in a forked child, with a new state to wait for.
+  bool try_shared() {
     State& s = *state_;
     std::unique_lock<std::mutex> lock(s.mutex);
     if (!s.writing && !s.waiting_writers) {
       ++s.readers;
-      return;
+      return true;
     }
     const uint64_t came_in = s.round;
     ++s.waiting_readers;
-    wait(
+    return wait(
         lock, s, [&] { return s.round != came_in || !(s.writing || s.waiting_writers); },
         [&] {
           if (s.round != came_in) return;  // the writer that left has counted us among the readers
@@ -52,17 +95,11 @@ class ReadWriteLock {
         });
   }
 
-  void leave_shared() {
-    State& s = *state_;
-    const std::lock_guard<std::mutex> lock(s.mutex);
-    if (s.readers) stop_reading(s);  // none is left to leave in a child that was forked meanwhile
-  }
-
-  void enter_exclusive() {
+  bool try_exclusive() {
     State& s = *state_;
     std::unique_lock<std::mutex> lock(s.mutex);
     ++s.waiting_writers;
-    wait(
+    return wait(
         lock, s, [&] { return !s.writing && !s.readers; },
         [&] {
           --s.waiting_writers;
@@ -74,42 +111,25 @@ class ReadWriteLock {
         });
   }
 
-  void leave_exclusive() {
-    State& s = *state_;
-    const std::lock_guard<std::mutex> lock(s.mutex);
-    s.writing = false;
-    s.readers += s.waiting_readers;
-    s.waiting_readers = 0;
-    ++s.round;
-    s.changed.notify_all();
-  }
-
-  void enter_changing() {
+  bool try_changing() {
     State& s = *state_;
     std::unique_lock<std::mutex> lock(s.mutex);
-    wait(
+    return wait(
         lock, s, [&] { return !s.changing; }, [&] { s.changing = true; }, [] {});
   }
 
-  void leave_changing() {
-    State& s = *state_;
-    const std::lock_guard<std::mutex> lock(s.mutex);
-    s.changing = false;
-    s.changed.notify_all();
-  }
-
-  // Begins anew, in a forked child. The old state is leaked: its mutex may be locked for ever.
-  void forget() { state_ = new State; }
-
- private:
   static void stop_reading(State& s) {
     if (--s.readers == 0) s.changed.notify_all();
   }
 
-  // Waits until ready(), then does take(), all under `lock`. If a signal handler raises meanwhile, does give_up() and raises that.
+  // Waits until ready(), then does take(), all under `lock`. If a signal handler raises meanwhile, does give_up() and raises that; if
+  // one forks, the child returns false and leaves the old state, whose holders do not exist there, alone.
   template <class Ready, class Take, class GiveUp>
-  static void wait(std::unique_lock<std::mutex>& lock, State& s, const Ready& ready, const Take& take, const GiveUp& give_up) {
-    if (ready()) return take();
+  bool wait(std::unique_lock<std::mutex>& lock, State& s, const Ready& ready, const Take& take, const GiveUp& give_up) {
+    if (ready()) {
+      take();
+      return true;
+    }
     for (;;) {
       bool done;
       {
@@ -118,13 +138,15 @@ class ReadWriteLock {
         if (done) take();
         lock.unlock();  // before waiting for the GIL
       }
-      if (done) return;
+      if (done) return true;
       const bool raised = PyErr_CheckSignals() != 0;
-      lock.lock();
+      const bool forked = state_ != &s;
+      if (!forked) lock.lock();
       if (raised) {
-        give_up();
+        if (!forked) give_up();
         throw py::error_already_set();
       }
+      if (forked) return false;
     }
   }
 
