@@ -133,7 +133,7 @@ def test_nothing_learned_is_there_before_fit(codec):
     assert not codec.is_fitted
     x = np.zeros((2, 24), np.float32)
     calls = [
-        lambda: codec.dim, lambda: codec.check_fitted(), lambda: codec.bits_per_dim, lambda: codec.state_nbytes, lambda: codec.arrays(),
+        codec.check_fitted, lambda: codec.dim, lambda: codec.bits_per_dim, lambda: codec.state_nbytes, lambda: codec.arrays(),
         lambda: codec.encode(x), lambda: codec.decode(np.zeros((2, 3), np.uint8)), lambda: codec.query(x),
         lambda: codec.query(x, symmetric=True), *(functools.partial(getattr, codec, name) for name in codec.state),
     ]  # fmt: skip
@@ -183,7 +183,8 @@ def test_equality_is_that_of_configuration_and_state(codec, dim):
 @each_once
 def test_learned_arrays_are_read_only(codec, dim):
     """Copies share them, and so do indexes."""
-    one = fitted(codec, dim)
+    one = copy.deepcopy(codec).fit(train(dim))
+    assert not any(array.flags.writeable for array in one.arrays().values())  # before a copy is made, which would see to it
     given = {name: array.copy() for name, array in one.arrays().items()}
     restored = type(one).restore(one.config(), one.dim, given)
     for other in (one, restored, copy.copy(one), copy.deepcopy(one), pickle.loads(pickle.dumps(one))):
