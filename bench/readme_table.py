@@ -1,8 +1,10 @@
-"""The table of README.md, from measurements in bench/results: never typed by hand.
+"""The tables of README.md, from measurements in bench/results: never typed by hand.
 
-python -m bench.readme_table              write the table of the newest measurement into README.md
-python -m bench.readme_table --measure    measure on this machine first (a minute), into bench/results
-python -m bench.readme_table --check      exit 1 if README.md holds another table than that
+python -m bench.readme_table              write the tables of the newest measurements into README.md
+python -m bench.readme_table --measure    measure the codecs on this machine first (a minute), into bench/results
+python -m bench.readme_table --check      exit 1 if README.md holds other tables than those
+
+The peers' table comes from `python -m bench.peers --data FOLDER -o bench/results/peers-MACHINE.json`.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results"
 README = ROOT / "README.md"
-BEGIN, END = "<!-- table: python -m bench.readme_table -->", "<!-- end of the table -->"
+END = "<!-- end of the table -->"
 SEEDS = (0, 1, 2)
 
 
@@ -57,16 +59,16 @@ def _git(*arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def newest() -> dict[str, Any]:
+def newest(kind: str) -> dict[str, Any]:
     """The latest of the result files."""
-    found = [json.loads(path.read_text()) for path in RESULTS.glob("demo-*.json")]
+    found = [json.loads(path.read_text()) for path in RESULTS.glob(f"{kind}-*.json")]
     if not found:
-        sys.exit("bench/results has no demo-*.json: run python -m bench.readme_table --measure")
+        sys.exit(f"bench/results has no {kind}-*.json: see bench/README.md")
     return max(found, key=lambda result: result["date"])
 
 
-def render(result: dict[str, Any]) -> str:
-    """The table and what it was measured on, in Markdown."""
+def codecs_table(result: dict[str, Any]) -> str:
+    """Every codec on the shipped set, and what that was measured on, in Markdown."""
     runs = result["runs"]
     by_label: dict[str, list[dict[str, Any]]] = {}
     for run in runs:
@@ -103,17 +105,52 @@ def render(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def peers_table(result: dict[str, Any]) -> str:
+    """Recall and speed beside faiss, in Markdown."""
+    lines = [
+        "| data | codec | bytes | recall 10@10 | faiss | recall | difference, 95% interval |",
+        "|---|---|--:|--:|---|--:|--:|",
+    ]
+    for row in result["recall"]:
+        low, high = row["difference_95"]
+        cells = [
+            row["set"], f"`{row['codec']}`", str(row["code_bytes"]),
+            *(f"{statistics.mean(row['recall']):.3f}", row["peer"], f"{statistics.mean(row['peer_recall']):.3f}"),
+            f"{row['difference']:+.3f}, {low:+.3f} to {high:+.3f}",
+        ]  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "| scan | bytes | faiss | one query, times as fast | many queries, times as fast |", "|---|--:|---|--:|--:|"]
+    for op in dict.fromkeys(row["op"] for row in result["speed"]):
+        rows = [row for row in result["speed"] if row["op"] == op]
+        cells = [f"`{op}`", str(rows[0]["code_bytes"]), rows[0]["peer"]]
+        for many in (False, True):
+            ratios = [row["speed_ratio"] for row in rows if (row["queries"] > 1) == many]
+            cells.append(f"{min(ratios):.2f} to {max(ratios):.2f}")
+        lines.append(f"| {' | '.join(cells)} |")
+    memory, versions = result["memory"], result["versions"]
+    lines += [
+        "",
+        f"Whole search calls on one thread of an {result['cpu']}, 100,000 and 1,000,000 random codes, k = 10 and 100, medians "
+        f"in turn with the peer; load {result['load_before']:.2f} beside the run. Recall: three seeds, the same training "
+        f"vectors, exhaustive scans, ties counted. Searching 1,000,000 codes of 64 bytes takes "
+        f"{memory['peak_over_codes']:.2f} times their memory at the peak, mapping their file "
+        f"{memory['mmap_load_milliseconds']:.1f} ms. vecpress {versions['vecpress']} at {result['commit']}, "
+        f"faiss {versions['faiss']}, NumPy {versions['numpy']}.",
+    ]
+    return "\n".join(lines)
+
+
 def _size(nbytes: int) -> str:
     return f"{nbytes} B" if nbytes < 1000 else f"{nbytes / 1000:.3g} kB"
 
 
-def insert(text: str, table: str) -> str:
+def insert(text: str, marker: str, table: str) -> str:
     """`text` with the table between its markers."""
-    before, begin, rest = text.partition(BEGIN)
+    before, begin, rest = text.partition(marker)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        sys.exit(f"README.md expected the markers {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{table}\n{END}{after}"
+        sys.exit(f"README.md expected the markers {marker} and {END}")
+    return f"{before}{begin}\n{table}\n{end}{after}"
 
 
 def main() -> None:
@@ -124,7 +161,8 @@ def main() -> None:
     if arguments.measure:
         print(measure())
     text = README.read_text()
-    fresh = insert(text, render(newest()))
+    fresh = insert(text, "<!-- table: python -m bench.readme_table -->", codecs_table(newest("demo")))
+    fresh = insert(fresh, "<!-- table: python -m bench.peers -->", peers_table(newest("peers")))
     if arguments.check:
         sys.exit(0 if fresh == text else "README.md is stale: run python -m bench.readme_table")
     README.write_text(fresh)
