@@ -1,5 +1,6 @@
 """A signal handler that raises (Ctrl-C) at any moment leaves an index as it was before the call or as it is after, and usable."""
 
+import functools
 import itertools
 import os
 import signal
@@ -21,7 +22,7 @@ DIM = 8
 LIMIT = 30  # seconds until a test that hangs counts as failed
 
 
-class Interrupted(Exception):
+class Interrupted(BaseException):  # like KeyboardInterrupt
     pass
 
 
@@ -72,6 +73,38 @@ def works(index, codes):
     return bool(done)
 
 
+@functools.cache
+def lines_of(path):
+    return [line.strip() for line in Path(path).read_text().splitlines()]
+
+
+def run_until(place, call, *arguments):
+    """Calls, and raises Interrupted at the package's line that is run as number `place`; whether the call ended before it."""
+    seen = 0
+
+    def trace(frame, event, argument):
+        nonlocal seen
+        path = frame.f_code.co_filename
+        if not path.startswith(PACKAGE):
+            return None
+        # not where no signal is handled: at `try`, and at `with`, where leaving a block shows up as well
+        if event == "line" and not lines_of(path)[frame.f_lineno - 1].startswith(("with ", "try:")):
+            if seen == place:
+                sys.settrace(None)
+                raise Interrupted
+            seen += 1
+        return trace
+
+    sys.settrace(trace)
+    try:
+        call(*arguments)
+        return True
+    except Interrupted:
+        return False
+    finally:
+        sys.settrace(None)
+
+
 CHANGES = {
     "add": lambda i, codes: i.add(np.ones((70, DIM), np.float32)),
     "add, explicit": lambda i, codes: i.add(np.ones((70, DIM), np.float32), ids=np.arange(700, 770)),
@@ -97,28 +130,8 @@ def test_at_every_line(change, explicit, codec, codes):
     CHANGES[change](index, codes)
     after = held(index)
     for place in itertools.count():
-        index, seen = fresh(), 0
-
-        def trace(frame, event, argument, place=place):
-            nonlocal seen
-            if not frame.f_code.co_filename.startswith(PACKAGE):
-                return None
-            # not where no signal is handled: at `try`, and at `with`, where leaving a block shows up as well
-            if event == "line" and not source(frame).startswith(("with ", "try:")):
-                if seen == place:
-                    sys.settrace(None)
-                    raise Interrupted
-                seen += 1
-            return trace
-
-        sys.settrace(trace)
-        try:
-            CHANGES[change](index, codes)
-            finished = True
-        except Interrupted:
-            finished = False
-        finally:
-            sys.settrace(None)
+        index = fresh()
+        finished = run_until(place, CHANGES[change], index, codes)
         state = held(index)
         assert state in (before, after), f"interrupted at line {place}"
         assert works(index, codes), f"the lock stayed taken after an interrupt at line {place}"
@@ -126,12 +139,6 @@ def test_at_every_line(change, explicit, codec, codes):
         if finished:
             break
     assert place > 20
-
-
-def source(frame, cache={}):  # noqa: B006
-    name = frame.f_code.co_filename
-    lines = cache.setdefault(name, Path(name).read_text().splitlines())
-    return lines[frame.f_lineno - 1].strip()
 
 
 def test_at_any_time(alarm, codec, codes):
@@ -234,27 +241,7 @@ def test_a_save_is_whole_or_nothing_at_every_line(codec, codes, tmp_path):
     index.save(path)
     index.add_codes(codes[:50])
     for place in itertools.count():
-        seen = 0
-
-        def trace(frame, event, argument, place=place):
-            nonlocal seen
-            if not frame.f_code.co_filename.startswith(PACKAGE):
-                return None
-            if event == "line" and not source(frame).startswith(("with ", "try:", "def ", "@")):
-                if seen == place:
-                    sys.settrace(None)
-                    raise KeyboardInterrupt
-                seen += 1
-            return trace
-
-        sys.settrace(trace)
-        try:
-            index.save(path)
-            finished = True
-        except KeyboardInterrupt:
-            finished = False
-        finally:
-            sys.settrace(None)
+        finished = run_until(place, index.save, path)
         found = vp.load(path)
         assert len(found) in (100, 150) and found.codes(np.arange(100)).tobytes() == old.tobytes()
         assert [p.name for p in tmp_path.iterdir()] == ["i.vpz"]
