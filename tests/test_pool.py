@@ -238,20 +238,25 @@ def test_default_thread_count(monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["0", "-2", "many", "2x", "1.5", "1025", "99999999999999999999"])
-def test_a_bad_default_is_an_error_that_names_it(text, monkeypatch):
+def test_a_bad_default_is_an_error_that_names_it(text, monkeypatch, tmp_path):
     monkeypatch.setenv("VECPRESS_NUM_THREADS", text)
     x = np.ones((3, 4), np.float32)
     index = vp.Index(vp.Raw().fit(x, num_threads=1))
     index.add(x, num_threads=1)
+    index.add_codes(index.codes([0, 1], num_threads=1), num_threads=1)
+    vp.evaluate(vp.Raw(), x, x, 1, num_threads=1)
+    index.save(tmp_path / "i.vpz")
+    assert len(vp.load(tmp_path / "i.vpz")) == 5
     index.search(x, 1, num_threads=1)
     calls = [
-        lambda: index.search(x, 1), lambda: index.add(x), lambda: vp.exact(x, x, 1), lambda: ops.norms(x),
-        lambda: vp.Raw().fit(x), lambda: index.codec.encode(x), lambda: index.codec.query(x), native.default_threads,
+        lambda: index.search(x, 1), lambda: index.add(x), lambda: index.codes([0]), lambda: vp.exact(x, x, 1),
+        lambda: index.add_codes(np.zeros((1, 16), np.uint8)), lambda: vp.Raw().fit(x), lambda: index.codec.encode(x),
+        lambda: index.codec.query(x), lambda: ops.norms(x), native.default_threads,
     ]  # fmt: skip
     for call in calls:
         with pytest.raises(ValueError, match=f"VECPRESS_NUM_THREADS expected 1 to 1024, got '{text}'"):
             call()
-    assert len(index) == 3
+    assert len(index) == 5
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot restrict a process to some processors")

@@ -279,7 +279,7 @@ def _encode_all(codec: Codec, base: Rows, num_threads: int | None) -> tuple[Inde
         error += float(np.square(np.subtract(block, codec.decode(codes[part]), dtype=np.float64)).sum())
         spread += float(np.square(block - mean).sum())
     index = Index(codec)
-    index.add_codes(codes)  # at once, so that the index holds no room for more
+    index.add_codes(codes, num_threads=num_threads)  # at once, so that the index holds no room for more
     return index, error / spread if spread else (0.0 if error == 0 else float("inf")), seconds
 
 

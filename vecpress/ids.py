@@ -24,21 +24,21 @@ def as_ids(values: Any, what: str) -> np.ndarray:
     except (TypeError, ValueError) as error:
         raise TypeError(f"{what} expected int64 ids, got {type(values).__name__}: {error}") from None
     if given.dtype.kind not in "iu" and (given.size or given.dtype.kind not in "f"):  # an empty list arrives as float64
-        beyond = _beyond(values)  # one of them makes floats or objects of all
-        if beyond is not None:
-            raise ValueError(f"{what} expected ids of 0 to {LARGEST}, got {beyond}")
+        wrong = _no_id(values)  # one of them makes floats or objects of all
+        if wrong is not None:
+            raise ValueError(f"{what} expected ids of 0 to {LARGEST}, got {wrong}")
         raise TypeError(f"{what} expected int64 ids, got dtype {given.dtype}")
     if given.ndim > 1:
         raise ValueError(f"{what} expected one id or a vector of ids, got shape {given.shape}")
     if given.dtype == np.uint64 and given.size and int(given.max()) > LARGEST:
-        raise ValueError(f"{what} expected ids of at most {LARGEST}, got {given.max()}")
+        raise ValueError(f"{what} expected ids of 0 to {LARGEST}, got {given.max()}")
     ids = np.array(given, np.int64, ndmin=1)
     if ids.size and ids.min() < 0:
-        raise ValueError(f"{what} expected ids of 0 or more, got {ids[ids < 0][0]}")
+        raise ValueError(f"{what} expected ids of 0 to {LARGEST}, got {ids[ids < 0][0]}")
     return ids
 
 
-def _beyond(values: Any) -> int | None:
+def _no_id(values: Any) -> int | None:
     """The first int of `values` that is no id, if `values` is an int or a sequence of ints."""
     listed = values if isinstance(values, (list, tuple, range)) else [values]
     if not all(isinstance(one, (int, np.integer)) and not isinstance(one, bool) for one in listed):

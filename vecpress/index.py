@@ -95,14 +95,15 @@ class Index:
     def __reduce__(self) -> Any:
         raise TypeError("an Index cannot be copied or pickled: use save(path) and vecpress.load(path)")
 
-    def codes(self, ids: Any) -> np.ndarray:
+    def codes(self, ids: Any, *, num_threads: int | None = None) -> np.ndarray:
         """The canonical codes uint8[r, code_size] of `ids`: one id or a vector, any order, repeats allowed.
 
-        Raises ValueError that names the first id that is unknown.
+        Raises ValueError that names the first id that is unknown; num_threads as in `search`.
         """
+        check_threads(num_threads)
         wanted = as_ids(ids, "codes: ids")
         with self._lock.shared:
-            return self._blocks().rows(self._rows(wanted, "codes: ids"))
+            return self._blocks().rows(self._rows(wanted, "codes: ids"), num_threads=num_threads)
 
     # ---- search
 
@@ -195,10 +196,11 @@ class Index:
         parts = ((start, encode(block, num_threads)) for start, block in rows.blocks())
         self._append("add", rows.n, ids, parts, num_threads)
 
-    def add_codes(self, codes: Any, ids: Any = None) -> None:
-        """Appends canonical codes uint8[n, code_size] of the index's codec. Ids and errors as in `add`."""
+    def add_codes(self, codes: Any, ids: Any = None, *, num_threads: int | None = None) -> None:
+        """Appends canonical codes uint8[n, code_size] of the index's codec. The rest as in `add`."""
+        check_threads(num_threads)
         codes = self._codec.check_codes(codes, "add_codes: codes")
-        self._append("add_codes", len(codes), ids, [(0, codes)])
+        self._append("add_codes", len(codes), ids, [(0, codes)], num_threads)
 
     def remove(self, ids: Any) -> None:
         """Removes vectors: one id or a vector of them. The last rows fill the places; O(1) amortised per id.

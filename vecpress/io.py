@@ -92,7 +92,7 @@ def _blocks_part(blocks: Blocks) -> Part:
     pieces = [blocks.data[:full]]
     if rest:
         last = Blocks(blocks.data[full : full + 1].copy(), rest, blocks.code_size, blocks.head, blocks.group)
-        last.put(rest, np.zeros((BLOCK - rest, blocks.code_size), np.uint8))
+        last.put(rest, np.zeros((BLOCK - rest, blocks.code_size), np.uint8), num_threads=1)
         pieces.append(last.data)
     return Part(np.dtype(np.uint8), (count(blocks.n), blocks.data.shape[1]), tuple(pieces))
 
@@ -215,7 +215,7 @@ def _check_rows(file: Reader, blocks: Blocks) -> None:
     rest = blocks.n % BLOCK
     if rest:
         last = Blocks(blocks.data[-1:], BLOCK, blocks.code_size, blocks.head, blocks.group)
-        if last.rows(np.arange(rest, BLOCK)).any():
+        if last.rows(np.arange(rest, BLOCK), num_threads=1).any():
             file.fail("array 'blocks'", f"expected zeros past row {blocks.n - 1}")
 
 

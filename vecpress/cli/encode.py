@@ -68,6 +68,6 @@ def _to_index(rows: Rows, codec: Codec, output: str, threads: int | None, consol
     index = Index(codec)
     with console.progress("encode", rows.n) as advance:
         for _, block in rows.blocks():
-            index.add_codes(codec.encode(block, num_threads=threads))
+            index.add_codes(codec.encode(block, num_threads=threads), num_threads=threads)
             advance(len(block))
     index.save(output)
