@@ -14,9 +14,9 @@ constexpr int64_t kBlock = 64;  // rows in a block, vecpress/ops/blocks.py
 
 // A per-vector number in the head of a code, or one value for all.
 struct Factor {
-  enum Kind { none, f2, f4, u1 } kind = none;  // the order of KINDS in vecpress/ops/scan.py
+  enum Kind { none, f2, f4, u1, u2 } kind = none;  // the order of KINDS in vecpress/ops/factors.py
   int64_t offset = 0;
-  float value = 0;
+  float value = 0;               // what the stored number is multiplied with, or the number for all
   const float* table = nullptr;  // float[256] for u1
 };
 

@@ -11,15 +11,21 @@ inline float factor_of(const Factor& f, const uint8_t* block, int64_t row) {
   const uint8_t* p = block + f.offset * kBlock + row;
   switch (f.kind) {
     case Factor::f2:
-      return half_to_float(static_cast<uint16_t>(p[0] | p[kBlock] << 8));
+      return half_to_float(static_cast<uint16_t>(p[0] | p[kBlock] << 8)) * f.value;
     case Factor::f4: {
       const uint32_t bits = p[0] | p[kBlock] << 8 | p[2 * kBlock] << 16 | static_cast<uint32_t>(p[3 * kBlock]) << 24;
       float out;
       __builtin_memcpy(&out, &bits, 4);
-      return out;
+      return out * f.value;
     }
     case Factor::u1:
       return f.table[p[0]];
+    case Factor::u2: {  // vecpress/ops/factors.py
+      const uint32_t bits = static_cast<uint32_t>(p[0] | p[kBlock] << 8) << 13;
+      float out;
+      __builtin_memcpy(&out, &bits, 4);
+      return out * 0x1p96f * f.value;
+    }
     default:
       return f.value;
   }

@@ -79,7 +79,7 @@ BAD = [
     ("hamming", lambda: hamming(constant=f(3)), ValueError, r"hamming: constant expected shape \(2\), got \(3,\)"),
     ("hamming", lambda: hamming(scale=Factor(0, "f2")), ValueError, "hamming: scale expected bytes inside the code's first 0"),
     ("hamming", lambda: hamming(blocks=headed, scale=Factor(1, "f4")), ValueError, "scale expected bytes inside"),
-    ("hamming", lambda: hamming(blocks=headed, bias=Factor(0, "f8")), ValueError, "bias expected kind f2, f4, u1, got 'f8'"),
+    ("hamming", lambda: hamming(blocks=headed, bias=Factor(0, "f8")), ValueError, "bias expected kind f2, f4, u1, u2, got 'f8'"),
     ("hamming", lambda: hamming(blocks=headed, bias=Factor(0, "u1", f(255))), ValueError, "hamming: bias.table expected shape"),
     ("hamming", lambda: hamming(blocks=headed, bias=Factor(0, "u1")), TypeError, "hamming: bias.table expected a float32 array"),
     ("hamming", lambda: hamming(num_threads=-1), ValueError, "num_threads expected 1 to 1024, got -1"),

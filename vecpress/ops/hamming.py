@@ -6,8 +6,9 @@ import numpy as np
 
 from ..dispatch import reference
 from .blocks import Blocks
+from .factors import Factor
 from .numerics import array
-from .scan import Factor, reference_codes, reference_scan, scan
+from .scan import reference_codes, reference_scan, scan
 
 LARGEST = 8191  # payload bytes: kernels count differing bits in 16 bits
 

@@ -6,9 +6,10 @@ import numpy as np
 
 from ..dispatch import reference
 from .blocks import Blocks
+from .factors import Factor
 from .lut4 import table_sums
 from .numerics import array
-from .scan import Factor, reference_codes, reference_scan, scan
+from .scan import reference_codes, reference_scan, scan
 
 
 def lut8(

@@ -11,7 +11,6 @@ Where fewer than k rows are allowed, the rest of a result row is score nan and i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,28 +18,11 @@ import numpy as np
 from ..checks import check_int
 from ..dispatch import empty, run
 from .blocks import BLOCK, Blocks, byte_offsets, check_layout, count, row_strides
+from .factors import KINDS, WIDTHS, Factor, KernelFactor, factor_values, kernel_factor
 from .numerics import array
 
-KINDS = ("none", "f2", "f4", "u1")
-WIDTHS = {"f2": 2, "f4": 4, "u1": 1}
 # results are tables of k places a query, 12 bytes each: a larger k is a slip, better named than met by "array is too big"
 MAX_K = 2**31 - 1
-# a factor as kernels take it: kind as its place in KINDS, offset, value where the kind is none, table
-_KernelFactor = tuple[int, int, float, np.ndarray | None]
-
-
-@dataclass(frozen=True)
-class Factor:
-    """Where in the first `head` bytes of a code a per-vector number stands.
-
-    offset : first byte
-    kind : "f2" float16, "f4" float32 (both little-endian), "u1" one byte that indexes `table`
-    table : float32[256], for "u1" only
-    """
-
-    offset: int
-    kind: str
-    table: np.ndarray | None = None
 
 
 def scan(
@@ -78,20 +60,9 @@ def scan(
     constant = np.zeros(nq, np.float32) if constant is None else array(op, "constant", constant, np.float32, (nq,))
     scores, found = empty((nq, k), np.float32), empty((nq, k), np.int64)
     layout = (blocks.n, blocks.code_size, blocks.head)
-    factors = (_factor(op, "scale", scale, blocks.head), _factor(op, "bias", bias, blocks.head))
+    factors = (kernel_factor(op, "scale", scale, blocks.head), kernel_factor(op, "bias", bias, blocks.head))
     run(op, scores, found, blocks.data, layout, operand, *options, ids, allow, *factors, constant, num_threads=num_threads)
     return scores, found
-
-
-def _factor(op: str, name: str, factor: float | Factor | None, head: int) -> _KernelFactor:
-    if not isinstance(factor, Factor):
-        return 0, 0, float(np.float32(factor if factor is not None else 0.0)), None
-    if factor.kind not in WIDTHS:
-        raise ValueError(f"{op}: {name} expected kind {', '.join(WIDTHS)}, got {factor.kind!r}")
-    if factor.offset < 0 or factor.offset + WIDTHS[factor.kind] > head:
-        raise ValueError(f"{op}: {name} expected bytes inside the code's first {head}, got offset {factor.offset}")
-    table = array(op, f"{name}.table", factor.table, np.float32, (256,)) if factor.kind == "u1" else None
-    return KINDS.index(factor.kind), factor.offset, 0.0, table
 
 
 def reference_codes(data: np.ndarray, layout: tuple[int, int, int], group: int = 1) -> np.ndarray:
@@ -113,8 +84,8 @@ def reference_scan(
     layout: tuple[int, int, int],
     ids: np.ndarray | None,
     allow: np.ndarray | None,
-    scale: _KernelFactor,
-    bias: _KernelFactor,
+    scale: KernelFactor,
+    bias: KernelFactor,
     constant: np.ndarray,
 ) -> None:
     """From the scan's sums float32[nq, n] to the results: the definition of this module's first lines."""
@@ -137,12 +108,9 @@ def reference_scan(
         found[i, : len(best)] = ids[best]
 
 
-def _values(factor: _KernelFactor, data: np.ndarray, layout: tuple[int, int, int]) -> np.ndarray:
-    kind, offset, value, table = factor
+def _values(factor: KernelFactor, data: np.ndarray, layout: tuple[int, int, int]) -> np.ndarray:
+    kind, offset, value, _ = factor
     n, size, head = layout
     if KINDS[kind] == "none":
         return np.full((), value, np.float32)
-    raw = np.ascontiguousarray(_bytes(data, n, size, head, 1, np.arange(offset, offset + WIDTHS[KINDS[kind]])))
-    if table is not None:
-        return table[raw[:, 0]]
-    return raw.view("<" + KINDS[kind])[:, 0].astype(np.float32)
+    return factor_values(factor, _bytes(data, n, size, head, 1, np.arange(offset, offset + WIDTHS[KINDS[kind]])))
