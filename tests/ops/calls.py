@@ -167,7 +167,10 @@ def blocks(size: int) -> Iterator[Call]:
 
 # ---- scans
 
-FACTORS = ("one", "negative", "zero", "f2", "f4", "u1", "bias f2", "bias f4", "bias u1", "both", "any bytes", "infinite", "nan")
+FACTORS = (
+    "one", "negative", "zero", "f2", "f4", "u1", "u2", "bias f2", "bias f4", "bias u1", "bias u2", "both",
+    "any bytes", "infinite", "nan",
+)  # fmt: skip
 ALLOW = ("all rows", "all", "none", "random", "clustered", "single")
 IDS = ("row numbers", "shuffled", "extreme")
 DATA = ("normal", "ties", "overflow", "equal", "steep")
@@ -227,9 +230,11 @@ def _factors(rng: np.random.Generator, kind: str, n: int) -> tuple[np.ndarray, d
         "f2": (halves[:, :2], {"scale": Factor(0, "f2")}),
         "f4": (floats, {"scale": Factor(4, "f4")}),
         "u1": (any_bytes[:, :3], {"scale": Factor(1, "u1", table)}),
-        "bias f2": (halves, {"scale": 1.0, "bias": Factor(2, "f2")}),
-        "bias f4": (floats, {"scale": -1.0, "bias": Factor(0, "f4")}),
+        "u2": (any_bytes[:, :2], {"scale": Factor(0, "u2", times=-0.3)}),
+        "bias f2": (halves, {"scale": 1.0, "bias": Factor(2, "f2", times=0.7)}),
+        "bias f4": (floats, {"scale": -1.0, "bias": Factor(0, "f4", times=1e-3)}),
         "bias u1": (any_bytes[:, :1], {"scale": 1.0, "bias": Factor(0, "u1", table)}),
+        "bias u2": (any_bytes[:, :3], {"scale": Factor(1, "u2", times=2e-4), "bias": Factor(0, "u2", times=-3.0)}),
         "both": (np.hstack([halves[:, :2], any_bytes[:, :1]]), {"scale": Factor(0, "f2"), "bias": Factor(2, "u1", table)}),
         "any bytes": (any_bytes, {"scale": Factor(0, "f4"), "bias": Factor(5, "f2")}),
         "infinite": (any_bytes[:, :0], {"scale": -np.inf}),
