@@ -14,6 +14,7 @@ from hard_values import FINITE, values
 
 from vecpress import dispatch, ops
 from vecpress.ops import Blocks, Factor
+from vecpress.ops.pack_codes import packed_size
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,35 @@ def pack_bits(size: int) -> Iterator[Call]:
         if n:
             thresholds[::2] = x[0, ::2]  # equal numbers give 0, and so do zeros of either sign
         yield Call(f"n={n} d={d}", lambda t, x=x, y=thresholds: ops.pack_bits(x, y, num_threads=t))
+
+
+@calls_of("pack_codes", "unpack_codes")
+def pack_codes(size: int) -> Iterator[Call]:
+    rng = np.random.default_rng(size)
+    for n_bits in range(1, 9):
+        for n, d in ((size, 5), (3, size), (2, 130 + size)):
+            labels = rng.integers(0, 256, (n, d), dtype=np.uint8)  # with bits that must not matter
+            codes = rng.integers(0, 256, (n, packed_size(d, n_bits)), dtype=np.uint8)  # and in the last byte's rest
+
+            def run(threads: int, labels=labels, codes=codes, d=d, n_bits=n_bits):
+                packed = ops.pack_codes(labels, n_bits, num_threads=threads)
+                return packed, ops.unpack_codes(codes, d, n_bits, num_threads=threads)
+
+            yield Call(f"n={n} d={d} n_bits={n_bits}", run)
+
+
+@calls_of("quantize")
+def quantize(size: int) -> Iterator[Call]:
+    for count in (1, 2, 3, 7, 14, 15, 16, 17, 31, 100, 127, 128, 254, 255):
+        for n, d in ((size, 5), (3, 64 + size)):
+            x, thresholds = extreme(size, n, d), np.sort(extreme(size + count, count))  # with equal ones, and zeros of either sign
+            x[::2, ::7] = np.float32(np.inf)
+            yield Call(f"n={n} d={d} L={count}", lambda t, x=x, y=thresholds: ops.quantize(x, y, num_threads=t))
+    if size == 130:  # more values than a thread takes at once; numbers that are none, and infinite thresholds
+        x = values(3, 3001, 3000)
+        x[5, ::9] = np.nan
+        bars = np.array([-np.inf, -1, 0, 0.5, np.inf], np.float32)
+        yield Call("n=3001", lambda t: ops.quantize(x, bars, num_threads=t))
 
 
 @calls_of("put_rows", "get_rows")

@@ -14,10 +14,12 @@ from .lut4 import lut4
 from .lut8 import lut8
 from .norms import norms
 from .pack_bits import pack_bits
+from .pack_codes import pack_codes, unpack_codes
 from .project import project
+from .quantize import quantize
 from .tables import tables
 
 __all__ = [
-    "BLOCK", "Blocks", "Factor", "assign", "encode_pq", "flat", "hamming", "lut4", "lut8", "norms", "pack_bits", "project",
-    "tables",
+    "BLOCK", "Blocks", "Factor", "assign", "encode_pq", "flat", "hamming", "lut4", "lut8", "norms", "pack_bits",
+    "pack_codes", "project", "quantize", "tables", "unpack_codes",
 ]
