@@ -116,5 +116,14 @@ def test_unpack_codes(measure, rng, backend, n_bits):
 def test_quantize(measure, rng, backend, count):
     n = rows_of(backend, 50_000)
     thresholds = np.sort(rng.standard_normal(count, dtype=np.float32))
-    time_rows(measure, backend, "quantize", lambda r: (rng.standard_normal((r, 384), dtype=np.float32), thresholds), n, "dram_read",
-              n * 384 * 4, "bytes/s")
+    time_rows(measure, backend, "quantize", lambda r: (rng.standard_normal((r, 384), dtype=np.float32), thresholds), n,
+              "dram_read", n * 384 * 4, "bytes/s")
+
+
+@pytest.mark.parametrize("d", [384, 768, 1024])
+@group("rotate")
+def test_rotate(measure, rng, backend, d):
+    n = rows_of(backend, 10_000)
+    signs = rng.integers(0, 256, (4, d // 8), dtype=np.uint8)
+    time_rows(measure, backend, "rotate", lambda r: (rng.standard_normal((r, d), dtype=np.float32), signs), n, "dram_read",
+              n * d * 4, "bytes/s")

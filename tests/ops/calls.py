@@ -163,7 +163,7 @@ def pack_codes(size: int) -> Iterator[Call]:
 def quantize(size: int) -> Iterator[Call]:
     for count in (1, 2, 3, 7, 14, 15, 16, 17, 31, 100, 127, 128, 254, 255):
         for n, d in ((size, 5), (3, 64 + size)):
-            x, thresholds = extreme(size, n, d), np.sort(extreme(size + count, count))  # with equal ones, and zeros of either sign
+            x, thresholds = extreme(size, n, d), np.sort(extreme(size + count, count))  # with ties
             x[::2, ::7] = np.float32(np.inf)
             yield Call(f"n={n} d={d} L={count}", lambda t, x=x, y=thresholds: ops.quantize(x, y, num_threads=t))
     if size == 130:  # more values than a thread takes at once; numbers that are none, and infinite thresholds
@@ -171,6 +171,18 @@ def quantize(size: int) -> Iterator[Call]:
         x[5, ::9] = np.nan
         bars = np.array([-np.inf, -1, 0, 0.5, np.inf], np.float32)
         yield Call("n=3001", lambda t: ops.quantize(x, bars, num_threads=t))
+
+
+@calls_of("rotate")
+def rotate(size: int) -> Iterator[Call]:
+    rng = np.random.default_rng(size)
+    for n, d in ((size, 12), (size, 64), (3, max(size, 1)), (4, 128 + size), (2, 8 * size + 3)):
+        signs = rng.integers(0, 256, (4, -(-d // 8)), dtype=np.uint8)
+        for make in (values, extreme):
+            x = make(size, n, d)
+            for inverse in (False, True):
+                label = f"n={n} d={d} {make.__name__} inverse={inverse}"
+                yield Call(label, lambda t, x=x, s=signs, i=inverse: ops.rotate(x, s, inverse=i, num_threads=t))
 
 
 @calls_of("put_rows", "get_rows")

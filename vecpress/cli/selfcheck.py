@@ -65,6 +65,11 @@ def _norms(rng: np.random.Generator) -> Work:
     return lambda: (ops.norms(x, num_threads=THREADS),)
 
 
+def _rotate(rng: np.random.Generator) -> Work:
+    x, signs = _floats(rng, ROWS, 77), _bytes(rng, 4, 10)
+    return lambda: (ops.rotate(x, signs, num_threads=THREADS), ops.rotate(x, signs, inverse=True, num_threads=THREADS))
+
+
 def _pack_bits(rng: np.random.Generator) -> Work:
     x, thresholds = _floats(rng, ROWS, 19), _floats(rng, 19)
     return lambda: (ops.pack_bits(x, thresholds, num_threads=THREADS),)
@@ -130,6 +135,7 @@ SAMPLES: dict[str, Callable[[np.random.Generator], Work]] = {
     "project": _project,
     "put_rows": _put_rows,
     "quantize": _quantize,
+    "rotate": _rotate,
     "tables": _tables,
     "unpack_codes": _unpack_codes,
 }

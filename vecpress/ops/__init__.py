@@ -17,9 +17,10 @@ from .pack_bits import pack_bits
 from .pack_codes import pack_codes, unpack_codes
 from .project import project
 from .quantize import quantize
+from .rotate import rotate
 from .tables import tables
 
 __all__ = [
     "BLOCK", "Blocks", "Factor", "assign", "encode_pq", "flat", "hamming", "lut4", "lut8", "norms", "pack_bits",
-    "pack_codes", "project", "quantize", "tables", "unpack_codes",
+    "pack_codes", "project", "quantize", "rotate", "tables", "unpack_codes",
 ]
