@@ -52,7 +52,7 @@ def test_against_a_dictionary(seed, universe, stride):
             ids = table.ids if table.ids is not None else np.arange(len(table))
             for one in ids[gone].tolist():
                 del model[one]
-            table.remove(gone, blocks.data, SIZE, HEAD, GROUP)
+            table.remove(gone, [(blocks.data, SIZE, HEAD, GROUP)])
             blocks.n = len(table)
             model = {one: row for row, one in enumerate((table.ids if table.ids is not None else np.arange(len(table))).tolist())}
             new = np.zeros(0, np.int64)
@@ -72,7 +72,7 @@ def test_removal_keeps_what_is_not_removed():
     table.append(1000, None)
     blocks.put(0, code_of(np.arange(1000)))
     gone = np.flatnonzero(np.random.default_rng(0).random(1000) < 0.3)
-    table.remove(gone, blocks.data, SIZE, HEAD, GROUP)
+    table.remove(gone, [(blocks.data, SIZE, HEAD, GROUP)])
     stays = np.setdiff1d(np.arange(1000), gone)
     assert sorted(table.ids.tolist()) == stays.tolist() and (table.rows(gone) == -1).all()
     blocks.n = len(table)
@@ -84,7 +84,7 @@ def test_memory_per_id_and_given_back():
     assert table.nbytes == 0 and table.rows(np.array([1])).tolist() == [-1]
     table.append(len(ids), ids)
     assert (8 + 21) * len(ids) <= table.nbytes <= (8 + 43) * len(ids)
-    table.remove(np.arange(10, len(ids)), np.zeros((1563, 64), np.uint8), 1, 0, 1)
+    table.remove(np.arange(10, len(ids)), [(np.zeros((1563, 64), np.uint8), 1, 0, 1)])
     assert table.nbytes < 1000 and table.rows(ids[:11]).tolist() == [*range(10), -1]
 
 
@@ -93,7 +93,7 @@ def test_arrays_of_a_file_are_never_written_to():
     ids.setflags(write=False)
     table = native.id_table(3, ids, 12)
     table.append(1, None)
-    table.remove(np.array([0]), np.zeros((1, 64), np.uint8), 1, 0, 1)
+    table.remove(np.array([0]), [(np.zeros((1, 64), np.uint8), 1, 0, 1)])
     assert ids.tolist() == [5, 3, 9] and table.ids.tolist() == [12, 3, 9]
 
 
@@ -109,7 +109,7 @@ def test_ids_that_stand_twice_in_a_file():
 def test_the_table_takes_vectors_of_int64_only(bad):
     for call in (
         lambda t: t.append(2, bad), lambda t: t.rows(bad), lambda t: t.clash(bad), lambda t: native.id_table(2, bad, 5),
-        lambda t: t.remove(bad, np.zeros((1, 64), np.uint8), 1, 0, 1),
+        lambda t: t.remove(bad, [(np.zeros((1, 64), np.uint8), 1, 0, 1)]),
     ):  # fmt: skip
         with pytest.raises((TypeError, ValueError)):
             call(native.id_table(5, None, 5))
@@ -125,13 +125,13 @@ DATA = np.zeros((1, 64), np.uint8)
         lambda t: t.append(-1, None),
         lambda t: t.append(1, np.array([-1])),
         lambda t: t.append(2**63 - 4, None),
-        lambda t: t.remove(np.array([5]), DATA, 1, 0, 1),
-        lambda t: t.remove(np.array([-1]), DATA, 1, 0, 1),
-        lambda t: t.remove(np.array([3, 2]), DATA, 1, 0, 1),
-        lambda t: t.remove(np.array([3, 3]), DATA, 1, 0, 1),
-        lambda t: t.remove(np.array([3]), DATA[:0], 1, 0, 1),
-        lambda t: t.remove(np.array([3]), DATA, 2, 0, 1),
-        lambda t: t.remove(np.array([3]), DATA, 1, 2, 1),
+        lambda t: t.remove(np.array([5]), [(DATA, 1, 0, 1)]),
+        lambda t: t.remove(np.array([-1]), [(DATA, 1, 0, 1)]),
+        lambda t: t.remove(np.array([3, 2]), [(DATA, 1, 0, 1)]),
+        lambda t: t.remove(np.array([3, 3]), [(DATA, 1, 0, 1)]),
+        lambda t: t.remove(np.array([3]), [(DATA[:0], 1, 0, 1)]),
+        lambda t: t.remove(np.array([3]), [(DATA, 2, 0, 1)]),
+        lambda t: t.remove(np.array([3]), [(DATA, 1, 2, 1)]),
         lambda t: native.id_table(-1, None, 0),
         lambda t: native.id_table(2, np.array([1]), 5),
         lambda t: native.id_table(0, None, 2**63 + 1),

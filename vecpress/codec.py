@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -67,6 +67,11 @@ class Query:
             blocks, operand, k, ids=ids, allow=allow, scale=self.scale, bias=self.bias, constant=self.constant,
             num_threads=num_threads, **self.options,
         )  # fmt: skip
+
+    def part(self, which: slice | np.ndarray) -> Query:
+        """Some of the queries."""
+        tables, rows, constant = (None if a is None else a[which] for a in (self.tables, self.rows, self.constant))
+        return replace(self, tables=tables, rows=rows, constant=constant)
 
 
 class Codec(ABC):

@@ -1,26 +1,24 @@
-"""The index: codes in block layout with their ids; add, search, remove, from several threads at once."""
+"""The index: codes with their ids, and what they are reranked by; add, search, remove, from several threads at once."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 import numpy as np
 
-from . import native
-from .arrays import is_torch, like
+from .arrays import Rows, like
 from .checks import check_int
-from .codec import Codec
+from .codec import Codec, Query
+from .contents import Column, Contents, Part
 from .dispatch import check_threads, empty
-from .errors import CorruptFileError
-from .ids import LARGEST, as_ids, first_repeated
-from .ops.blocks import BLOCK, Blocks, count
+from .filters import batches
+from .ids import as_ids
 from .ops.scan import MAX_K
-from .rwlock import ReadWriteLock
-
-QUERIES = 64  # scanned together: their tables stay small beside the codes, and a pass over those serves all
+from .ranges import within
+from .store import CodecStore, Store, VectorStore, open_store
+from .store import rerank as rerank_by
 
 
 class Index:
@@ -30,40 +28,43 @@ class Index:
         index.add(x)
         scores, ids = index.search(q, k=10)
 
+        index = vp.Index(vp.Sign().fit(x), store=vp.Raw("float16").fit(x))
+        index.add(x)
+        scores, ids = index.search(q, k=10, rerank=100)
+
     codec : a fitted codec; the index keeps it as it is now, a later `fit` does not reach it
+    store : what `search(rerank=...)` scores candidates by. A fitted codec of the same metric: its codes are kept beside those of
+        `codec`. Or the vectors themselves, in an array [n, d], a memory map or a .npy file (its path): the id of a vector is then
+        its row there, the array is neither copied nor saved, and only the rows of candidates are read
 
     Ids are int64, 0 or more. Without explicit ids, vectors are numbered on from the highest id ever used plus
-    1, and as long as nothing is removed and no explicit id is given, ids take no memory. Any number of
+    1, and as long as ids are the row numbers, they take no memory. Any number of
     threads may search while one adds or removes; a search sees the index before or after a change, never
     within. A call that raises leaves the index as it was. Only what a signal handler raises (Ctrl-C) may also come
     when the change is complete, never when it is half done.
 
-    Raises TypeError if `codec` is no codec, NotFittedError if it is not fitted.
+    Raises TypeError if `codec` is no codec or `store` nothing of that kind, ValueError if they do not fit together,
+    NotFittedError if a codec is not fitted, OSError if a file cannot be read.
     """
 
-    def __init__(self, codec: Codec):
+    def __init__(self, codec: Codec, store: Any = None):
         if not isinstance(codec, Codec):
             raise TypeError(f"Index: codec expected a Codec, got {type(codec).__name__}")
         codec.check_fitted()
-        self._codec = copy.copy(codec)
-        nothing = np.zeros((0, codec.code_size * BLOCK), np.uint8)
-        self._hold(nothing, native.id_table(), None)
+        kept = copy.copy(codec)
+        self._hold(Column.empty(kept), None if store is None else open_store(store, kept, "Index"))
 
     @classmethod
-    def _restore(cls, codec: Codec, data: np.ndarray, n: int, ids: np.ndarray | None, next_id: int, source: str | None) -> Self:
+    def _restore(cls, codes: Column, store: Store | None, ids: Any, source: str | None) -> Self:
         """An index of arrays that the caller has checked and gives away; `source`: the file they lie in."""
-        index = cls(codec)
-        index._hold(data, native.id_table(n, ids, next_id), source)
+        index = cls.__new__(cls)
+        index._hold(codes, store, ids, source)
         return index
 
-    def _hold(self, data: np.ndarray, ids: Any, source: str | None) -> None:
-        # the codes in block layout, and room for more behind the last row
-        self._data = data
-        # the ids, and with them how many rows there are: one step of this table ends every change (csrc/core/id_table.cpp)
-        self._ids = ids
-        # the file that the arrays are mapped from; such an index is read-only
-        self._source = source
-        self._lock = ReadWriteLock()
+    def _hold(self, codes: Column, store: Store | None, ids: Any = None, source: str | None = None) -> None:
+        self._codec, self._store = codes.codec, store
+        columns = [codes, store.column] if isinstance(store, CodecStore) else [codes]
+        self._contents = Contents(columns, ids, source, None if store is None else store.limit)
 
     # ---- what it holds
 
@@ -73,37 +74,74 @@ class Index:
         return copy.copy(self._codec)
 
     @property
+    def store(self) -> Codec | np.ndarray | None:
+        """What candidates are reranked by: the finer codec, a copy, or the array; None where there is none or it is not at hand."""
+        if isinstance(self._store, CodecStore):
+            return copy.copy(self._store.codec)
+        return None if self._store is None else self._store.array
+
+    @property
     def ids(self) -> np.ndarray:
         """int64[n]: the ids in row order, a copy. A removal moves the last rows into the free places."""
-        with self._lock.shared:
-            ids = self._ids.ids
-            return np.arange(len(self), dtype=np.int64) if ids is None else np.array(ids)
+        with self._contents.lock.shared:
+            return self._contents.all_ids()
 
     @property
     def nbytes(self) -> int:
         """Bytes held for the vectors: codes, ids, room for rows to come, and the map from ids to rows, which is built when
-        first needed; without the codec."""
-        with self._lock.shared:
-            return self._data.nbytes + self._ids.nbytes
+        first needed; without the codec and the store."""
+        with self._contents.lock.shared:
+            return self._contents.columns[0].data.nbytes + self._contents.ids.nbytes
+
+    @property
+    def store_nbytes(self) -> int:
+        """Bytes of what candidates are reranked by: the finer codes held, room for rows to come included, or the whole array of
+        vectors, wherever it is; 0 without a store."""
+        with self._contents.lock.shared:
+            return 0 if self._store is None else self._store.nbytes
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self._contents)
 
     def __repr__(self) -> str:
-        return f"<Index of {len(self)} vectors, {self._codec!r}>"
+        beside = ""
+        if isinstance(self._store, CodecStore):
+            beside = f", store={self._store.codec!r}"
+        elif self._store is not None:
+            beside = f", store={self._store}"
+        return f"<Index of {len(self)} vectors, {self._codec!r}{beside}>"
 
     def __reduce__(self) -> Any:
-        raise TypeError("an Index cannot be copied or pickled: use save(path) and vecpress.load(path)")
+        raise TypeError(f"an {type(self).__name__} cannot be copied or pickled: use save(path) and vecpress.load(path)")
 
-    def codes(self, ids: Any, *, num_threads: int | None = None) -> np.ndarray:
+    def codes(self, ids: Any, *, store: bool = False, num_threads: int | None = None) -> np.ndarray:
         """The canonical codes uint8[r, code_size] of `ids`: one id or a vector, any order, repeats allowed.
 
-        Raises ValueError that names the first id that is unknown; num_threads as in `search`.
+        store : those of the finer codec
+
+        Raises ValueError that names the first id that is unknown, or if there is no finer codec; num_threads as in `search`.
         """
         check_threads(num_threads)
         wanted = as_ids(ids, "codes: ids")
-        with self._lock.shared:
-            return self._blocks().rows(self._rows(wanted, "codes: ids"), num_threads=num_threads)
+        contents = self._contents
+        if store and len(contents.columns) < 2:
+            raise ValueError("codes: store=True expected an index with a finer codec as its store")
+        with contents.lock.shared:
+            return contents.columns[int(store)].rows(len(contents), contents.rows(wanted, "codes: ids"), num_threads)
+
+    def vectors(self, ids: Any, *, store: bool = False, num_threads: int | None = None) -> np.ndarray:
+        """The vectors float32[r, d] that the codes of `ids` decode to; under "cos" of length about 1.
+
+        store : those of the store instead, decoded, or as they are in the array
+
+        Raises ValueError as `codes` does, or if there is no store or its vectors are not at hand.
+        """
+        if not store:
+            return self._codec._decode(self.codes(ids, num_threads=num_threads))
+        check_threads(num_threads)
+        wanted, beside = as_ids(ids, "vectors: ids"), self._need_store("vectors", "store=True")
+        with self._contents.lock.shared:
+            return beside.vectors(wanted, self._contents)
 
     # ---- search
 
@@ -113,6 +151,7 @@ class Index:
         k: int = 10,
         *,
         allow: Any = None,
+        rerank: int | None = None,
         symmetric: bool = False,
         num_threads: int | None = None,
     ) -> tuple[Any, Any]:
@@ -124,8 +163,11 @@ class Index:
             takes
         k : 1 to 2**31 - 1; more than there are vectors is fine
         allow : the vectors to consider: ids (repeats are fine, none at all gives no results), or a mask in
-            `index.ids` order, which is what a bool array is taken for
-        symmetric : code the queries too (SDC)
+            `index.ids` order, which is what a bool array is taken for. Or one of these for each query: a list or tuple of them,
+            None among them for all vectors, or a matrix, a row a query. Queries with equal filters are scanned together
+        rerank : candidates, at least k: so many are found by their codes, and the k best of them by the store are returned,
+            with the store's scores
+        symmetric : code the queries too (SDC); candidates are reranked by the float queries
         num_threads : None for VECPRESS_NUM_THREADS, or else the processors this process may use
 
         Returns
@@ -135,72 +177,127 @@ class Index:
             are allowed, the rest of a row is id -1 and score nan. Torch tensors on q's device where q is one.
 
         Raises TypeError or ValueError for bad input: a wrong width, NaN (naming the row), k < 1, an unknown
-        id in `allow` (naming it), a mask of another length.
+        id in `allow` (naming it), a mask of another length, `rerank` without a store.
         """
         k = check_int("search", "k", k, 1, MAX_K)
-        check_threads(num_threads)
-        codec = self._codec
-        if symmetric:
-            rows, make_query = codec._rows(q, "search: q", codec.dim, num_threads), codec._symmetric_query
-        else:
-            rows, make_query = codec._query_rows(q, "search: q", codec.dim, num_threads), codec._query
+        store = None
+        if rerank is not None:
+            rerank = check_int("search", "rerank", rerank, k, MAX_K)
+            store = self._need_store("search", f"rerank={rerank}")
+        rows, make_query = self._queries("search", q, symmetric, num_threads)
         scores, found = empty((rows.n, k), np.float32), empty((rows.n, k), np.int64)
-        with self._lock.shared:
-            blocks, ids = self._blocks(), self._ids.ids
-            there = min(k, max(1, blocks.n))
+        contents = self._contents
+        with contents.lock.shared:
+            blocks, ids = contents.blocks(), contents.ids.ids
+            there, wide = (min(wanted, max(1, blocks.n)) for wanted in (k, rerank or k))
             if there < k:
                 scores[:, there:], found[:, there:] = np.nan, -1
-            bitmap = None if allow is None else self._bitmap(allow)
-            for start, block in rows.blocks(QUERIES):
-                part = slice(start, start + len(block))
+            for which, block, bitmap in batches("search", rows, allow, contents):
                 # no name keeps the query's tables alive while the next ones are made
-                result = make_query(block, num_threads).search(blocks, there, ids, bitmap, num_threads)
-                scores[part, :there], found[part, :there] = result
-        if codec.metric == "l2":
+                best = make_query(block, num_threads).search(blocks, wide, ids, bitmap, num_threads)
+                if store is not None:
+                    best = rerank_by(store, contents, block, best[1], there, num_threads)
+                scores[which, :there], found[which, :there] = best
+        if self._codec.metric == "l2":
             np.subtract(np.float32(0), scores, out=scores)  # not a change of sign: a distance of zero is +0
         return like(q, scores, found)
 
-    def _bitmap(self, allow: Any) -> np.ndarray:
-        """uint64[ceil(n / 64)]: bit r of word b allows row 64 b + r."""
-        n = len(self)
-        mask = allow.detach().cpu().numpy() if is_torch(allow) else allow
-        if not isinstance(mask, np.ndarray):
-            mask = np.asarray(mask)
-        if mask.dtype == np.bool_:
-            if mask.shape != (n,):
-                raise ValueError(f"search: allow expected a mask of shape ({n},), got {mask.shape}")
-            packed = np.zeros(count(n) * 8, np.uint8)
-            packed[: -(-n // 8)] = np.packbits(mask, bitorder="little")
-            return packed.view("<u8").astype(np.uint64, copy=False)
-        rows = self._rows(as_ids(mask, "search: allow"), "search: allow")
-        words = np.zeros(count(n), np.uint64)
-        np.bitwise_or.at(words, rows // BLOCK, np.uint64(1) << (rows % BLOCK).astype(np.uint64))
-        return words
+    def search_radius(
+        self, q: Any, radius: Any, *, allow: Any = None, symmetric: bool = False, num_threads: int | None = None
+    ) -> tuple[Any, Any, Any]:
+        """All vectors whose score is at least as good as `radius`, for each query.
+
+        radius : the smallest inner product or cosine, or the largest squared distance; a number, or one for each query [nq]
+        q, allow, symmetric, num_threads : as in `search`
+
+        Returns
+        -------
+        offsets int64[nq + 1], scores float32[r], ids int64[r] : what query i found is scores[offsets[i] : offsets[i + 1]] and the
+            same of ids, best first, ties to the lower id. Torch tensors on q's device where q is one.
+
+        Raises TypeError or ValueError as `search` does, and for a radius that is no number.
+        Cost and memory: vecpress/ranges.py.
+        """
+        rows, make_query = self._queries("search_radius", q, symmetric, num_threads)
+        contents, l2 = self._contents, self._codec.metric == "l2"
+        bounds = _bounds(radius, rows.n) * (-1 if l2 else 1)
+        nothing = np.empty(0, np.float32), np.empty(0, np.int64)
+        out = [nothing] * rows.n
+        with contents.lock.shared:
+            blocks, ids = contents.blocks(), contents.ids.ids
+            for which, block, bitmap in batches("search_radius", rows, allow, contents):
+                found = within(make_query(block, num_threads), blocks, bounds[which], ids, bitmap, num_threads)
+                for i, one in zip(np.arange(rows.n)[which], found, strict=True):
+                    out[i] = one
+        offsets = np.cumsum([0, *(len(one[1]) for one in out)], dtype=np.int64)
+        scores, numbers = (np.concatenate([nothing[i], *(one[i] for one in out)]) for i in (0, 1))
+        if l2:
+            np.subtract(np.float32(0), scores, out=scores)
+        return like(q, offsets, scores, numbers)
+
+    def _queries(
+        self, call: str, q: Any, symmetric: bool, num_threads: int | None
+    ) -> tuple[Rows, Callable[[np.ndarray, int | None], Query]]:
+        """The queries, and what makes scans of them."""
+        check_threads(num_threads)
+        codec = self._codec
+        if symmetric:
+            return codec._rows(q, f"{call}: q", codec.dim, num_threads), codec._symmetric_query
+        return codec._query_rows(q, f"{call}: q", codec.dim, num_threads), codec._query
+
+    def _need_store(self, call: str, why: str) -> Store:
+        if self._store is None:
+            raise ValueError(f"{call}: {why} expected an index with a store: Index(codec, store=...)")
+        return self._store
 
     # ---- change
 
-    def add(self, x: Any, ids: Any = None, *, num_threads: int | None = None) -> None:
+    def add(self, x: Any = None, ids: Any = None, *, num_threads: int | None = None) -> None:
         """Encodes vectors and appends their codes.
 
         x : [n, d], the kinds of values that `Codec.encode` takes; read and encoded in blocks, so a
-            memory-mapped file stays one
-        ids : int64[n], all new and different; None numbers on from the highest id ever used plus 1
+            memory-mapped file stays one. Where the store is the vectors themselves, None takes them from there
+        ids : int64[n], all new and different; None numbers on from the highest id ever used plus 1 (to the store's last row, where
+            x is None too)
 
         Searches go on meanwhile and see the new vectors when all are there. Raises TypeError or ValueError
         for bad input (naming the first bad row or id) and for an index that is mapped from a file, and then
         adds nothing.
         """
         check_threads(num_threads)
-        rows = self._codec._rows(x, "add: x", self._codec.dim, num_threads)
-        encode = self._codec._encode  # what Codec.encode calls; the rows are checked under this method's name
-        parts = ((start, encode(block, num_threads)) for start, block in rows.blocks())
-        self._append("add", rows.n, ids, parts, num_threads)
+        n, numbers, parts = self._encoded("add", x, ids, num_threads)
+        self._contents.append("add", n, numbers, parts, num_threads)
 
-    def add_codes(self, codes: Any, ids: Any = None, *, num_threads: int | None = None) -> None:
-        """Appends canonical codes uint8[n, code_size] of the index's codec. The rest as in `add`."""
+    def add_codes(self, codes: Any, ids: Any = None, *, store_codes: Any = None, num_threads: int | None = None) -> None:
+        """Appends canonical codes uint8[n, code_size] of the index's codec. The rest as in `add`.
+
+        store_codes : the codes of the same vectors by the finer codec, where the store is one
+        """
         check_threads(num_threads)
-        codes = self._codec.check_codes(codes, "add_codes: codes")
-        self._append("add_codes", len(codes), ids, [(0, codes)], num_threads)
+        both = [self._codec.check_codes(codes, "add_codes: codes")]
+        if isinstance(self._store, CodecStore):
+            if store_codes is None:
+                raise ValueError(f"add_codes: store_codes expected codes of {self._store.codec!r}, the index's store, got None")
+            both.append(self._store.codec.check_codes(store_codes, "add_codes: store_codes"))
+            if len(both[0]) != len(both[1]):
+                raise ValueError(f"add_codes: store_codes expected {len(both[0])} codes as in codes, got {len(both[1])}")
+        elif store_codes is not None:
+            raise ValueError("add_codes: store_codes expected None, for the store of the index is no codec")
+        self._contents.append("add_codes", len(both[0]), ids, [(0, both)], num_threads)
+
+    def upsert(self, x: Any = None, ids: Any = None, *, num_threads: int | None = None) -> None:
+        """Encodes vectors, which take the place of those with the same ids where there are such, and are appended where not.
+
+        x : as in `add`; None takes the vectors of `ids` from the store
+        ids : int64[n], all different
+
+        Searches go on meanwhile and see all of the change or nothing of it. Errors as in `add`. Memory: that of the new codes
+        twice, until the call ends.
+        """
+        check_threads(num_threads)
+        numbers = as_ids(ids, "upsert: ids")
+        n, _, parts = self._encoded("upsert", x, numbers, num_threads)
+        self._contents.upsert("upsert", n, numbers, parts, num_threads)
 
     def remove(self, ids: Any) -> None:
         """Removes vectors: one id or a vector of them. The last rows fill the places; O(1) amortised per id.
@@ -208,20 +305,30 @@ class Index:
         Raises ValueError that names the first id that is unknown or repeated, and for an index that is mapped
         from a file; then removes nothing.
         """
-        gone = as_ids(ids, "remove: ids")
-        with self._lock.changing:
-            self._check_writable("remove")
-            rows = np.sort(self._rows(gone, "remove: ids"))
-            repeated = first_repeated(gone)
-            if repeated is not None:
-                raise ValueError(f"remove: ids expected different ids, {repeated} is there twice")
-            codec = self._codec
-            with self._lock.exclusive:
-                self._ids.remove(rows, self._data, codec.code_size, codec.head, codec.group)
-                room = count(len(self))
-                if len(self._data) > 4 * room + 4:  # gives memory back where most of it is free
-                    with suppress(MemoryError):  # what is removed is removed
-                        self._resize(2 * room)
+        self._contents.remove("remove", as_ids(ids, "remove: ids"))
+
+    def merge(self, other: Index, *, renumber: bool = False, num_threads: int | None = None) -> None:
+        """Appends the vectors of another index of an equal codec: their codes, without decoding. The other stays as it is.
+
+        renumber : number them on, in the other's row order; else they keep their ids, which must be new here
+
+        A finer codec's codes come along; both indexes need equal ones. Where the store is the vectors, the other's ids must be rows
+        of it. Searches of either go on meanwhile. Raises TypeError or ValueError, naming the first id that is in both, and then
+        changes nothing. Cost: a copy of the other's codes.
+        """
+        check_threads(num_threads)
+        if not isinstance(other, Index):
+            raise TypeError(f"merge: other expected an Index, got {type(other).__name__}")
+        if other is self:
+            raise ValueError("merge: other expected another index than this one")
+        if other._codec != self._codec:
+            raise ValueError(f"merge: other expected an index of an equal codec {self._codec!r}, got {other._codec!r}")
+        mine, theirs = (i._store.codec if isinstance(i._store, CodecStore) else None for i in (self, other))
+        if mine != theirs:
+            raise ValueError(f"merge: other expected an index with an equal codec as its store, {mine!r}, got {theirs!r}")
+        if renumber and isinstance(self._store, VectorStore):
+            raise ValueError("merge: renumber=True expected an index whose ids are no rows of its store")
+        self._contents.merge(other._contents, renumber, num_threads)
 
     def save(self, path: Any) -> None:
         """Writes a .vpz file (vecpress/io.py): complete or not at all."""
@@ -229,69 +336,35 @@ class Index:
 
         io.save_index(self, path)
 
-    def _append(
-        self, call: str, r: int, ids: Any, parts: Iterable[tuple[int, np.ndarray]], num_threads: int | None = None
-    ) -> None:
-        """Appends r codes that come as (place of the first, uint8[_, code_size]).
+    def _encoded(self, call: str, x: Any, ids: Any, num_threads: int | None) -> tuple[int, Any, Iterable[Part]]:
+        """How many vectors, their ids, and their codes by every codec, made when they are asked for."""
+        codec, store = self._codec, self._store
+        encode: list[Callable[..., np.ndarray]] = [codec._encode]  # what Codec.encode calls: rows are checked under this method's name
+        if x is None:
+            if not isinstance(store, VectorStore):
+                raise TypeError(f"{call}: x expected vectors, got None, and the index has no store to take them from")
+            numbers = np.arange(self._contents.ids.next_id, store.limit) if ids is None else as_ids(ids, f"{call}: ids")
+            return len(numbers), numbers, _parts(store.blocks(numbers, codec, call), encode, num_threads)
+        rows = codec._rows(x, f"{call}: x", codec.dim, num_threads)
+        if isinstance(store, CodecStore):
+            encode.append(store.codec._encode)
+            rows.largest = min(rows.largest, store.codec.largest)
+        return rows.n, ids, _parts(rows.blocks(), encode, num_threads)
 
-        They are written behind the last row, where neither a search nor a file sees them, and become rows all at once.
-        """
-        with self._lock.changing:
-            self._check_writable(call)
-            new = self._new_ids(call, r, ids)
-            n, room = len(self), len(self._data)
-            try:
-                if room < count(n + r):
-                    with self._lock.exclusive:
-                        self._resize(max(count(n + r), room + room // 8))  # an eighth more: adding is O(1) amortised
-                for start, codes in parts:
-                    with self._lock.exclusive:  # the last block holds both rows that searches read and the new ones
-                        self._blocks().put(n + start, codes, num_threads=num_threads)
-                with self._lock.exclusive:
-                    self._ids.append(r, new)
-            except BaseException:
-                room = max(room, count(len(self)))  # the new rows may be there: Ctrl-C also comes right behind the last step
-                if room < len(self._data):
-                    with self._lock.exclusive:
-                        self._resize(room)
-                raise
 
-    def _new_ids(self, call: str, r: int, ids: Any) -> np.ndarray | None:
-        """The checked ids of r rows to come; None numbers on."""
-        if ids is None:
-            if self._ids.next_id + r - 1 > LARGEST:
-                raise ValueError(f"{call}: no default ids are left behind {self._ids.next_id - 1}: give ids")
-            return None
-        new = as_ids(ids, f"{call}: ids")
-        if len(new) != r:
-            raise ValueError(f"{call}: ids expected one id for each of {r} vectors, got {len(new)}")
-        known = self._ids.clash(new)
-        if known >= 0:
-            raise ValueError(f"{call}: ids expected new and different ids, {new[known]} is there already")
-        return new
+def _parts(
+    blocks: Iterable[tuple[int, np.ndarray]], encode: list[Callable[..., np.ndarray]], num_threads: int | None
+) -> Iterable[Part]:
+    return ((start, [one(block, num_threads) for one in encode]) for start, block in blocks)
 
-    def _resize(self, blocks: int) -> None:
-        """Room for so many blocks, in place where the system can; in `exclusive`, for nobody may have a view."""
-        self._data.resize((blocks, self._data.shape[1]), refcheck=False)
 
-    def _blocks(self) -> Blocks:
-        """The codes as they are now."""
-        codec = self._codec
-        return Blocks(self._data, len(self), codec.code_size, codec.head, codec.group)
-
-    # ---- ids
-
-    def _rows(self, ids: np.ndarray, what: str) -> np.ndarray:
-        """The row of each id, int64[r]. Raises ValueError that names the first id that is unknown."""
-        repeated = self._ids.map_rows()
-        if repeated is not None:  # only a mapped file can bring that: its ids are not read before
-            raise CorruptFileError(f"{self._source}: array 'ids' has {repeated} twice")
-        rows = self._ids.rows(ids)
-        unknown = rows < 0
-        if unknown.any():
-            raise ValueError(f"{what} expected ids that the index holds, {ids[unknown][0]} is unknown")
-        return rows
-
-    def _check_writable(self, call: str) -> None:
-        if self._source is not None:
-            raise ValueError(f"{call}: the index is mapped from {self._source} and read-only: load it without mmap=True")
+def _bounds(radius: Any, nq: int) -> np.ndarray:
+    """float64[nq]"""
+    bounds = np.asarray(radius)
+    if bounds.dtype.kind not in "fiu":
+        raise TypeError(f"search_radius: radius expected a number or one for each query, got {type(radius).__name__}")
+    if bounds.shape not in ((), (nq,)):
+        raise ValueError(f"search_radius: radius expected a number or one for each of {nq} queries, got shape {bounds.shape}")
+    if np.isnan(bounds).any():
+        raise ValueError("search_radius: radius expected numbers, got nan")
+    return np.broadcast_to(bounds, nq).astype(np.float64)

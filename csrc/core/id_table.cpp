@@ -3,8 +3,11 @@
 // A change is one call that holds the GIL, runs no Python code, and fails, if at all, before it changes anything. So whatever may come
 // in between, a signal handler, another thread or fork(), finds the index before the change or after it.
 #include <algorithm>
+#include <cstring>
 #include <new>
 #include <numeric>
+#include <tuple>
+#include <vector>
 
 #include "blocks/layout.hpp"
 #include "core/id_map.hpp"
@@ -15,7 +18,39 @@ namespace {
 
 using Ids = Array<int64_t>;
 
-constexpr uint64_t kIdsEnd = uint64_t{1} << 63;  // ids are int64, 0 or more
+// The codes of one codec, a row an id: data, code_size, head, group. In block layout, or uint8[rows][code_size] row by row.
+using Column = std::tuple<Array<uint8_t>, int64_t, int64_t, int64_t>;
+
+// Moves a row in every column.
+class Columns {
+ public:
+  // Raises if a column has no room for `rows`.
+  Columns(std::vector<Column>& columns, int64_t rows) {
+    for (auto& [data, code_size, head, group] : columns) {
+      const bool by_row = code_size > 0 && data.ndim() == 2 && data.shape(1) == code_size;
+      const BlockLayout layout = by_row ? BlockLayout{code_size, 0, 1} : checked_layout(data, code_size, head, group);
+      expect(data.shape(0) >= (by_row ? rows : (rows + kBlockRows - 1) / kBlockRows), "IdTable: data expected a code for each row");
+      all_.push_back({layout, data.mutable_data(), by_row});
+    }
+  }
+
+  void copy(int64_t from, int64_t to) const {
+    for (const Codes& c : all_) {
+      if (c.by_row)
+        std::memcpy(c.data + to * c.layout.code_size, c.data + from * c.layout.code_size, static_cast<std::size_t>(c.layout.code_size));
+      else
+        copy_row(c.layout, c.data, from, to);
+    }
+  }
+
+ private:
+  struct Codes {
+    BlockLayout layout;
+    uint8_t* data;
+    bool by_row;
+  };
+  std::vector<Codes> all_;
+};
 
 class IdTable {
  public:
@@ -83,7 +118,7 @@ class IdTable {
     }
     expect(next <= kIdsEnd, "IdTable: there are no more ids to number on with");
     if (!count) return;
-    if (!ids_ && !added) {
+    if (!ids_ && (!added || numbers_rows(added->data(), count))) {
       n_ += count;
       next_id_ = next;
       return;
@@ -104,16 +139,14 @@ class IdTable {
     next_id_ = next;
   }
 
-  // Takes out `rows` (ascending, different) and their codes in `data`; the last rows fill their places.
-  void remove(const Ids& rows, Array<uint8_t> data, int64_t code_size, int64_t head, int64_t group) {
+  // Takes out `rows` (ascending, different) and their codes in `columns`; the last rows fill their places.
+  void remove(const Ids& rows, std::vector<Column> columns) {
     const int64_t* gone = checked(rows);
     const int64_t count = rows.size();
     for (int64_t i = 0; i < count; ++i)
       expect(gone[i] < n_ && gone[i] > (i ? gone[i - 1] : -1), "IdTable: rows expected ascending rows of the table");
-    const BlockLayout layout = checked_layout(data, code_size, head, group);
-    expect(data.shape(0) >= (n_ + kBlockRows - 1) / kBlockRows, "IdTable: data expected a code for each row");
+    const Columns codes(columns, n_);
     if (!count) return;
-    uint8_t* codes = data.mutable_data();
     Ids ids = with_room(n_);
     int64_t* id = ids.mutable_data();
     std::optional<IdMap> first_map = missing_map(id);
@@ -126,7 +159,7 @@ class IdTable {
     int64_t last = left;
     for (const int64_t* hole = gone; hole < gone + count && *hole < left; ++hole, ++last) {
       for (; behind < gone + count && *behind == last; ++behind) ++last;
-      copy_row(layout, codes, last, *hole);
+      codes.copy(last, *hole);
       id[*hole] = id[last];
       map_->set_row(id[last], *hole);
     }
@@ -134,10 +167,44 @@ class IdTable {
     give_back();
   }
 
+  // Gives each of the different ids `put` the code that waits for it behind the last row, in their order: those that are known keep
+  // their rows, the others become the next rows.
+  void upsert(const Ids& put, std::vector<Column> columns) {
+    const int64_t* wanted = checked(put);
+    const int64_t count = put.size();
+    const Columns codes(columns, n_ + count);
+    if (!count) return;
+    const Ids found = rows(put);
+    const int64_t* row = found.data();
+    std::vector<int64_t> added, seen;
+    for (int64_t i = 0; i < count; ++i) {
+      expect(wanted[i] >= 0, "IdTable: ids expected 0 or more");
+      if (row[i] < 0) added.push_back(wanted[i]);
+      if (row[i] >= 0) seen.push_back(row[i]);
+    }
+    std::sort(seen.begin(), seen.end());
+    expect(std::adjacent_find(seen.begin(), seen.end()) == seen.end(), "IdTable: an id stands twice");
+    if (!added.empty()) append(static_cast<int64_t>(added.size()), Ids(static_cast<py::ssize_t>(added.size()), added.data()));
+    // nothing fails from here on; a code is read before another comes to lie where it was
+    int64_t next = n_ - static_cast<int64_t>(added.size());
+    const int64_t first = next;
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t to = row[i] < 0 ? next++ : row[i];
+      if (to != first + i) codes.copy(first + i, to);
+    }
+  }
+
  private:
   static const int64_t* checked(const Ids& ids) {
     expect(ids.ndim() == 1, "IdTable: expected one axis");
     return ids.data();
+  }
+
+  // Whether the ids are those that the next rows have anyway: then they need no memory.
+  bool numbers_rows(const int64_t* id, int64_t count) const {
+    for (int64_t i = 0; i < count; ++i)
+      if (id[i] != n_ + i) return false;
+    return true;
   }
 
   void need_map() { expect(!map_rows(), "IdTable: an id stands twice"); }
@@ -201,8 +268,10 @@ void bind_id_table(py::module_& module) {
       .def("rows", &IdTable::rows, py::arg("ids").noconvert(), "The row of each id, -1 where it is unknown.")
       .def("clash", &IdTable::clash, py::arg("ids").noconvert(), "The place of the first id that is known or repeated, or -1.")
       .def("append", &IdTable::append, py::arg("count"), py::arg("ids").noconvert(), "Appends rows; without ids, numbered on.")
-      .def("remove", &IdTable::remove, py::arg("rows").noconvert(), py::arg("data").noconvert(), py::arg("code_size"), py::arg("head"),
-           py::arg("group"), "Takes out ascending rows and their codes; the last rows fill the places.");
+      .def("remove", &IdTable::remove, py::arg("rows").noconvert(), py::arg("columns").noconvert(),
+           "Takes out ascending rows and their codes; the last rows fill the places.")
+      .def("upsert", &IdTable::upsert, py::arg("ids").noconvert(), py::arg("columns").noconvert(),
+           "Gives ids the codes behind the last row: known ones in their rows, new ones as the next rows.");
 }
 
 }  // namespace vecpress
