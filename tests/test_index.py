@@ -13,7 +13,7 @@ import pytest
 
 import vecpress as vp
 from vecpress import arrays
-from vecpress.index import QUERIES
+from vecpress.filters import QUERIES
 from vecpress.ops import Blocks
 
 pytestmark = pytest.mark.filterwarnings("ignore::vecpress.SmallTrainingSetWarning")
@@ -352,9 +352,9 @@ class TestErrorsChangeNothing:
                 with pytest.raises(ValueError, match="7 is unknown"):
                     call([7])
             seen.append((len(index), index.ids.tolist(), index.search(whole_numbers(2, 1), 9)[1].tolist()))
-            yield 0, np.zeros((1, 32), np.uint8)
+            yield 0, [np.zeros((1, 32), np.uint8)]
 
-        index._append("add", 1, [7], parts())
+        index._contents.append("add", 1, [7], parts(), None)
         assert seen[0][:2] == (5, [1, 2, 3, 4, 5]) and 7 not in seen[0][2][0]
         assert index.ids.tolist() == [1, 2, 3, 4, 5, 7]
 
@@ -428,7 +428,7 @@ import numpy as np, vecpress as vp
 codec, n = vp.Sign().fit(np.ones((1, 8), "f4")), 1_500_000
 codes = np.zeros((n, 1), np.uint8)
 for megabytes in (4, 20):  # too little for the array, and for the map
-    for change in (lambda: index.remove([3]), lambda: index.add_codes(codes[:5], ids=np.arange(n, n + 5))):
+    for change in (lambda: index.remove([3]), lambda: index.add_codes(codes[:5], ids=np.arange(n + 1, n + 6))):
         index = vp.Index(codec)
         index.add_codes(codes)
         nbytes = index.nbytes
@@ -507,7 +507,7 @@ class TestConcurrency:
         held, release = threading.Event(), threading.Event()
 
         def hold():
-            with index._lock.changing, index._lock.exclusive:
+            with index._contents.lock.changing, index._contents.lock.exclusive:
                 held.set()
                 release.wait(60)
 

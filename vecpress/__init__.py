@@ -14,6 +14,7 @@ from .errors import BackendError, CorruptFileError, NotFittedError, SmallTrainin
 from .evaluate import evaluate, exact, recall
 from .index import Index
 from .io import load
+from .keys import KeyedIndex
 
 __version__ = "0.1.0"
 
@@ -21,7 +22,7 @@ for _cls in codecs():
     globals()[_cls.__name__] = _cls
 
 __all__ = [
-    "BackendError", "Codec", "CorruptFileError", "Index", "NotFittedError", "Query", "SmallTrainingSetWarning", "backends",
-    "codec_class", "codecs", "datasets", "evaluate", "exact", "explain", "load", "recall", "use",
+    "BackendError", "Codec", "CorruptFileError", "Index", "KeyedIndex", "NotFittedError", "Query", "SmallTrainingSetWarning",
+    "backends", "codec_class", "codecs", "datasets", "evaluate", "exact", "explain", "load", "recall", "use",
     *(cls.__name__ for cls in codecs()),
 ]  # fmt: skip

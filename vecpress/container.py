@@ -31,7 +31,7 @@ import numpy as np
 from .errors import CorruptFileError
 
 FORMAT = "vecpress"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 ALIGN = 4096  # a page: memory-mapped arrays begin on one
 HEADER_LIMIT = 1 << 20
 PIECE = 1 << 20  # bytes that are written and summed at a time: they stay in the cache between the two
@@ -75,13 +75,18 @@ class Entry:
 # ---- writing
 
 
-def write(path: str | os.PathLike[str], metadata: Mapping[str, str], parts: Mapping[str, Part]) -> None:
+def write(
+    path: str | os.PathLike[str], metadata: Mapping[str, str], parts: Mapping[str, Part], version: int = FORMAT_VERSION
+) -> None:
     """Writes a container in the order of `parts`, streaming: no second copy of the arrays is made.
+
+    version : the format version that the content needs; older readers read what an older version can say
 
     Until the new file is complete and on disk, nothing is seen at `path`; a file that was there stays as it
     was if anything fails, and a memory map of it stays valid. Raises OSError.
     """
     # checksums have a fixed width, so the header's length is known before them
+    metadata = {"format": FORMAT, "format_version": str(version), **metadata}
     size = len(_header(metadata, parts, dict.fromkeys(parts, 0)))
     with replacing(path) as file:
         file.seek(size)
@@ -112,8 +117,7 @@ def _header(metadata: Mapping[str, str], parts: Mapping[str, Part], sums: Mappin
     checksums = json.dumps({name: f"crc32:{crc:08x}" for name, crc in sums.items()})
     header: dict[str, Any] = {
         "__metadata__": {
-            "format": FORMAT, "format_version": str(FORMAT_VERSION), **metadata, "checksums": checksums,
-            "header_checksum": "crc32:00000000",
+            **metadata, "checksums": checksums, "header_checksum": "crc32:00000000",
         }
     }  # fmt: skip
     at = 0
@@ -205,7 +209,7 @@ class Reader:
             self.data_begin = len(raw)
             header = self.json(raw[8:], "header")
             self.metadata = self._strings(header.pop("__metadata__", None), "metadata")
-            self._check_version()  # before the checksum, whose rules may change with the version
+            self.version = self._version()  # before the checksum, whose rules may change with the version
             self._check_header(raw)
             self.entries = self._entries(header)
         except BaseException:
@@ -277,7 +281,7 @@ class Reader:
             self.fail("header", "not a vecpress file: there is no JSON header")
         return start + text
 
-    def _check_version(self) -> None:
+    def _version(self) -> int:
         if self.metadata.get("format") != FORMAT:
             self.fail(
                 "metadata: format",
@@ -291,6 +295,7 @@ class Reader:
                 "metadata: format_version",
                 f"{version} is newer than {FORMAT_VERSION}, the newest that this vecpress reads",
             )
+        return int(version)
 
     def _check_header(self, raw: bytes) -> None:
         if raw.count(MARKER) != 1:

@@ -89,6 +89,8 @@ class Contents:
     source : the file that the arrays are mapped from; then they are read-only
     limit : ids are below it, for they are rows of an array that has so many; None for any
 
+    word : what callers call an id, for errors about how many there are
+
     New codes are written behind the last row, where neither a search nor a file sees them, and become rows all at once. Every
     method that changes takes the lock itself; those that read are called in `lock.shared`. `call` is how errors name the method.
     """
@@ -96,7 +98,7 @@ class Contents:
     def __init__(self, columns: Sequence[Column], ids: Any = None, source: str | None = None, limit: int | None = None):
         self.columns = tuple(columns)
         self.ids = native.id_table() if ids is None else ids
-        self.source, self.limit = source, limit
+        self.source, self.limit, self.word = source, limit, "id"
         self.lock = ReadWriteLock()
 
     def __len__(self) -> int:
@@ -113,12 +115,16 @@ class Contents:
         """The codes as they are now."""
         return self.columns[0].blocks(len(self))
 
-    def rows(self, ids: np.ndarray, what: str) -> np.ndarray:
-        """The row of each id, int64[r]. Raises ValueError that names the first id that is unknown."""
+    def find(self, ids: np.ndarray) -> np.ndarray:
+        """The row of each id, int64[r], -1 where it is unknown."""
         repeated = self.ids.map_rows()
         if repeated is not None:  # only a mapped file can bring that: its ids are not read before
             raise CorruptFileError(f"{self.source}: array 'ids' has {repeated} twice")
-        rows = self.ids.rows(ids)
+        return self.ids.rows(ids)
+
+    def rows(self, ids: np.ndarray, what: str) -> np.ndarray:
+        """The row of each id, int64[r]. Raises ValueError that names the first id that is unknown."""
+        rows = self.find(ids)
         unknown = rows < 0
         if unknown.any():
             raise ValueError(f"{what} expected ids that the index holds, {ids[unknown][0]} is unknown")
@@ -166,7 +172,7 @@ class Contents:
 
     def merge(self, other: Contents, renumber: bool, num_threads: int | None) -> None:
         """Appends the rows of other contents with columns of the same codecs, under their ids or numbered on."""
-        first, second = sorted((self.lock, other.lock), key=id)  # one order for all, so that two merges cannot wait for each other
+        first, second = sorted((self.lock, other.lock), key=id)  # in one order, or two merges could wait for each other
         with first.changing, second.changing:  # other contents cannot change now, and so are read without `shared`
             self.check_writable("merge")
             n = len(other)
@@ -227,7 +233,7 @@ class Contents:
 
     def _check_number(self, call: str, r: int, ids: np.ndarray) -> None:
         if len(ids) != r:
-            raise ValueError(f"{call}: ids expected one id for each of {r} vectors, got {len(ids)}")
+            raise ValueError(f"{call}: {self.word}s expected one {self.word} for each of {r} vectors, got {len(ids)}")
 
     def _check_different(self, call: str, ids: np.ndarray) -> None:
         repeated = first_repeated(ids)

@@ -56,7 +56,7 @@ def _groups(each: Sequence[Any]) -> list[list[int]]:
     for places in objects.values():
         one = each[places[0]]
         array = None if one is None else _array(one)
-        key = None if array is None else (array.dtype, array.shape, hashlib.sha256(np.ascontiguousarray(array)).digest())
+        key = None if array is None else (array.dtype, array.shape, hashlib.sha256(array.tobytes()).digest())
         groups.setdefault(key, []).extend(places)
     return list(groups.values())
 

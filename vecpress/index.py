@@ -75,7 +75,7 @@ class Index:
 
     @property
     def store(self) -> Codec | np.ndarray | None:
-        """What candidates are reranked by: the finer codec, a copy, or the array; None where there is none or it is not at hand."""
+        """What candidates are reranked by: the finer codec, a copy, or the array; None where there is none or it is not there."""
         if isinstance(self._store, CodecStore):
             return copy.copy(self._store.codec)
         return None if self._store is None else self._store.array
@@ -257,8 +257,8 @@ class Index:
 
         x : [n, d], the kinds of values that `Codec.encode` takes; read and encoded in blocks, so a
             memory-mapped file stays one. Where the store is the vectors themselves, None takes them from there
-        ids : int64[n], all new and different; None numbers on from the highest id ever used plus 1 (to the store's last row, where
-            x is None too)
+        ids : int64[n], all new and different; None numbers on from the highest id ever used plus 1 (and where x is None
+            too, to the store's last row)
 
         Searches go on meanwhile and see the new vectors when all are there. Raises TypeError or ValueError
         for bad input (naming the first bad row or id) and for an index that is mapped from a file, and then
@@ -312,9 +312,9 @@ class Index:
 
         renumber : number them on, in the other's row order; else they keep their ids, which must be new here
 
-        A finer codec's codes come along; both indexes need equal ones. Where the store is the vectors, the other's ids must be rows
-        of it. Searches of either go on meanwhile. Raises TypeError or ValueError, naming the first id that is in both, and then
-        changes nothing. Cost: a copy of the other's codes.
+        A finer codec's codes come along; both indexes need equal ones. Where the store is the vectors, the other's ids must be
+        rows of it. Searches of either go on meanwhile. Raises TypeError or ValueError, naming the first id that is in both, and
+        then changes nothing. Cost: a copy of the other's codes.
         """
         check_threads(num_threads)
         if not isinstance(other, Index):
@@ -339,7 +339,7 @@ class Index:
     def _encoded(self, call: str, x: Any, ids: Any, num_threads: int | None) -> tuple[int, Any, Iterable[Part]]:
         """How many vectors, their ids, and their codes by every codec, made when they are asked for."""
         codec, store = self._codec, self._store
-        encode: list[Callable[..., np.ndarray]] = [codec._encode]  # what Codec.encode calls: rows are checked under this method's name
+        encode: list[Callable[..., np.ndarray]] = [codec._encode]  # as Codec.encode; the rows are checked under another name
         if x is None:
             if not isinstance(store, VectorStore):
                 raise TypeError(f"{call}: x expected vectors, got None, and the index has no store to take them from")

@@ -13,11 +13,13 @@ from . import datasets
 from .arrays import Rows
 from .codec import Codec
 from .codecs.raw import Raw
+from .container import DTYPES
 from .contents import Contents, RowColumn
 from .dispatch import empty
 from .ops.blocks import Blocks
 
 GATHERED = 16 << 20  # bytes of codes or vectors that are looked up at a time
+FEW = 1 << 20  # bytes of one query's candidates below which a second thread costs more than it helps
 
 
 class CodecStore:
@@ -45,8 +47,8 @@ class CodecStore:
 class VectorStore:
     """The vectors in an array or a .npy file; the id of a vector is its row.
 
-    Nothing is copied: of a memory map only the rows that are asked for are read. Without an array (an index that was loaded without
-    its vectors) it knows what they are, and says so when they are needed.
+    Nothing is copied: of a memory map only the rows that are asked for are read. Without an array (an index that was loaded
+    without its vectors) it knows what they are, and says so when they are needed.
     """
 
     def __init__(self, codec: Codec, array: np.ndarray | None, path: str | None, shape: tuple[int, int], dtype: str):
@@ -82,7 +84,8 @@ class VectorStore:
 
     def _present(self, call: str) -> np.ndarray:
         if self.array is None:
-            raise ValueError(f"{call}: store expected its vectors ({self}), which the index was loaded without: load(path, store=...)")
+            why = "which the index was loaded without: load(path, store=...)"
+            raise ValueError(f"{call}: store expected its vectors ({self}), {why}")
         return self.array
 
     def _inside(self, ids: np.ndarray, call: str) -> np.ndarray:
@@ -99,9 +102,18 @@ def open_store(store: Any, codec: Codec, where: str) -> Store:
 
     Raises TypeError or ValueError, NotFittedError, or OSError for a file that cannot be read.
     """
-    if isinstance(store, Codec):
-        check_store_codec(codec, store, where)
-        return CodecStore(RowColumn.empty(copy.copy(store)))
+    if not isinstance(store, Codec):
+        return open_vectors(store, codec, where)
+    store.check_fitted()
+    for name in ("dim", "metric"):
+        wanted, got = getattr(codec, name), getattr(store, name)
+        if got != wanted:
+            raise ValueError(f"{where}: store expected a codec with {name} {wanted!r} as the index's, got {got!r}")
+    return CodecStore(RowColumn.empty(copy.copy(store)))
+
+
+def open_vectors(store: Any, codec: Codec, where: str) -> VectorStore:
+    """The same of what is no codec."""
     path = None
     if isinstance(store, (str, bytes, os.PathLike)):
         path = os.fsdecode(store)
@@ -116,16 +128,9 @@ def open_store(store: Any, codec: Codec, where: str) -> Store:
     if store.ndim != 2:
         raise ValueError(f"{where}: store expected a matrix [n, d], got shape {store.shape}")
     codec._rows(store, f"{where}: store", codec.dim)  # its checks of the dtype and the columns
+    if store.dtype.name not in DTYPES:
+        raise TypeError(f"{where}: store expected one of the dtypes {', '.join(DTYPES)}, got {store.dtype}")
     return VectorStore(codec, store, path, (int(store.shape[0]), int(store.shape[1])), store.dtype.name)
-
-
-def check_store_codec(codec: Codec, store: Codec, where: str) -> None:
-    """Raises what says why the codes of `store` cannot stand beside those of `codec`."""
-    store.check_fitted()
-    for name in ("dim", "metric"):
-        wanted, got = getattr(codec, name), getattr(store, name)
-        if got != wanted:
-            raise ValueError(f"{where}: store expected a codec with {name} {wanted!r} as the index's, got {got!r}")
 
 
 def rerank(
@@ -141,7 +146,8 @@ def rerank(
     scores, found = empty((len(q), k), np.float32), empty((len(q), k), np.int64)
     codec = store.codec
     query = codec._query(q, num_threads)
-    step = max(1, GATHERED // max(1, candidates.shape[1] * codec.code_size))
+    nbytes = candidates.shape[1] * codec.code_size
+    step, threads = max(1, GATHERED // max(1, nbytes)), 1 if nbytes < FEW else num_threads
     for start in range(0, len(q), step):
         some = candidates[start : start + step]
         there = some >= 0
@@ -150,8 +156,8 @@ def rerank(
         begin = 0
         for i, (ids, own) in enumerate(zip(some, there, strict=True), start):
             ids = ids[own]
-            blocks = Blocks.pack(codes[place[begin : begin + len(ids)]], codec.head, codec.group, num_threads=num_threads)
-            best = query.part(slice(i, i + 1)).search(blocks, k, ids, None, num_threads)
+            blocks = Blocks.pack(codes[place[begin : begin + len(ids)]], codec.head, codec.group, num_threads=threads)
+            best = query.part(slice(i, i + 1)).search(blocks, k, ids, None, threads)
             scores[i], found[i] = best[0][0], best[1][0]
             begin += len(ids)
     return scores, found
