@@ -13,7 +13,7 @@ import pytest
 
 import vecpress as vp
 from vecpress import codec as codec_module
-from vecpress import container, dispatch, io
+from vecpress import container, dispatch, parse
 from vecpress.cli.command import COMMANDS
 
 ROOT = Path(__file__).parents[1]
@@ -108,7 +108,7 @@ def test_every_decision_is_listed():
 
 def test_the_format_names_every_key_and_dtype():
     text = (ROOT / "docs" / "format.md").read_text()
-    for key in io.INDEX_KEYS | container.OWN_KEYS:
+    for key in parse.INDEX_KEYS | {"store"} | parse.KEYS | container.OWN_KEYS:
         assert f"`{key}`" in text
     for code in container.DTYPES.values():
         assert re.search(rf"\b{code}\b", text)

@@ -11,6 +11,8 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from helpers import assert_results, brute_force, whole_numbers
+
 import vecpress as vp
 from vecpress import arrays
 from vecpress.filters import QUERIES
@@ -19,28 +21,6 @@ from vecpress.ops import Blocks
 pytestmark = pytest.mark.filterwarnings("ignore::vecpress.SmallTrainingSetWarning")
 
 DIM = 8
-
-
-def whole_numbers(seed, n, d=DIM, high=3):
-    """float32[n, d] of a few whole numbers: every score is exact in float32, and many are equal."""
-    return np.random.default_rng(seed).integers(-high, high + 1, (n, d)).astype(np.float32)
-
-
-def brute_force(q, x, ids, k, metric):
-    """The definition, in float64 and NumPy alone: scores float32[nq, k], ids int64[nq, k]."""
-    q, x = q.astype(np.float64), x.astype(np.float64)
-    scores = ((q[:, None] - x) ** 2).sum(axis=2) if metric == "l2" else q @ x.T
-    best = np.full((len(q), k), np.nan, np.float32), np.full((len(q), k), -1, np.int64)
-    for row, (score, found) in enumerate(zip(scores, zip(*best, strict=True), strict=True)):
-        order = np.lexsort((ids, score if metric == "l2" else -score))[:k]
-        found[0][: len(order)], found[1][: len(order)] = scores[row, order], ids[order]
-    return best
-
-
-def assert_results(got, expected):
-    np.testing.assert_array_equal(got[1], expected[1])
-    np.testing.assert_array_equal(got[0], expected[0])
-    assert got[0].dtype == np.float32 and got[1].dtype == np.int64
 
 
 def raw(metric="ip"):

@@ -24,7 +24,7 @@ from .store import CodecStore, Store, VectorStore, open_vectors
 CODEC_KEYS = {"kind", "codec", "dim", "metric", "created_by"}
 INDEX_KEYS = CODEC_KEYS | {"n", "next_id", "layout"}
 STORE_KEYS = {"codec": {"kind", "name", "config"}, "vectors": {"kind", "path", "shape", "dtype"}}
-NAMES = {"keys.offsets", "keys.bytes"}
+KEYS = {"keys.offsets", "keys.bytes"}
 WITH_STORE = 2  # the format version of files with a store or keys
 LARGEST_DIM = 2**31 - 1
 
@@ -42,15 +42,15 @@ def check_keys(file: Reader) -> str:
             keys = keys | {"store"} if described else keys
             if described and described["kind"] == "codec":
                 known, prefixes = known | {"store.codes"}, ["codec.", "store_codec."]
-            if NAMES & set(file.entries):
-                known |= NAMES
+            if KEYS & set(file.entries):
+                known |= KEYS
     wrong = (set(file.metadata) - OWN_KEYS) ^ keys
     if wrong:
         file.fail("metadata", f"missing or unknown: {', '.join(sorted(wrong))}")
     for name in file.entries:
         if name not in known and not name.startswith(tuple(prefixes)):
             file.fail(f"array '{name}'", "is not known here")
-    for name in sorted((known & NAMES) - set(file.entries)):
+    for name in sorted((known & KEYS) - set(file.entries)):
         file.fail(f"array '{name}'", "is missing")
     return kind
 

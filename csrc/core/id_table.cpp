@@ -18,6 +18,8 @@ namespace {
 
 using Ids = Array<int64_t>;
 
+constexpr uint64_t kIdsEnd = uint64_t{1} << 63;  // ids are int64, 0 or more
+
 // The codes of one codec, a row an id: data, code_size, head, group. In block layout, or uint8[rows][code_size] row by row.
 using Column = std::tuple<Array<uint8_t>, int64_t, int64_t, int64_t>;
 
