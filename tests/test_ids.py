@@ -79,6 +79,49 @@ def test_removal_keeps_what_is_not_removed():
     np.testing.assert_array_equal(blocks.rows(table.rows(stays)), code_of(stays))
 
 
+@pytest.mark.parametrize("explicit", [False, True], ids=["implicit", "explicit"])
+@pytest.mark.parametrize("seed", range(8))
+def test_upsert_gives_ids_the_codes_behind_the_last_row(seed, explicit):
+    """In two columns, one in blocks, one row by row, against a dictionary."""
+    rng = np.random.default_rng((seed, 5))
+    table, model = native.id_table(), {}
+    blocks, plain = Blocks(np.zeros((40, SIZE * 64), np.uint8), 0, SIZE, HEAD, GROUP), np.zeros((2560, 5), np.uint8)
+    columns = [(blocks.data, SIZE, HEAD, GROUP), (plain, 5, 0, 1)]
+    for step in range(20):
+        ids = rng.permutation(300 + 2000 * explicit)[: int(rng.integers(0, 120))]
+        codes = rng.integers(0, 256, (len(ids), SIZE), np.uint8)
+        blocks.put(len(table), codes)
+        plain[len(table) : len(table) + len(ids)] = codes[:, :5]
+        next_id = max([table.next_id, *(ids + 1).tolist()])
+        order = [] if table.ids is None and not len(table) else (np.arange(len(table)) if table.ids is None else table.ids).tolist()
+        table.upsert(ids, columns)
+        new = [i for i in ids.tolist() if i not in model]
+        model.update(zip(ids.tolist(), codes, strict=True))
+        held = np.array(order + new, np.int64)  # known ids keep their rows, new ones follow in their order
+        assert (np.arange(len(table)) if table.ids is None else table.ids).tolist() == held.tolist()
+        assert table.next_id == next_id and table.rows(held).tolist() == list(range(len(held)))
+        blocks.n = len(table)
+        expected = np.array([model[i] for i in held.tolist()], np.uint8).reshape(-1, SIZE)
+        np.testing.assert_array_equal(blocks.rows(np.arange(len(held))), expected)
+        np.testing.assert_array_equal(plain[: len(held)], expected[:, :5])
+        if step % 4 == 3:
+            gone = np.sort(rng.permutation(len(table))[:20])
+            table.remove(gone, columns)
+            blocks.n = len(table)
+            model = {i: model[i] for i in table.ids.tolist()}
+            np.testing.assert_array_equal(plain[: len(table)], blocks.rows(np.arange(len(table)))[:, :5])
+
+
+def test_ids_that_number_on_cost_nothing():
+    table, columns = native.id_table(), [(np.zeros((2, 64), np.uint8), 1, 0, 1)]
+    table.append(2, np.array([0, 1]))
+    table.upsert(np.array([1, 2, 3]), columns)
+    table.append(1, np.array([4]))
+    assert table.ids is None and len(table) == table.next_id == 5
+    table.append(2, np.array([6, 5]))
+    assert table.ids.tolist() == [0, 1, 2, 3, 4, 6, 5] and table.rows(np.array([5, 6, 7])).tolist() == [6, 5, -1]
+
+
 def test_memory_per_id_and_given_back():
     table, ids = native.id_table(), np.random.default_rng(0).permutation(100_000)
     assert table.nbytes == 0 and table.rows(np.array([1])).tolist() == [-1]
@@ -132,6 +175,13 @@ DATA = np.zeros((1, 64), np.uint8)
         lambda t: t.remove(np.array([3]), [(DATA[:0], 1, 0, 1)]),
         lambda t: t.remove(np.array([3]), [(DATA, 2, 0, 1)]),
         lambda t: t.remove(np.array([3]), [(DATA, 1, 2, 1)]),
+        lambda t: t.remove(np.array([3]), [(DATA, 1, 0, 1), (DATA[:, :3].repeat(4, 0), 3, 0, 1)]),
+        lambda t: t.upsert(np.array([3, 3]), [(DATA, 1, 0, 1)]),
+        lambda t: t.upsert(np.array([7, 7]), [(DATA, 1, 0, 1)]),
+        lambda t: t.upsert(np.array([3, -1]), [(DATA, 1, 0, 1)]),
+        lambda t: t.upsert(np.arange(60), [(DATA, 1, 0, 1)]),
+        lambda t: t.upsert(np.arange(2), [(np.zeros((6, 3), np.uint8), 3, 0, 1)]),
+        lambda t: t.upsert(np.array([2**63 - 1]), [(np.zeros((1, 64), np.uint8).T.copy().T, 2, 0, 1)]),
         lambda t: native.id_table(-1, None, 0),
         lambda t: native.id_table(2, np.array([1]), 5),
         lambda t: native.id_table(0, None, 2**63 + 1),

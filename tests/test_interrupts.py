@@ -45,14 +45,28 @@ def codec():
 
 
 @pytest.fixture(scope="module")
+def finer(codec):
+    return vp.Raw().fit(np.ones((1, DIM), np.float32))
+
+
+@pytest.fixture(scope="module")
 def codes(codec):
     return np.random.default_rng(1).integers(0, 256, (4000, codec.code_size), np.uint8)
 
 
+def stored(codes):
+    """Codes by `finer` that go with codes by `codec`, so that a row whose columns do not belong together is found; a vector of 255s has
+    both."""
+    return np.repeat(codes.astype(np.float32), DIM, axis=1).view(np.uint8)
+
+
 def held(index):
-    """The id and code of every vector."""
+    """The id and code of every vector, and that the store's code is the one that belongs to it."""
     ids = index.ids
-    return dict(zip(ids.tolist(), map(bytes, index.codes(ids)), strict=True))
+    codes = index.codes(ids)
+    if index.store is not None:
+        np.testing.assert_array_equal(index.codes(ids, store=True), stored(codes))
+    return dict(zip(ids.tolist(), map(bytes, codes), strict=True))
 
 
 def works(index, codes):
@@ -60,7 +74,7 @@ def works(index, codes):
 
     def use():
         new = int(index.ids.max(initial=0)) + 1_000_000
-        index.add_codes(codes[:1], ids=[new])
+        index.add_codes(codes[:1], ids=[new], store_codes=None if index.store is None else stored(codes[:1]))
         assert index.codes([new]).tobytes() == codes[:1].tobytes()
         index.search(np.ones(DIM, np.float32), 1)
         index.remove(new)
@@ -112,26 +126,53 @@ CHANGES = {
     "add_codes, explicit": lambda i, codes: i.add_codes(codes[200:300], ids=np.arange(900, 800, -1)),
     "remove": lambda i, codes: i.remove(np.arange(1, 90, 2)),
     "remove, nearly all": lambda i, codes: i.remove(np.arange(99)),
+    "upsert, known": lambda i, codes: i.upsert(np.ones((70, DIM), np.float32), np.arange(20, 90)),
+    "upsert, new": lambda i, codes: i.upsert(np.ones((70, DIM), np.float32), np.arange(7000, 7070)),
+    "upsert, both": lambda i, codes: i.upsert(np.ones((200, DIM), np.float32), np.arange(7199, 7599, 2) % 7250),
+    "merge": lambda i, codes: i.merge(another(i, codes)),
+    "merge, numbered on": lambda i, codes: i.merge(another(i, codes), renumber=True),
+}
+STORED = {
+    "add_codes": lambda i, codes: i.add_codes(codes[200:300], store_codes=stored(codes[200:300])),
+    "remove": CHANGES["remove"],
+    "remove, nearly all": CHANGES["remove, nearly all"],
+    "add": lambda i, codes: i.add(np.full((70, DIM), 255, np.float32), np.arange(700, 770)),
+    "upsert": lambda i, codes: i.upsert(np.full((200, DIM), 255, np.float32), np.arange(7199, 7599, 2) % 7250),
+    "merge": CHANGES["merge"],
 }
 
 
+def another(index, codes):
+    """What can be merged into the index."""
+    new = vp.Index(index.codec, store=index.store)
+    new.add_codes(codes[500:600], np.arange(500, 600), store_codes=None if index.store is None else stored(codes[500:600]))
+    return new
+
+
 @pytest.mark.parametrize("explicit", [False, True], ids=["implicit", "explicit"])
-@pytest.mark.parametrize("change", CHANGES)
-def test_at_every_line(change, explicit, codec, codes):
+@pytest.mark.parametrize(("change", "store"), [*((c, False) for c in CHANGES), *((c, True) for c in STORED)])
+def test_at_every_line(change, store, explicit, codec, finer, codes):
     """Raises at the first line of the package that the call runs, then at the second, ... until it runs through."""
+    call = (STORED if store else CHANGES)[change]
 
     def fresh():
-        index = vp.Index(codec)
-        index.add_codes(codes[:100], ids=np.arange(100) if explicit else None)
+        index = vp.Index(codec, store=finer if store else None)
+        ids = np.arange(100) if explicit else None
+        index.add_codes(codes[:100], ids=None, store_codes=stored(codes[:100]) if store else None)
+        if explicit:  # ids in memory, where removals left them
+            index.add_codes(codes[:1], ids=[900], store_codes=stored(codes[:1]) if store else None)
+            index.remove([900])
+            assert index._contents.ids.ids is not None and index.ids.tolist() == ids.tolist()
         return index
 
     index = fresh()
     before = held(index)
-    CHANGES[change](index, codes)
+    call(index, codes)
     after = held(index)
+    assert before != after
     for place in itertools.count():
         index = fresh()
-        finished = run_until(place, CHANGES[change], index, codes)
+        finished = run_until(place, call, index, codes)
         state = held(index)
         assert state in (before, after), f"interrupted at line {place}"
         assert works(index, codes), f"the lock stayed taken after an interrupt at line {place}"
@@ -146,15 +187,17 @@ def test_at_any_time(alarm, codec, codes):
     rng, end, cut = np.random.default_rng(0), time.monotonic() + LIMIT, 0
     index = vp.Index(codec)
     index.add_codes(codes[:3000])
-    model = held(index)
+    model, ones = held(index), np.full((400, DIM), 255, np.float32)
     while cut < 100 and time.monotonic() < end:
         old = rng.permutation(list(model))[:400]
         new = np.setdiff1d(np.arange(4000), list(model))[:400]
+        both = rng.permutation(4000)[:400]
         steps = [
             (index.add_codes, (codes[new], new), model | {int(i): codes[i].tobytes() for i in new}),
             (index.remove, (old,), {i: code for i, code in model.items() if i not in set(old.tolist())}),
+            (index.upsert, (ones[: len(both)], both), model | dict.fromkeys(both.tolist(), b"\xff")),
         ]
-        call, arguments, after = steps[rng.integers(2)]
+        call, arguments, after = steps[rng.integers(3)]
         try:
             alarm(float(rng.uniform(1e-6, 5e-4)))
             call(*arguments)
