@@ -32,7 +32,7 @@ def batches(call: str, rows: Rows, allow: Any, contents: Contents) -> Iterator[B
         return
     if len(each) != rows.n:
         raise ValueError(f"{call}: allow expected one filter for each of {rows.n} queries, got {len(each)}")
-    for same in _groups(each):
+    for same in _groups(f"{call}: allow", each):
         one = each[same[0]]
         bitmap = None if one is None else _bitmap(f"{call}: allow[{same[0]}]", one, contents)
         for start in range(0, len(same), QUERIES):
@@ -47,7 +47,7 @@ def _of_each(allow: Any) -> Sequence[Any] | None:
     return list(allow) if getattr(allow, "ndim", 1) == 2 else None
 
 
-def _groups(each: Sequence[Any]) -> list[list[int]]:
+def _groups(what: str, each: Sequence[Any]) -> list[list[int]]:
     """The places of filters that are equal as they were given."""
     objects: dict[int, list[int]] = {}
     for i, one in enumerate(each):
@@ -55,20 +55,23 @@ def _groups(each: Sequence[Any]) -> list[list[int]]:
     groups: dict[Any, list[int]] = {}
     for places in objects.values():
         one = each[places[0]]
-        array = None if one is None else _array(one)
+        array = None if one is None else _array(f"{what}[{places[0]}]", one)
         key = None if array is None else (array.dtype, array.shape, hashlib.sha256(array.tobytes()).digest())
         groups.setdefault(key, []).extend(places)
     return list(groups.values())
 
 
-def _array(allow: Any) -> np.ndarray:
+def _array(what: str, allow: Any) -> np.ndarray:
     allow = allow.detach().cpu().numpy() if is_torch(allow) else allow
-    return allow if isinstance(allow, np.ndarray) else np.asarray(allow)
+    try:
+        return allow if isinstance(allow, np.ndarray) else np.asarray(allow)
+    except ValueError as error:  # rows of different lengths
+        raise TypeError(f"{what} expected int64 ids or a mask, got {type(allow).__name__}: {error}") from None
 
 
 def _bitmap(what: str, allow: Any, contents: Contents) -> np.ndarray:
     """uint64[ceil(n / 64)]: bit r of word b allows row 64 b + r."""
-    n, mask = len(contents), _array(allow)
+    n, mask = len(contents), _array(what, allow)
     if mask.dtype == np.bool_:
         if mask.shape != (n,):
             raise ValueError(f"{what} expected a mask of shape ({n},), got {mask.shape}")

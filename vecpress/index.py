@@ -121,13 +121,9 @@ class Index:
 
         Raises ValueError that names the first id that is unknown, or if there is no finer codec; num_threads as in `search`.
         """
-        check_threads(num_threads)
-        wanted = as_ids(ids, "codes: ids")
-        contents = self._contents
-        if store and len(contents.columns) < 2:
+        if store and not isinstance(self._store, CodecStore):
             raise ValueError("codes: store=True expected an index with a finer codec as its store")
-        with contents.lock.shared:
-            return contents.columns[int(store)].rows(len(contents), contents.rows(wanted, "codes: ids"), num_threads)
+        return self._codes("codes", ids, int(store), num_threads)
 
     def vectors(self, ids: Any, *, store: bool = False, num_threads: int | None = None) -> np.ndarray:
         """The vectors float32[r, d] that the codes of `ids` decode to; under "cos" of length about 1.
@@ -137,11 +133,17 @@ class Index:
         Raises ValueError as `codes` does, or if there is no store or its vectors are not at hand.
         """
         if not store:
-            return self._codec._decode(self.codes(ids, num_threads=num_threads))
+            return self._codec._decode(self._codes("vectors", ids, 0, num_threads))
         check_threads(num_threads)
-        wanted, beside = as_ids(ids, "vectors: ids"), self._need_store("vectors", "store=True")
+        beside, wanted = self._need_store("vectors", "store=True"), as_ids(ids, "vectors: ids")
         with self._contents.lock.shared:
             return beside.vectors(wanted, self._contents)
+
+    def _codes(self, call: str, ids: Any, column: int, num_threads: int | None) -> np.ndarray:
+        check_threads(num_threads)
+        wanted, contents = as_ids(ids, f"{call}: ids"), self._contents
+        with contents.lock.shared:
+            return contents.columns[column].rows(len(contents), contents.rows(wanted, f"{call}: ids"), num_threads)
 
     # ---- search
 
