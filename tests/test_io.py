@@ -180,12 +180,19 @@ class TestFormat:
                 codec = vp.load(folder / f"{name}.codec.vpz")
                 assert codec.encode(x).tobytes().hex() == about["codes"]
                 for mmap in (False, True):
-                    index = vp.load(folder / f"{name}.index.vpz", mmap=mmap, verify=True)
+                    store = x.astype(np.float16) if name == "vectors" else None
+                    index = vp.load(folder / f"{name}.index.vpz", mmap=mmap, verify=True, store=store)
+                    if isinstance(index, vp.KeyedIndex):
+                        assert index.keys == about["index"]["keys"]
+                        index = index._index
                     assert index.codec == codec and repr(codec) == about["index"]["repr"]
                     assert index.ids.tolist() == about["index"]["ids"]
                     assert index.codes(index.ids).tobytes().hex() == about["index"]["codes"]
-                    for kind in ("adc", "sdc"):
-                        scores, ids = index.search(q, expected["k"], symmetric=kind == "sdc")
+                    if "store_codes" in about["index"]:
+                        assert index.codes(index.ids, store=True).tobytes().hex() == about["index"]["store_codes"]
+                    for kind in {"adc", "sdc", "rerank"} & set(about["index"]):
+                        rerank = 3 * expected["k"] if kind == "rerank" else None
+                        scores, ids = index.search(q, expected["k"], symmetric=kind == "sdc", rerank=rerank)
                         assert ids.tolist() == about["index"][kind]["ids"]
                         assert scores.astype("<f4").tobytes().hex() == about["index"][kind]["scores"]
 

@@ -1,7 +1,8 @@
 """Writes the golden files of the current format version: python tests/golden/make.py
 
 Run once for every format version; what is committed is never written again, for it stands for the files that
-users have. tests/test_io.py loads every folder here and searches for exactly what expected.json says.
+users have. tests/test_io.py loads every folder here and searches for exactly what expected.json says. What an older version can
+say is written as that version, and so is in its folder: here are the files that version 2 is for, with stores and keys.
 """
 
 import json
@@ -29,23 +30,30 @@ def main() -> None:
         "k": K,
         "files": {},
     }
-    for name, codec in {
-        "raw": vp.Raw(metric="l2"),
-        "raw16": vp.Raw("float16"),
-        "pq8": vp.PQ(2, metric="l2"),
-        "pq4": vp.PQ(4, n_bits=4),
-        "sign": vp.Sign(metric="cos"),
-    }.items():
+    for name, codec, store in (
+        ("sign_raw16", vp.Sign(), vp.Raw("float16")),
+        ("pq4_pq8", vp.PQ(4, n_bits=4, metric="l2"), vp.PQ(4, metric="l2")),
+        ("keyed", vp.Sign(metric="cos"), vp.Raw(metric="cos")),
+        ("vectors", vp.Sign(metric="l2"), x.astype(np.float16)),
+    ):
         codec.fit(x)
         codec.save(folder / f"{name}.codec.vpz")
-        index = vp.Index(codec)
-        if name in ("raw16", "pq4", "sign"):
+        store = store.fit(x) if isinstance(store, vp.Codec) else store
+        index = vp.KeyedIndex(codec, store) if name == "keyed" else vp.Index(codec, store)
+        if name == "keyed":
+            index.add(x, [f"\N{SNOWMAN} {i}" for i in range(N)])
+            index.remove(index.keys[3:5])
+        elif name == "pq4_pq8":
             index.add(x, ids=rng.permutation(1000)[:N])
             index.remove(index.ids[[3, 69, 20]])
         else:
             index.add(x)
         index.save(folder / f"{name}.index.vpz")
-        expected["files"][name] = {"codes": codec.encode(x).tobytes().hex(), "index": describe(index, q)}
+        about = {"keys": index.keys} if name == "keyed" else {}
+        about |= describe(index._index if name == "keyed" else index, q)
+        if name != "vectors":
+            about["store_codes"] = index.codes(index.keys if name == "keyed" else index.ids, store=True).tobytes().hex()
+        expected["files"][name] = {"codes": codec.encode(x).tobytes().hex(), "index": about}
     (folder / "expected.json").write_text(json.dumps(expected, separators=(",", ":")) + "\n")
 
 
@@ -56,8 +64,8 @@ def describe(index: vp.Index, q: np.ndarray) -> dict:
         "ids": index.ids.tolist(),
         "codes": index.codes(index.ids).tobytes().hex(),
     }
-    for kind in ("adc", "sdc"):
-        scores, ids = index.search(q, K, symmetric=kind == "sdc")
+    for kind in ("adc", "sdc", "rerank"):
+        scores, ids = index.search(q, K, symmetric=kind == "sdc", rerank=3 * K if kind == "rerank" else None)
         out[kind] = {"ids": ids.tolist(), "scores": scores.astype("<f4").tobytes().hex()}
     return out
 
