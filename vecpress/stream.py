@@ -24,7 +24,7 @@ import numpy as np
 
 from . import datasets
 from .arrays import Rows
-from .container import replacing, sync_folder
+from .container import PIECE, sync_folder
 from .sources import Stream, split
 
 if TYPE_CHECKING:
@@ -59,8 +59,9 @@ def write_codes(
         partial.remove()
     if not resume and partial.exists():
         raise ValueError(f"encode: {partial.path} is there already: resume=True goes on with it, overwrite=True starts anew")
+    file = partial.open()
     try:
-        with partial.open() as file:
+        with file:
             rows = _write(codec, source, partial, file, num_threads, advance)
             file.seek(0)
             file.write(header(rows, codec.code_size))
@@ -95,7 +96,7 @@ def _write(
     advance: Callable[[int], None],
 ) -> int:
     """Encodes the rows behind those that `partial` has, and checks that those are the same; returns how many there are."""
-    done, wanted, crc = partial.rows, partial.crc, 0
+    done, wanted, crc, codes_crc = partial.rows, partial.crc, 0, partial.codes_crc
     written, total, last = done, 0, time.monotonic()
     if source.n is not None and source.n < done:
         raise ValueError(f"encode: {partial.path} holds codes of {done} rows, x has {source.n}: these are other vectors")
@@ -109,17 +110,17 @@ def _write(
                 _check_same(partial, crc, wanted)
             if old < len(block):
                 new = block[old:]
-                file.write(codec._encode(new, num_threads).data)
-                crc = zlib.crc32(new.data, crc)
-                written = total
+                codes = codec._encode(new, num_threads).data
+                file.write(codes)
+                crc, codes_crc, written = zlib.crc32(new.data, crc), zlib.crc32(codes, codes_crc), total
             advance(len(block))
             if written > partial.rows and time.monotonic() - last >= CHECKPOINT_SECONDS:
-                partial.save(file, written, crc)
+                partial.save(file, written, crc, codes_crc)
                 last = time.monotonic()
     except BaseException:
         if written > partial.rows:
             with suppress(OSError):  # a disk that is full, say: the last one counts
-                partial.save(file, written, crc)
+                partial.save(file, written, crc, codes_crc)
         raise
     if total < done:
         raise ValueError(f"encode: {partial.path} holds codes of {done} rows, x has {total}: these are other vectors")
@@ -132,18 +133,21 @@ def _check_same(partial: _Partial, crc: int, wanted: int) -> None:
 
 
 class _Partial:
-    """The two files of codes that are being written; `rows` of them are on disk, made of vectors whose CRC-32 is `crc`."""
+    """The two files of codes that are being written.
+
+    rows : how many are on disk, with the CRC-32 `codes_crc`, made of vectors (float32, as they are coded) with the CRC-32 `crc`
+    """
 
     def __init__(self, codec: Codec, path: str):
         self.path, self.notes = path, path + ".json"
         self.codec, self.fingerprint = codec, fingerprint(codec)
-        self.rows = self.crc = 0
+        self.rows = self.crc = self.codes_crc = 0
 
     def exists(self) -> bool:
-        return os.path.exists(self.path) or os.path.exists(self.notes)
+        return os.path.exists(self.path)  # notes alone are what a kill leaves behind the last step
 
     def remove(self) -> None:
-        for path in (self.path, self.notes):  # codes without notes are refused, notes without codes count none
+        for path in (self.path, self.notes, self.notes + ".new"):
             with suppress(FileNotFoundError):
                 os.unlink(path)
 
@@ -154,28 +158,37 @@ class _Partial:
         if not self.rows:
             with suppress(FileNotFoundError):
                 os.unlink(self.path)
-            self._note()
-            file: BinaryIO = open(self.path, "xb+")
-            file.write(header(0, self.codec.code_size))
+            try:
+                self._note(0, 0, 0)
+                file: BinaryIO = open(self.path, "xb+")
+                file.write(header(0, self.codec.code_size))
+            except BaseException:
+                self.remove()
+                raise
             return file
         file = open(self.path, "rb+")
-        file.truncate(HEADER + self.rows * self.codec.code_size)
+        try:
+            self._check_codes(file)
+            file.truncate(HEADER + self.rows * self.codec.code_size)
+        except BaseException:
+            file.close()
+            raise
         return file
 
-    def save(self, file: BinaryIO, rows: int, crc: int) -> None:
+    def save(self, file: BinaryIO, rows: int, crc: int, codes_crc: int) -> None:
         """Counts the codes of `rows` rows, all of which are in `file`."""
         _to_disk(file)
-        before = self.rows, self.crc
-        self.rows, self.crc = rows, crc
-        try:
-            self._note()
-        except BaseException:
-            self.rows, self.crc = before
-            raise
+        self._note(rows, crc, codes_crc)
+        self.rows, self.crc, self.codes_crc = rows, crc, codes_crc
 
-    def _note(self) -> None:
-        with replacing(self.notes) as file:
-            file.write(json.dumps({**self._identity(), "rows": self.rows, "crc32": self.crc}).encode())
+    def _note(self, rows: int, crc: int, codes_crc: int) -> None:
+        new = self.notes + ".new"  # not a name of its own each time: one that a kill leaves is written over
+        with open(new, "wb") as file:
+            notes = {**self._identity(), "rows": rows, "vectors_crc32": crc, "codes_crc32": codes_crc}
+            file.write(json.dumps(notes, indent=1).encode())
+            _to_disk(file)
+        os.replace(new, self.notes)
+        sync_folder(os.path.dirname(self.notes))
 
     def _identity(self) -> dict[str, Any]:
         return {"format": FORMAT, "codec": repr(self.codec), "codec_sha256": self.fingerprint, "code_size": self.codec.code_size}
@@ -184,18 +197,27 @@ class _Partial:
         try:
             with open(self.notes, "rb") as file:
                 notes = json.loads(file.read())
-            rows, crc = notes["rows"], notes["crc32"]
-            if not all(type(v) is int and v >= 0 for v in (rows, crc)) or notes["format"] != FORMAT:
+            numbers = rows, crc, codes_crc = notes["rows"], notes["vectors_crc32"], notes["codes_crc32"]
+            if not all(type(v) is int and v >= 0 for v in numbers) or notes["format"] != FORMAT:
                 raise ValueError("expected numbers of rows and a checksum")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(f"encode: {self.notes} cannot be read ({error}): overwrite=True starts anew") from None
         if any(notes.get(key) != value for key, value in self._identity().items()):
             got = notes.get("codec")
             raise ValueError(f"encode: {self.path} holds codes of another codec: expected {self.codec!r} as fitted, got {got}")
-        size = os.path.getsize(self.path) if os.path.exists(self.path) else 0
+        size = os.path.getsize(self.path)
         if rows and size < HEADER + rows * self.codec.code_size:
             raise ValueError(f"encode: {self.path} expected codes of {rows} rows, got {size} bytes: overwrite=True starts anew")
-        self.rows, self.crc = rows, crc
+        self.rows, self.crc, self.codes_crc = rows, crc, codes_crc
+
+    def _check_codes(self, file: BinaryIO) -> None:
+        file.seek(HEADER)
+        left, crc = self.rows * self.codec.code_size, 0
+        while left:
+            piece = file.read(min(left, PIECE))
+            crc, left = zlib.crc32(piece, crc), left - len(piece)
+        if crc != self.codes_crc:
+            raise ValueError(f"encode: {self.path} holds codes that are damaged: overwrite=True starts anew")
 
 
 def fingerprint(codec: Codec) -> str:
