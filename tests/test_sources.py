@@ -105,8 +105,8 @@ def test_a_bounded_sample_is_the_same_however_the_rows_come(codec, tmp_path):
     wanted = fresh(codec).fit(x, sample_nbytes=bound)
     sampled = sources.sample(Rows(x, "x"), 200, getattr(codec, "seed", 0)).all()
     assert len(sampled) == 200 and fresh(codec).fit(sampled) == wanted
-    others = [in_blocks(x, 1), in_blocks(x, 333), in_blocks(x, 700), *files(tmp_path, x), np.load(tmp_path / "x.npy", mmap_mode="r")]
-    for other in others:
+    others = [in_blocks(x, 1), in_blocks(x, 333), in_blocks(x, 700), *files(tmp_path, x)]
+    for other in (*others, np.load(tmp_path / "x.npy", mmap_mode="r")):
         assert fresh(codec).fit(other, sample_nbytes=bound) == wanted, other
 
 

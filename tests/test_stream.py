@@ -1,4 +1,4 @@
-"""Codes written to a file as they are made: complete or resumable, whatever stops the work; never of two codecs or two sources."""
+"""Codes written to a file as they are made: complete or to be resumed, whatever stops the work; never of two sources."""
 
 from __future__ import annotations
 

@@ -72,8 +72,9 @@ def _to_codes(
     n = 0
     with replacing(output) as file:
         file.write(header(0, codec.code_size))
-        for n, codes in _coded(rows, codec, threads, advance):
+        for total, codes in _coded(rows, codec, threads, advance):
             file.write(codes.data)
+            n = total
         file.seek(0)
         file.write(header(n, codec.code_size))
     return n
