@@ -98,7 +98,7 @@ def fit(codec: vp.Codec, x: np.ndarray) -> vp.Codec | None:
         try:
             return type(codec)(**codec.config()).fit(x)
         except ValueError as error:
-            assert "expected" in str(error) and "got" in str(error) or "row" in str(error), error
+            assert ("expected" in str(error) and "got" in str(error)) or "row" in str(error), error
             assert "float16" in repr(codec) and np.abs(x).max() > 65504, f"{codec} refuses: {error}"
             return None
 
@@ -190,4 +190,4 @@ def test_too_few_rows_warn_and_enough_do_not(codec):
 def test_the_codecs_that_learn_say_how_many_rows_they_need():
     x = clustered(3, 50, 24)
     assert fit(vp.PQ(8), x).enough_rows == 39 * 256 and fit(vp.PQ(8, 4), x).enough_rows == 39 * 16
-    assert fit(vp.Raw(), x).enough_rows == 1
+    assert fit(vp.Raw(), x).enough_rows == 1 and fit(vp.Sign(), x).enough_rows == 100
