@@ -17,13 +17,12 @@ import numpy as np
 
 from . import ops
 from .arrays import FLOAT32_MAX, Rows, as_array, is_torch, like
-from .checks import check_int
+from .checks import Metric, check_int
 from .dispatch import check_threads, empty
 from .errors import NotFittedError, SmallTrainingSetWarning
 from .ops import Blocks, Factor
 from .sources import SAMPLE_NBYTES, Stream, open_source, sample
 
-Metric = Literal["ip", "l2", "cos"]
 METRICS: tuple[Metric, ...] = ("ip", "l2", "cos")
 SQUARES_FIT = 2.0**50  # vectors of absolute values up to here have squared distances inside float32, for d up to 2^26
 

@@ -17,12 +17,11 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
-if TYPE_CHECKING:  # codecs read files through this module
-    from .codec import Metric
+from .checks import Metric
 
 __all__ = ["Dataset", "demo", "read"]
 

@@ -18,17 +18,15 @@ import time
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from . import datasets
 from .arrays import Rows
+from .codec import Codec
 from .container import PIECE, sync_folder
 from .sources import Stream, split
-
-if TYPE_CHECKING:
-    from .codec import Codec
 
 CHECKPOINT_SECONDS = 5.0  # of work that a stop may cost
 HEADER = 128  # bytes: what numpy.save writes too, for up to 10^21 rows

@@ -40,7 +40,8 @@ class Sign(Codec):
     metric : "ip", "l2" or "cos"
 
     Learned: mean_ float32[d]; level_ float32[1], the mean of |x - mean_| over all rows and dimensions, which makes |x - x_hat|^2
-    smallest. Both take every row of x, in two passes; fewer than 100 rows raise a SmallTrainingSetWarning. Values beyond 2^50 are a ValueError.
+    smallest. Both take every row of x, in two passes; fewer than 100 rows raise a SmallTrainingSetWarning. Values beyond 2^50 are
+    a ValueError.
 
     One level for all dimensions, not one each: a level a dimension lowers the error of x_hat and finds fewer neighbours.
     Recall 10@10 (questions 300..999 of medquad_minilm, ip, 30,000 x 384; sift_photos_us, l2, 100,000 x 128):
