@@ -66,8 +66,8 @@ def hard(name: str) -> np.ndarray:
 NAMES = [
     "outlier column", "outlier columns, off the origin", "outlier row", "constant columns", "one column that varies",
     "equal rows", "zeros", "two distinct rows", "norms over 12 orders of magnitude", "columns over 12 orders of magnitude",
-    "offset", "offset in one column", "spread lost in rounding", "1 rows", "2 rows", "3 rows", "1 columns", "2 columns", "3 columns",
-    "7 columns", "16384 columns",
+    "offset", "offset in one column", "spread lost in rounding", "1 rows", "2 rows", "3 rows", "1 columns", "2 columns",
+    "3 columns", "7 columns", "16384 columns",
 ]  # fmt: skip
 
 

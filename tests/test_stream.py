@@ -213,6 +213,14 @@ def test_resuming_again_and_again(codec, x, folder):
     assert Path("codes.npy").read_bytes() == saved(codec.encode(x))
 
 
+def test_codes_behind_those_that_count_are_cut_off(codec, x, folder):
+    stopped(codec, x, 100)
+    with open("codes.npy.partial", "ab") as file:
+        file.write(bytes(3 * 400))  # as a kill between two checkpoints leaves them
+    codec.encode(x, out="codes.npy", resume=True)
+    assert Path("codes.npy").read_bytes() == saved(codec.encode(x))
+
+
 def test_resuming_without_a_partial_file_starts(codec, x, folder):
     codec.encode(x, out="codes.npy", resume=True)
     assert Path("codes.npy").read_bytes() == saved(codec.encode(x))
