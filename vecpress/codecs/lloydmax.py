@@ -29,8 +29,7 @@ class LloydMax(Codec):
         s    = <y, levels_[c]> / |levels_[c]|^2      for l2: the scale of least squared error
 
     For l2 the scale is another because the squared distance to a vector that was stretched to be unbiased counts that stretch:
-    with the scale of least error all squared distances shrink about alike, which leaves their order alone (.492 against .362
-    at one bit on sift_photos_us as below).
+    with the scale of least error all squared distances shrink about alike, which leaves their order alone.
 
     Code layout, code_size = 2 + ceil(d n_bits / 8), for l2 6 + ceil(d n_bits / 8):
 
@@ -57,17 +56,6 @@ class LloydMax(Codec):
     beyond 2^33 unit_.
     Cost: fit two passes over x; encode a rotation and about ten passes; a query a rotation and d n_bits / 4 look-ups a code (d
     at 8 bits).
-
-    Recall 10@10 beside faiss's IndexScalarQuantizer QT_1bit_eden .. QT_8bit_eden behind a random rotation (vectors times
-    sqrt(d) / mean norm, for l2 centred; no factors), questions 300..999 of medquad_minilm, ip, 30,000 x 384; 500 queries of
-    sift_photos_us, l2, 100,000 x 128:
-
-    | | medquad_minilm | faiss | sift_photos_us | faiss |
-    |---|---|---|---|---|
-    | 1 bit | .733 | .720 | .492 | .462 |
-    | 2 bits | .860 | .812 | .716 | .686 |
-    | 4 bits | .960 | .933 | .909 | .896 |
-    | 8 bits | .998 | .994 | .993 | .989 |
 
     Source: Max 1960 and Lloyd 1982 for levels; Vargaftik et al., "EDEN", 2022, for rotation, levels and unbiased scale; Gao and
     Long, "RaBitQ", 2024, for the same scale at one bit.

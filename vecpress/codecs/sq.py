@@ -42,14 +42,6 @@ class SQ(Codec):
     that every code encodes to itself. A dimension that is constant has step 0, label 0, and decodes exactly. n_bits=16
     learns nothing: both are zeros.
 
-    Recall 10@10 at equal bytes, beside faiss's IndexScalarQuantizer, whose ranges run from end to end (questions 300..999 of
-    medquad_minilm, ip, 30,000 x 384; 500 queries of sift_photos_us, l2, 100,000 x 128):
-
-    | | medquad_minilm | faiss | sift_photos_us | faiss |
-    |---|---|---|---|---|
-    | 8 bits | .995 | .996 | .991 | .991 |
-    | 4 bits | .941 | .917 | .910 | .866 |
-
     Values beyond 2^50, at 16 bits beyond float16's range (65504), are a ValueError.
     Cost: fit about 50 passes over the sample; encode a few passes over x; a query d look-ups a code.
     """
