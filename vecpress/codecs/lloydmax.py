@@ -12,6 +12,7 @@ from ..arrays import Rows
 from ..checks import check_choice, check_int
 from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
 from ..ops.factors import U2_LARGEST, Factor, from_u2, to_u2
+from ..sources import Stream, open_source
 
 MAX_SEED = 2**63 - 1
 NEWTON_ROUNDS = 50  # at most; it takes about 8
@@ -91,6 +92,10 @@ class LloydMax(Codec):
     def n_levels(self) -> int:
         return 2**self.n_bits
 
+    @property
+    def enough_rows(self) -> int:
+        return 30  # the mean is all that is learned
+
     def _fit(self, x: Rows, queries: Rows | None, num_threads: int | None) -> None:
         rng = np.random.Generator(np.random.PCG64(self.seed))
         self.signs_ = rng.integers(0, 256, (4, self.sign_bytes), np.uint8)
@@ -116,9 +121,9 @@ class LloydMax(Codec):
         held = U2_LARGEST * float(self.unit_[0]) / (2.6 * math.sqrt(self.dim))
         return min(SQUARES_FIT, held - float(np.abs(self.mean_).max()))
 
-    def _rows(self, x: Any, what: str, dim: int | None, num_threads: int | None = None) -> Rows:
+    def _source(self, x: Any, what: str, dim: int | None, num_threads: int | None = None) -> Rows | Stream:
         largest = self.largest if dim is not None else SQUARES_FIT  # without dim it is `fit`, which learns another unit
-        return Rows(x, what, dim, unit=self.metric == "cos", largest=largest, num_threads=num_threads)
+        return open_source(x, what, dim, unit=self.metric == "cos", largest=largest, num_threads=num_threads)
 
     def _label(self, x: np.ndarray, num_threads: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Labels uint8[n, d], scales float64[n], and norms of what the labels stand for, float64[n]."""

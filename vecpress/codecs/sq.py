@@ -60,6 +60,10 @@ class SQ(Codec):
     def code_size(self) -> int:
         return -(-self.dim * self.n_bits // 8)
 
+    @property
+    def enough_rows(self) -> int:
+        return {4: 100, 8: 1000, 16: 1}[self.n_bits]  # fewer do not show the ends of a range
+
     def _fit(self, x: Rows, queries: Rows | None, num_threads: int | None) -> None:
         self.low_, self.step_ = np.zeros(x.dim, np.float32), np.zeros(x.dim, np.float32)
         if self.n_bits == 16:
