@@ -149,7 +149,7 @@ class TestMerge:
         array.add(ids=np.arange(90))
         array.merge(vp.Index(codec, store=x))
         for other in (two, vp.Index(codec, store=raw("ip"))):
-            with pytest.raises(ValueError, match="merge: other expected an index with an equal codec as its store, None, got Raw"):
+            with pytest.raises(ValueError, match="merge: other expected an index with an equal codec as its store"):
                 array.merge(other)
         plain = vp.Index(codec)
         plain.add(x[:3], ids=[198, 199, 200])
@@ -174,7 +174,7 @@ class TestMerge:
         (TypeError, "merge: other expected an Index, got list", lambda i, x: i.merge([])),
         (ValueError, "merge: other expected another index", lambda i, x: i.merge(i)),
         (ValueError, "merge: other expected an index of an equal codec", lambda i, x: i.merge(vp.Index(raw("l2")))),
-        (ValueError, "merge: ids expected new and different ids, 19 is there already", lambda i, x: i.merge(filled(3, ids=[30, 19, 4]))),
+        (ValueError, "merge: ids expected new and .* 19 is there already", lambda i, x: i.merge(filled(3, ids=[30, 19, 4]))),
         (ValueError, "vectors: ids expected ids that the index holds, 900 is unknown", lambda i, x: i.vectors([1, 900])),
     ],
 )
@@ -193,7 +193,7 @@ def test_a_bad_row_behind_good_blocks_of_an_upsert(monkeypatch):
     index, x = filled(100), whole_numbers(5, 95)
     x[94, 2] = np.inf
     before, nbytes = held(index), index.nbytes
-    with pytest.raises(ValueError, match="upsert: x .*row 94"):
+    with pytest.raises(ValueError, match=r"upsert: x .*row 94"):
         index.upsert(x, np.arange(50, 145))
     assert held(index) == before and index.nbytes == nbytes
 

@@ -93,7 +93,7 @@ def test_upsert_gives_ids_the_codes_behind_the_last_row(seed, explicit):
         blocks.put(len(table), codes)
         plain[len(table) : len(table) + len(ids)] = codes[:, :5]
         next_id = max([table.next_id, *(ids + 1).tolist()])
-        order = [] if table.ids is None and not len(table) else (np.arange(len(table)) if table.ids is None else table.ids).tolist()
+        order = (np.arange(len(table)) if table.ids is None else table.ids).tolist()
         table.upsert(ids, columns)
         new = [i for i in ids.tolist() if i not in model]
         model.update(zip(ids.tolist(), codes, strict=True))

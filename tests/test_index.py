@@ -10,7 +10,6 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-
 from helpers import assert_results, brute_force, whole_numbers
 
 import vecpress as vp

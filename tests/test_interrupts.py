@@ -55,8 +55,10 @@ def codes(codec):
 
 
 def stored(codes):
-    """Codes by `finer` that go with codes by `codec`, so that a row whose columns do not belong together is found; a vector of 255s has
-    both."""
+    """Codes by `finer` that go with codes by `codec`, so that a row whose columns do not belong together is found.
+
+    A vector of 255s has both.
+    """
     return np.repeat(codes.astype(np.float32), DIM, axis=1).view(np.uint8)
 
 

@@ -112,7 +112,7 @@ class TestErrorsChangeNothing:
     @pytest.mark.parametrize(
         ("error", "message", "call"),
         [
-            (ValueError, "add: keys expected new and different keys, 'key 3 \N{SNOWMAN}' is there already", lambda i, x: i.add(x, ["a", *names(3, 5)])),
+            (ValueError, "add: keys expected new .* 'key 3 \N{SNOWMAN}' is there already", lambda i, x: i.add(x, ["a", *names(3, 5)])),
             (ValueError, "add: keys expected different keys, 'a' is there twice", lambda i, x: i.add(x, ["a", "b", "a"])),
             (ValueError, "add: keys expected one key for each of 3 vectors, got 2", lambda i, x: i.add(x, ["a", "b"])),
             (TypeError, "add: keys expected a list of str, got NoneType", lambda i, x: i.add(x)),
@@ -130,7 +130,7 @@ class TestErrorsChangeNothing:
             (ValueError, "vectors: keys .*'a' is unknown", lambda i, x: i.vectors(["a"])),
             (TypeError, "merge: other expected a KeyedIndex, got Index", lambda i, x: i.merge(vp.Index(raw()))),
             (ValueError, "merge: other expected another", lambda i, x: i.merge(i)),
-            (ValueError, "merge: keys expected new and different keys, 'key 0 \N{SNOWMAN}' is there already", lambda i, x: i.merge(filled(3))),
+            (ValueError, "merge: keys expected new .* 'key 0 \N{SNOWMAN}' is there already", lambda i, x: i.merge(filled(3))),
             (ValueError, "merge: other expected an index of an equal codec", lambda i, x: i.merge(vp.KeyedIndex(raw("l2")))),
         ],
     )  # fmt: skip

@@ -77,9 +77,8 @@ class TestStoreOfCodes:
         ]  # fmt: skip
         assert all(a["offset"] % np.dtype(a["dtype"]).itemsize == 0 for a in arrays.values())
         index = vp.load(keyed)
-        np.testing.assert_array_equal(
-            np.fromfile(keyed, np.uint8, offset=arrays["store.codes"]["offset"]).reshape(140, 2), index.codes(index.keys, store=True)
-        )
+        codes = np.fromfile(keyed, np.uint8, offset=arrays["store.codes"]["offset"]).reshape(140, 2)
+        np.testing.assert_array_equal(codes, index.codes(index.keys, store=True))
         about = io.inspect(keyed)
         assert about["format_version"] == 2 and about["keys"] is True
         assert about["store"] == {"kind": "codec", "name": "PQ", "config": finer.config()}
@@ -99,7 +98,7 @@ class TestStoreOfCodes:
         assert io.inspect(tmp_path / "i.vpz")["store"] is None
 
     def test_has_no_place_for_another(self, keyed, base):
-        with pytest.raises(ValueError, match="load: store expected None: .*index.vpz holds the codes of PQ"):
+        with pytest.raises(ValueError, match=r"load: store expected None: .*index.vpz holds the codes of PQ"):
             vp.load(keyed, store=base)
 
 
@@ -124,8 +123,9 @@ class TestStoreOfVectors:
     def test_is_not_opened_unasked_but_named(self, saved, queries, base, tmp_path):
         index = vp.load(saved)
         assert index.store is None and index.store_nbytes == base.nbytes and len(index.search(queries, 5)[1]) == 7
+        message = r"store expected its vectors \(float32 400 x 24 in .*base.npy\), which .* load\(path, store="
         for call in (lambda: index.search(queries, 5, rerank=50), lambda: index.vectors([3], store=True), index.add):
-            with pytest.raises(ValueError, match=r"store expected its vectors \(float32 400 x 24 in .*base.npy\), which .* load\(path, store="):
+            with pytest.raises(ValueError, match=message):
                 call()
         with pytest.raises(ValueError, match="rows of the store, 0 to 399, got 400"):
             index.add(base[:1], [400])
@@ -208,7 +208,7 @@ class TestDamage:
                 pytest.fail("an id without a key")
         assert results == {"searched", "refused"}
 
-    def at(name, raw):  # noqa: N805
+    def at(name, raw):
         def data(body, path):
             begin = header(path)[name]["offset"] - io.inspect(path)["header_nbytes"]
             body[begin : begin + len(raw)] = raw
@@ -249,7 +249,8 @@ class TestDamage:
 
     VECTORS: ClassVar = {
         "path": {"path": 3}, "dtype": {"dtype": "U1"}, "dtype's kind": {"dtype": ["uint8"]}, "shape": {"shape": [400]},
-        "shape's kind": {"shape": 3}, "shape's sign": {"shape": [-1, 24]}, "columns": {"shape": [400, 23]}, "rows": {"shape": [149, 24]},
+        "shape's kind": {"shape": 3}, "shape's sign": {"shape": [-1, 24]}, "columns": {"shape": [400, 23]},
+        "rows": {"shape": [149, 24]},
         "bool": {"shape": [True, 24]}, "huge": {"shape": [2**80, 24]},
     }  # fmt: skip
 
@@ -259,5 +260,5 @@ class TestDamage:
         index.add(base[:N])
         index.save(path)
         tampered(path, nested("store", **self.VECTORS[how]))
-        with pytest.raises(vp.CorruptFileError, match="index.vpz: metadata: store"):
+        with pytest.raises(vp.CorruptFileError, match=r"index.vpz: metadata: store"):
             vp.load(path)

@@ -135,5 +135,5 @@ def test_errors(error, message, arguments):
     radius, *allow = arguments
     with pytest.raises(error, match=message):
         filled().search_radius(whole_numbers(2, 4), radius, allow=allow[0] if allow else None)
-    with pytest.raises(ValueError, match="search_radius: q .*row 1"):
+    with pytest.raises(ValueError, match=r"search_radius: q .*row 1"):
         filled().search_radius(np.where(np.arange(32).reshape(4, 8) == 9, np.nan, 1), 3)

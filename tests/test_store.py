@@ -1,4 +1,4 @@
-"""Reranking: the k best of the candidates by the store's own scores, whatever the store is, and the store in step with the ids."""
+"""Reranking: the k best of the candidates by the store's own scores, whatever it is, and the store in step with the ids."""
 
 import numpy as np
 import pytest
@@ -106,7 +106,8 @@ def test_symmetric_concerns_the_candidates_alone(x, queries):
     index.add(x)
     scores, ids = index.search(queries, 5, rerank=40, symmetric=True)
     _, candidates = index.search(queries, 40, symmetric=True)
-    best = np.array([sorted(row.tolist(), key=lambda i: (-np.dot(x[i].astype(float), q), i))[:5] for row, q in zip(candidates, queries, strict=True)])
+    exact = queries.astype(float) @ x.T.astype(float)
+    best = np.array([sorted(row.tolist(), key=lambda i, s=s: (-s[i], i))[:5] for row, s in zip(candidates, exact, strict=True)])
     np.testing.assert_array_equal(ids, best)
     np.testing.assert_allclose(scores, np.einsum("qd,qkd->qk", queries, x[ids]), rtol=1e-4, atol=1e-4)
 
@@ -228,9 +229,9 @@ class TestVectors:
         index = vp.Index(coarse(x), store=bad)
         index.add(x)
         bad[17] = np.nan
-        with pytest.raises(ValueError, match="search: store expected finite values, row 17 has NaN"):
+        with pytest.raises(ValueError, match=r"search: store expected finite values, row 17 has NaN"):
             index.search(queries, 5, rerank=N)
-        with pytest.raises(ValueError, match="add: store .*row 17"):
+        with pytest.raises(ValueError, match=r"add: store .*row 17"):
             vp.Index(coarse(x), store=bad).add()
 
 

@@ -17,6 +17,7 @@ from .filters import batches
 from .ids import as_ids
 from .ops.scan import MAX_K
 from .ranges import within
+from .sources import open_source
 from .store import CodecStore, Store, VectorStore, open_store
 from .store import rerank as rerank_by
 
@@ -257,8 +258,9 @@ class Index:
     def add(self, x: Any = None, ids: Any = None, *, num_threads: int | None = None) -> None:
         """Encodes vectors and appends their codes.
 
-        x : [n, d], the kinds of values that `Codec.encode` takes; read and encoded in blocks, so a
-            memory-mapped file stays one. Where the store is the vectors themselves, None takes them from there
+        x : [n, d], the kinds of values that `Codec.encode` takes, a path or an iterator of blocks among them; read and
+            encoded in blocks, so a memory-mapped file stays one. Where the store is the vectors themselves, None takes them
+            from there
         ids : int64[n], all new and different; None numbers on from the highest id ever used plus 1 (and where x is None
             too, to the store's last row)
 
@@ -340,18 +342,23 @@ class Index:
 
     def _encoded(self, call: str, x: Any, ids: Any, num_threads: int | None) -> tuple[int, Any, Iterable[Part]]:
         """How many vectors, their ids, and their codes by every codec, made when they are asked for."""
-        codec, store = self._codec, self._store
-        encode: list[Callable[..., np.ndarray]] = [codec._encode]  # as Codec.encode; the rows are checked under another name
+        codec, store, what = self._codec, self._store, f"{call}: x"
+        encode = [codec._encode]  # as Codec.encode; the rows are checked under another name
         if x is None:
             if not isinstance(store, VectorStore):
-                raise TypeError(f"{call}: x expected vectors, got None, and the index has no store to take them from")
+                raise TypeError(f"{what} expected vectors, got None, and the index has no store to take them from")
             numbers = np.arange(self._contents.ids.next_id, store.limit) if ids is None else as_ids(ids, f"{call}: ids")
             return len(numbers), numbers, _parts(store.blocks(numbers, codec, call), encode, num_threads)
-        rows = codec._rows(x, f"{call}: x", codec.dim, num_threads)
+        largest = codec.largest
         if isinstance(store, CodecStore):
             encode.append(store.codec._encode)
-            rows.largest = min(rows.largest, store.codec.largest)
-        return rows.n, ids, _parts(rows.blocks(), encode, num_threads)
+            largest = min(largest, store.codec.largest)
+        source = open_source(x, what, codec.dim, unit=codec.metric == "cos", largest=largest, num_threads=num_threads)
+        parts = _parts(source.blocks(), encode, num_threads)
+        if source.n is not None:
+            return source.n, ids, parts
+        made = list(parts)  # an iterator tells at its end
+        return sum(len(codes[0]) for _, codes in made), ids, made
 
 
 def _parts(
