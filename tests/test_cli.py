@@ -84,13 +84,17 @@ LINES = [
     "encode x.npy --codec c.vpz -o i.vpz", "encode --threads 1 x.npy -o i.npy --codec c.vpz",
     "search i.vpz q.npy", "search i.vpz -k 3 q.npy --symmetric --mmap", "search -k3 i.vpz q.npy -o r.npz",
     "search -- i.vpz q.npy", "search --json -- i.vpz -q.npy", "search i.vpz q.npy -k 1 -k 2",
+    "search i.vpz q.npy --rerank 100 --store x.npy", "search i.vpz q.npy --radius 0.5", "search i.vpz q.npy --radius=-3e2",
+    "encode x.npy --codec c.vpz --store x.npy -o i.vpz", "merge a.vpz b.vpz -o c.vpz", "merge a.vpz --renumber -o c.vpz",
     "inspect i.vpz", "verify a.vpz", "verify a.vpz b.vpz --json c.vpz", "doctor", "doctor --json",
 ]  # fmt: skip
 WRONG_LINES = [
     "nothing", "--nothing", "demo extra", "demo --seed", "demo --seed x", "demo --seed 1.0", "demo --see 1",
     "fit", "fit x.npy", "fit x.npy --codec PQ", "fit x.npy --codec PQ -o c.vpz --nothing", "fit --codec PQ -o c.vpz",
     "encode x.npy -o i.vpz", "search", "search i.vpz", "search i.vpz q.npy r.npy", "search i.vpz q.npy -k",
-    "search i.vpz q.npy -k many", "search i.vpz q.npy --mmap=1", "inspect", "inspect a b", "verify", "doctor x",
+    "search i.vpz q.npy -k many", "search i.vpz q.npy --mmap=1", "search i.vpz q.npy --radius x",
+    "search i.vpz q.npy --rerank 1.5", "merge a.vpz",
+    "merge -o c.vpz", "inspect", "inspect a b", "verify", "doctor x",
 ]  # fmt: skip
 
 
@@ -152,7 +156,7 @@ def test_version(front: str, capsys) -> None:
 
 
 def test_every_command_of_the_issue_is_there() -> None:
-    assert list(COMMANDS) == ["demo", "fit", "encode", "search", "inspect", "verify", "doctor"]
+    assert list(COMMANDS) == ["demo", "fit", "encode", "search", "merge", "inspect", "verify", "doctor"]
 
 
 # ---- fit
@@ -430,6 +434,101 @@ def test_search_for_more_than_there_is(folder: Path, capsys) -> None:
     assert all(row[2] == -1 for row in data["ids"]) and all(row[2] is None for row in data["scores"])
     _, out, _ = run(capsys, "search", "few.vpz", "queries.npy", "-k", "3")
     assert len(out.splitlines()) == 2 + 5 * 2  # what is not there is not printed
+
+
+@pytest.fixture
+def reranked(folder: Path, capsys) -> vp.Index:
+    """Files: finer.vpz, a codec; stored.vpz with its codes, by_rows.vpz with base.npy as the store. The first, loaded."""
+    vp.Raw("float16").fit(np.load("base.npy")).save("finer.vpz")
+    data = run_json(capsys, "encode", "base.npy", "--codec", "codec.vpz", "--store", "finer.vpz", "-o", "stored.vpz")
+    index = vp.load("stored.vpz")
+    assert data["store_nbytes"] >= 700 * 2 * DIM and data["vectors"] == len(index) == 700
+    np.testing.assert_array_equal(index.codes(index.ids, store=True), index.store.encode(np.load("base.npy")))
+    np.testing.assert_array_equal(index.codes(index.ids), index.codec.encode(np.load("base.npy")))
+    assert run(capsys, "encode", "base.npy", "--codec", "codec.vpz", "--store", "base.npy", "-o", "by_rows.vpz")[0] == 0
+    return index
+
+
+def test_search_reranks(front: str, reranked: vp.Index, capsys) -> None:
+    q = np.load("queries.npy")
+    data = run_json(capsys, "search", "stored.vpz", "queries.npy", "-k", "4", "--rerank", "50")
+    _, ids = reranked.search(q, 4, rerank=50)
+    np.testing.assert_array_equal(data["ids"], ids)
+    assert (data["rerank"], data["store_nbytes"]) == (50, reranked.store_nbytes)
+    for options in ([], ["--mmap"]):
+        argv = ["search", "by_rows.vpz", "queries.npy", "-k", "4", "--rerank", "700", *options]
+        data = run_json(capsys, *argv, "--store", "base.npy")
+        np.testing.assert_array_equal(data["ids"], vp.exact(q, np.load("base.npy"), 4)[1])
+        code, _, err = run(capsys, *argv)
+        assert code == 2 and "store expected its vectors (float16 700 x" in err
+    _, out, _ = run(capsys, "search", "stored.vpz", "queries.npy", "--rerank", "50", "-o", "r.npz")
+    assert "; reranked by a store of" in out and np.load("r.npz")["ids"].shape == (5, 10)
+
+
+def test_search_within_a_radius(front: str, folder: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("vecpress.cli.search.BATCH", 2)
+    index, q = vp.load("index.vpz"), np.load("queries.npy")
+    radius = float(np.sort(index.search(q, 30)[0].ravel())[40])
+    offsets, scores, ids = index.search_radius(q, radius)
+    data = run_json(capsys, "search", "index.vpz", "queries.npy", "--radius", repr(radius))
+    assert (data["offsets"], data["ids"]) == (offsets.tolist(), ids.tolist()) and data["radius"] == radius
+    np.testing.assert_array_equal(np.float32(data["scores"]), scores)
+    assert 0 < len(ids) < 150 and "k" not in data
+    _, out, _ = run(capsys, "search", "index.vpz", "queries.npy", "--radius", repr(radius))
+    lines = [line.split() for line in out.splitlines()[2:]]
+    wanted = [[i, j - offsets[i], ids[j], f"{scores[j]:.6g}"] for i in range(5) for j in range(offsets[i], offsets[i + 1])]
+    assert lines == [[str(v) for v in line] for line in wanted]
+    assert run(capsys, "search", "index.vpz", "queries.npy", "--radius", repr(radius), "-o", "r.npz")[0] == 0
+    assert np.load("r.npz")["offsets"].tolist() == offsets.tolist()
+    np.save("none.npy", np.empty((0, DIM), np.float32))
+    assert run_json(capsys, "search", "index.vpz", "none.npy", "--radius", "1")["offsets"] == [0]
+
+
+def test_search_gives_keys_where_there_are_such(front: str, folder: Path, capsys) -> None:
+    index = vp.KeyedIndex(vp.load("codec.vpz"))
+    index.add(np.load("base.npy")[:3], ["a", "\N{SNOWMAN}", "c"])
+    index.save("keyed.vpz")
+    _, keys = index.search(np.load("queries.npy"), 4)
+    data = run_json(capsys, "search", "keyed.vpz", "queries.npy", "-k", "4")
+    assert data["keys"] == keys.tolist() and keys[0, 3] is None and "ids" not in data
+    _, out, _ = run(capsys, "search", "keyed.vpz", "queries.npy", "-k", "4")
+    lines = [line.split() for line in out.splitlines()]
+    assert lines[0] == ["query", "rank", "key", "score"] and lines[2][2] == keys[0, 0] and len(lines) == 2 + 15
+    assert run(capsys, "search", "keyed.vpz", "queries.npy", "-k", "4", "-o", "r.npz")[0] == 0
+    assert np.load("r.npz")["keys"].tolist() == [[key or "" for key in row] for row in keys]
+    within = run_json(capsys, "search", "keyed.vpz", "queries.npy", "--radius=-1e9")
+    assert sorted(within["keys"][:3]) == ["a", "c", "\N{SNOWMAN}"]
+
+
+def test_inspect_tells_of_stores(front: str, reranked: vp.Index, capsys) -> None:
+    data = run_json(capsys, "inspect", "stored.vpz")
+    assert data["store"]["name"] == "Raw" and data["store_nbytes"] == 700 * 2 * DIM
+    assert run_json(capsys, "inspect", "by_rows.vpz")["store_nbytes"] == 700 * 2 * DIM
+    _, out, _ = run(capsys, "inspect", "stored.vpz")
+    assert "Raw(dtype='float16', metric='ip')" in out and "store_nbytes" in out
+    _, out, _ = run(capsys, "inspect", "by_rows.vpz")
+    assert f"float16 700 x {DIM} vectors, not in this file, from base.npy" in out
+
+
+def test_merge(front: str, folder: Path, capsys) -> None:
+    x = np.load("base.npy")
+    for name, part, first in (("a.vpz", x[:300], 0), ("b.vpz", x[300:], 300)):
+        index = vp.Index(vp.load("codec.vpz"))
+        index.add(part, ids=np.arange(first, first + len(part)))
+        index.save(name)
+    data = run_json(capsys, "merge", "a.vpz", "b.vpz", "-o", "all.vpz")
+    assert (data["vectors"], data["indexes"], data["file_nbytes"]) == (700, 2, Path("all.vpz").stat().st_size)
+    assert Path("all.vpz").read_bytes() == Path("index.vpz").read_bytes()
+    code, _, err = run(capsys, "merge", "a.vpz", "a.vpz", "-o", "x.vpz")
+    assert code == 2 and "a.vpz: merge: ids expected new and different ids, 0 is there already" in err
+    assert run_json(capsys, "merge", "a.vpz", "a.vpz", "--renumber", "-o", "x.vpz")["vectors"] == 600
+    keyed = vp.KeyedIndex(vp.load("codec.vpz"))
+    keyed.add(x[:2], ["a", "b"])
+    keyed.save("keyed.vpz")
+    code, _, err = run(capsys, "merge", "a.vpz", "keyed.vpz", "-o", "x.vpz")
+    assert code == 2 and "keyed.vpz: expected an index without keys as a.vpz" in err
+    assert run_json(capsys, "merge", "keyed.vpz", "-o", "x.vpz")["vectors"] == 2
+    assert run(capsys, "merge", "a.vpz", "-o", "a.vpz")[0] == 2
 
 
 def test_search_without_queries(folder: Path, capsys) -> None:

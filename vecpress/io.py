@@ -25,6 +25,7 @@ A file with a store or keys has format version 2, others version 1, so that olde
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable
 from typing import Any
@@ -183,6 +184,8 @@ def inspect(path: Path) -> dict[str, Any]:
                 "keys": "keys.offsets" in file.entries,
                 "store": parse.store_description(file),
             }
+            if out["store"]:
+                out["store_nbytes"] = _store_nbytes(file, out["store"])
             out["layout"] = file.json(about["layout"], "metadata: layout")
         out["arrays"] = [
             {
@@ -192,3 +195,10 @@ def inspect(path: Path) -> dict[str, Any]:
             for name, entry in file.entries.items()
         ]  # fmt: skip
         return out
+
+
+def _store_nbytes(file: Reader, described: dict[str, Any]) -> int:
+    if described["kind"] == "vectors":
+        return math.prod(described["shape"]) * np.dtype(described["dtype"]).itemsize
+    codes = file.entries.get("store.codes")
+    return 0 if codes is None else codes.end - codes.begin

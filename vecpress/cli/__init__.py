@@ -25,7 +25,7 @@ from typing import Any
 from .. import __version__
 from ..errors import BackendError, CorruptFileError
 
-from . import demo, fit, encode, search, inspect, verify, doctor  # noqa: F401  # isort: skip  the help's order
+from . import demo, fit, encode, search, merge, inspect, verify, doctor  # noqa: F401  # isort: skip  the help's order
 from .command import Call, UsageError
 from .console import Console, fancy, to_json
 

@@ -52,7 +52,7 @@ class Parameter:
     """One argument or option, in the terms that both front ends understand."""
 
     name: str
-    kind: type  # str, int or bool
+    kind: type  # str, int, float or bool
     many: bool
     required: bool
     default: Any
@@ -127,10 +127,11 @@ def call(command: Command, arguments: dict[str, Any]) -> Call:
 def _value(command: Command, parameter: Parameter, given: Any) -> Any:
     if parameter.many:
         return list(given or ())
-    if parameter.kind is not int or given is None:
+    if parameter.kind not in (int, float) or given is None:
         return given
     try:
-        return int(given)
+        return parameter.kind(given)
     except ValueError:
         name = parameter.flags[-1] if parameter.flags else parameter.metavar
-        raise UsageError(f"vecpress {command.name}: {name} expected an integer, got {given!r}") from None
+        kind = "an integer" if parameter.kind is int else "a number"
+        raise UsageError(f"vecpress {command.name}: {name} expected {kind}, got {given!r}") from None

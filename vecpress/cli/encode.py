@@ -17,7 +17,7 @@ from ..sources import Stream
 from ..stream import header, write_codes
 from .command import Opt, Result, command
 from .console import Console, count, size
-from .files import Threads, Vectors, check_output, read_codec, read_source
+from .files import Threads, Vectors, check_output, read_codec, read_source, read_store
 
 
 @command("Encode vectors: to an index, or to plain codes.")
@@ -29,18 +29,24 @@ def encode(
     resume: Annotated[
         bool, Opt(("--resume",), "codes only: keep what is done when stopped, and go on from there the next time")
     ] = False,
+    store: Annotated[
+        str | None, Opt(("--store",), "index only: what to rerank by, a codec whose codes are kept too, or vectors, .npy", "FILE")
+    ] = None,
     threads: Threads = None,
     console: Console,
 ) -> Result:
-    suffix = check_output(output, (".vpz", ".npy"), vectors, codec)
+    suffix = check_output(output, (".vpz", ".npy"), vectors, codec, store)
     if resume and suffix != ".npy":
         raise ValueError(f"{output}: --resume expected .npy codes, got an index, which is written whole or not")
+    if store is not None and suffix != ".vpz":
+        raise ValueError(f"{output}: --store expected a .vpz index, got .npy codes")
     fitted = read_codec(codec)
-    rows = read_source(vectors, fitted)
+    index = Index(fitted, None if store is None else read_store(store))
+    rows = read_source(vectors, fitted, index.store if isinstance(index.store, Codec) else None)
     start = time.perf_counter()
     with console.progress("encode", rows.n or 0) as advance:
         if suffix == ".vpz":
-            n = _to_index(rows, fitted, output, threads, advance)
+            n = _to_index(rows, index, output, threads, advance)
         elif resume:
             n = len(write_codes(fitted, rows, output, resume=True, overwrite=True, num_threads=threads, advance=advance))
         else:
@@ -58,9 +64,11 @@ def encode(
         "seconds": seconds,
         "vectors_per_second": n / seconds,
     }
+    beside = "" if store is None else f", beside a store of {size(index.store_nbytes)}"
+    data |= {} if store is None else {"store_nbytes": index.store_nbytes}
     text = (
         f"{output}: {count(n, 'vector')} in {size(nbytes)}, {fitted.code_size} bytes each, "
-        f"{4 * fitted.dim / fitted.code_size:.3g} times smaller than float32; "
+        f"{4 * fitted.dim / fitted.code_size:.3g} times smaller than float32{beside}; "
         f"{seconds:.1f} s, {n / seconds:,.0f} vectors a second"
     )
     return Result(data, text)
@@ -81,11 +89,13 @@ def _to_codes(
 
 
 def _to_index(
-    rows: Rows | Stream, codec: Codec, output: str, threads: int | None, advance: Callable[[int], None]
+    rows: Rows | Stream, index: Index, output: str, threads: int | None, advance: Callable[[int], None]
 ) -> int:
-    index = Index(codec)
-    for _, codes in _coded(rows, codec, threads, advance):
-        index.add_codes(codes, num_threads=threads)
+    finer = index.store if isinstance(index.store, Codec) else None
+    for _, block in rows.blocks():
+        codes, more = (None if one is None else one._encode(block, threads) for one in (index.codec, finer))
+        index.add_codes(codes, store_codes=more, num_threads=threads)
+        advance(len(block))
     index.save(output)
     return len(index)
 

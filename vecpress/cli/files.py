@@ -10,6 +10,7 @@ from .. import datasets, io
 from ..arrays import Rows
 from ..codec import Codec
 from ..index import Index
+from ..keys import KeyedIndex
 from ..sources import Stream, open_file, split
 from .command import Arg, Opt
 
@@ -28,11 +29,12 @@ def read_rows(where: str, dim: int | None = None) -> Rows:
     return Rows(datasets.read(*split(where)), where, dim)
 
 
-def read_source(where: str, codec: Codec | None = None) -> Rows | Stream:
-    """As `read_rows`, but what cannot be mapped is read once, in batches. Given a codec: as the rows that it codes."""
+def read_source(where: str, codec: Codec | None = None, store: Codec | None = None) -> Rows | Stream:
+    """As `read_rows`, but what cannot be mapped is read once, in batches. Given codecs: as the rows that they code."""
     if codec is None:
         return open_file(where, where)
-    return open_file(where, where, codec.dim, unit=codec.metric == "cos", largest=codec.largest)
+    largest = codec.largest if store is None else min(codec.largest, store.largest)
+    return open_file(where, where, codec.dim, unit=codec.metric == "cos", largest=largest)
 
 
 def read_codec(path: str) -> Codec:
@@ -42,11 +44,16 @@ def read_codec(path: str) -> Codec:
     return loaded
 
 
-def read_index(path: str, mmap: bool) -> Index:
-    loaded = io.load(path, mmap=mmap)
-    if not isinstance(loaded, Index):
+def read_index(path: str, mmap: bool, store: str | None = None) -> Index | KeyedIndex:
+    loaded = io.load(path, mmap=mmap) if store is None else io.load(path, mmap=mmap, store=store)
+    if not isinstance(loaded, (Index, KeyedIndex)):
         raise ValueError(f"{path}: expected an index, got a codec; vecpress encode makes an index")
     return loaded
+
+
+def read_store(path: str) -> Codec | str:
+    """What an index is to rerank by: the codec in a .vpz file, or vectors, to be left in theirs."""
+    return read_codec(path) if Path(path).suffix.lower() == ".vpz" else path
 
 
 def check_output(path: str, suffixes: tuple[str, ...], *inputs: str | None) -> str:

@@ -20,9 +20,11 @@ def inspect(
 
 
 def _text(data: dict[str, Any]) -> str:
-    about = [(key, value) for key, value in data.items() if key not in ("arrays", "codec", "layout", "path")]
-    config = ", ".join(f"{key}={value!r}" for key, value in data["codec"]["config"].items())
-    about.insert(0, ("codec", f"{data['codec']['name']}({config})"))
+    about = [(key, value) for key, value in data.items() if key not in ("arrays", "codec", "layout", "path", "store")]
+    about.insert(0, ("codec", _codec(data["codec"])))
+    store = data.get("store")
+    if store:
+        about.append(("store", _codec(store) if store["kind"] == "codec" else _vectors(store)))
     if "layout" in data:
         about.append(("layout", ", ".join(f"{key} {value}" for key, value in data["layout"].items())))
     width = max(len(key) for key, _ in about)
@@ -41,6 +43,15 @@ def _text(data: dict[str, Any]) -> str:
     if arrays:
         lines += ["", table(["array", "dtype", "shape", "size", "offset", "checksum"], arrays)]
     return "\n".join(lines)
+
+
+def _codec(description: dict[str, Any]) -> str:
+    config = ", ".join(f"{key}={value!r}" for key, value in description["config"].items())
+    return f"{description['name']}({config})"
+
+
+def _vectors(store: dict[str, Any]) -> str:
+    return f"{store['dtype']} {_shape(store['shape'])} vectors, not in this file, from {store['path'] or 'memory'}"
 
 
 def _shape(shape: list[int]) -> str:
