@@ -1,5 +1,6 @@
 """Changes of an index beyond adding and removing: upsert and merge, by a dictionary; errors change nothing; locks and threads."""
 
+import sys
 import threading
 
 import numpy as np
@@ -20,6 +21,15 @@ def filled(n=200, ids=None, seed=1):
     index = vp.Index(raw())
     index.add(whole_numbers(seed, n), ids=ids)
     return index
+
+
+@pytest.fixture
+def eager():
+    """Threads take turns between any two steps of Python, not every few milliseconds."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
 
 
 def held(index):
@@ -60,18 +70,19 @@ class TestUpsert:
         assert held(index) == as_held(range(300), np.concatenate((x[300:], x[200:300])))
         assert index.nbytes <= 2 * 300 * 4 * DIM
 
-    def test_searches_see_all_or_nothing_of_it(self):
+    def test_searches_see_all_or_nothing_of_it(self, eager):
         """Every vector is worth the same at any time: its version."""
-        index, ids = vp.Index(raw()), np.arange(0, 900, 3)
-        ones = np.ones((300, DIM), np.float32)
+        n, d = 3000, 256  # read and moved for long enough to meet
+        index, ids = vp.Index(vp.Raw().fit(np.ones((1, d)))), np.arange(0, 3 * n, 3)
+        ones = np.ones((n, d), np.float32)
         index.add(ones, ids)
         stop, failures = threading.Event(), []
 
         def search():
             try:
                 while not stop.is_set():
-                    scores, found = index.search(ones[:1], 300)
-                    assert len(set(scores[0].tolist())) == 1 and len(set(found[0].tolist())) == 300
+                    scores, found = index.search(ones[:1], n)
+                    assert len(np.unique(scores)) == 1 and len(np.unique(found)) == n
             except BaseException as error:
                 failures.append(error)
 
@@ -79,7 +90,7 @@ class TestUpsert:
         for thread in threads:
             thread.start()
         try:
-            for version in range(2, 200):
+            for version in range(2, 60):
                 index.upsert(ones * version, np.roll(ids, version))
         finally:
             stop.set()
@@ -117,8 +128,29 @@ class TestMerge:
         with pytest.raises(ValueError, match="merge: the index is mapped"):
             vp.load(tmp_path / "i.vpz", mmap=True).merge(filled(3, ids=[100, 101, 102]))
 
+    def test_locks_are_taken_in_one_order(self):
+        """Whichever index is merged into which: else two merges can wait for each other for ever."""
+        one, two, taken = filled(3), filled(3, ids=[10, 11, 12]), []
+
+        class Side:
+            def __init__(self, lock):
+                self.lock = lock
+
+            def __enter__(self):
+                taken.append(id(self.lock))
+                return self.lock.__enter__()
+
+            def __exit__(self, *error):
+                return self.lock.__exit__(*error)
+
+        for index in (one, two):
+            index._contents.lock.changing = Side(index._contents.lock.changing)
+        one.merge(two)
+        with pytest.raises(ValueError, match="there already"):
+            two.merge(one)
+        assert len(taken) == 4 and taken[:2] == taken[2:] and taken[0] != taken[1]
+
     def test_two_at_once_in_both_directions(self):
-        """Neither waits for the other for ever."""
         for _ in range(20):
             one, two = filled(50), filled(50, ids=np.arange(50, 100), seed=2)
             errors = []

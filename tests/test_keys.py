@@ -170,6 +170,20 @@ class TestChanges:
         index.add(whole_numbers(5, 1), names(3, 4))
         assert index.codes(names(3, 4)).tobytes() == whole_numbers(5, 1).tobytes()
 
+    def test_what_an_interrupted_add_left_means_nothing(self):
+        """A name that got an id that the index then gave to another."""
+        index = filled(20)
+        index._learn(["ghost", "other"], [20, 21])
+        assert "ghost" not in index
+        index.add(whole_numbers(5, 1), ["real"])
+        assert "ghost" not in index and "other" not in index and index.keys[-1] == "real"
+        for call in (index.remove, index.codes):
+            with pytest.raises(ValueError, match="'ghost' is unknown"):
+                call("ghost")
+        index.upsert(whole_numbers(6, 2), ["ghost", "real"])
+        expected = as_held(names(0, 20), whole_numbers(1, 20)) | as_held(["ghost", "real"], whole_numbers(6, 2))
+        assert held(index) == expected
+
     def test_text_of_every_kind(self, tmp_path):
         keys = ["", " ", "a" * 10_000, "\0", "\N{GRINNING FACE}", "\u00e9", "e\u0301", "1", "-1", np.str_("numpy")]
         index = vp.KeyedIndex(raw())
