@@ -1,6 +1,5 @@
 """Changes of an index beyond adding and removing: upsert and merge, by a dictionary; errors change nothing; locks and threads."""
 
-import sys
 import threading
 
 import numpy as np
@@ -21,15 +20,6 @@ def filled(n=200, ids=None, seed=1):
     index = vp.Index(raw())
     index.add(whole_numbers(seed, n), ids=ids)
     return index
-
-
-@pytest.fixture
-def eager():
-    """Threads take turns between any two steps of Python, not every few milliseconds."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
 
 
 def held(index):
@@ -70,7 +60,7 @@ class TestUpsert:
         assert held(index) == as_held(range(300), np.concatenate((x[300:], x[200:300])))
         assert index.nbytes <= 2 * 300 * 4 * DIM
 
-    def test_searches_see_all_or_nothing_of_it(self, eager):
+    def test_searches_see_all_or_nothing_of_it(self):
         """Every vector is worth the same at any time: its version."""
         n, d = 3000, 256  # read and moved for long enough to meet
         index, ids = vp.Index(vp.Raw().fit(np.ones((1, d)))), np.arange(0, 3 * n, 3)
@@ -97,6 +87,45 @@ class TestUpsert:
             for thread in threads:
                 thread.join()
         assert not failures, failures[0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda i: i.add(whole_numbers(5, 3)), lambda i: i.upsert(whole_numbers(5, 3), [1, 2, 900]), lambda i: i.remove([1, 2]),
+        lambda i: i.merge(filled(3), renumber=True),
+    ],
+)  # fmt: skip
+def test_nobody_reads_while_a_change_ends(change):
+    """The step that ends a change runs while no search can enter: the moment is too short to be met by chance."""
+    index, entered = filled(), []
+
+    class Watched:
+        def __init__(self, ids):
+            self.ids = ids
+
+        def __getattr__(self, name):
+            if name not in ("append", "upsert", "remove"):
+                return getattr(self.ids, name)
+
+            def step(*arguments):
+                reader = threading.Thread(target=lambda: entered.append(len(index.ids)), daemon=True)
+                reader.start()
+                reader.join(0.2)
+                assert reader.is_alive() and not entered, "a search came in"
+                getattr(self.ids, name)(*arguments)
+                readers.append(reader)
+
+            return step
+
+        def __len__(self):
+            return len(self.ids)
+
+    readers = []
+    index._contents.ids = Watched(index._contents.ids)
+    change(index)
+    readers[0].join(30)
+    assert entered == [len(index)]
 
 
 class TestMerge:
