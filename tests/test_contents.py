@@ -101,25 +101,25 @@ def test_nobody_reads_while_a_change_ends(change):
     index, entered = filled(), []
 
     class Watched:
-        def __init__(self, ids):
-            self.ids = ids
+        def __init__(self, table):
+            self.table = table
 
         def __getattr__(self, name):
             if name not in ("append", "upsert", "remove"):
-                return getattr(self.ids, name)
+                return getattr(self.table, name)
 
             def step(*arguments):
                 reader = threading.Thread(target=lambda: entered.append(len(index.ids)), daemon=True)
                 reader.start()
                 reader.join(0.2)
                 assert reader.is_alive() and not entered, "a search came in"
-                getattr(self.ids, name)(*arguments)
+                getattr(self.table, name)(*arguments)
                 readers.append(reader)
 
             return step
 
         def __len__(self):
-            return len(self.ids)
+            return len(self.table)
 
     readers = []
     index._contents.ids = Watched(index._contents.ids)
