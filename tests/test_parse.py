@@ -224,6 +224,9 @@ class TestDamage:
         "store's config": (nested("store", config=3), None, "metadata: store"),
         "store's metric": (nested("store", config={"m": 4, "n_bits": 4, "metric": "l2", "seed": 0}), None, "metric"),
         "store's m": (nested("store", config={"m": 8, "n_bits": 4, "metric": "ip", "seed": 0}), None, "store_codec"),
+        "no dim": (
+            metadata(dim=None, store='{"kind":"vectors","path":null,"shape":[900,24],"dtype":"uint8"}'), None, "unknown: dim",
+        ),
         "no store": (metadata(store=None), None, "'store_codec.codebooks_': is not known here"),
         "version 1": (metadata(format_version="1"), None, "store"),
         "vectors": (

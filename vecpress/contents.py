@@ -88,7 +88,6 @@ class Contents:
     ids : how many rows there are, and their ids; one step of this table ends every change (csrc/core/id_table.cpp)
     source : the file that the arrays are mapped from; then they are read-only
     limit : ids are below it, for they are rows of an array that has so many; None for any
-
     word : what callers call an id, for errors about how many there are
 
     New codes are written behind the last row, where neither a search nor a file sees them, and become rows all at once. Every
@@ -200,7 +199,7 @@ class Contents:
                 change()
         except BaseException:
             room = max(room, count(len(self)))  # the new rows may be there: Ctrl-C also comes right behind the last step
-            if room < self._room:
+            if any(column.room > room for column in self.columns):
                 self._resize(room)
             raise
 

@@ -34,21 +34,18 @@ def check_keys(file: Reader) -> str:
     kind = file.metadata.get("kind", "")
     if kind not in ("codec", "index"):
         file.fail("metadata: kind", f"expected 'codec' or 'index', got {kind!r}")
-    keys, known, prefixes = CODEC_KEYS, set[str](), ["codec."]
-    if kind == "index":
-        keys, known = INDEX_KEYS, {"blocks", "ids"}
-        if file.version >= WITH_STORE:
-            described = store_description(file)
-            keys = keys | {"store"} if described else keys
-            if described and described["kind"] == "codec":
-                known, prefixes = known | {"store.codes"}, ["codec.", "store_codec."]
-            if KEYS & set(file.entries):
-                known |= KEYS
-    wrong = (set(file.metadata) - OWN_KEYS) ^ keys
+    newer = kind == "index" and file.version >= WITH_STORE
+    keys = CODEC_KEYS if kind == "codec" else INDEX_KEYS
+    wrong = (set(file.metadata) - OWN_KEYS) ^ (keys | ({"store"} & set(file.metadata) if newer else set()))
     if wrong:
         file.fail("metadata", f"missing or unknown: {', '.join(sorted(wrong))}")
+    described = store_description(file)
+    finer = described is not None and described["kind"] == "codec"
+    known = {"blocks", "ids"} if kind == "index" else set()
+    known |= KEYS if newer and KEYS & set(file.entries) else set()
+    known |= {"store.codes"} if finer else set()
     for name in file.entries:
-        if name not in known and not name.startswith(tuple(prefixes)):
+        if name not in known and not name.startswith(("codec.", "store_codec.") if finer else "codec."):
             file.fail(f"array '{name}'", "is not known here")
     for name in sorted((known & KEYS) - set(file.entries)):
         file.fail(f"array '{name}'", "is missing")
@@ -56,6 +53,7 @@ def check_keys(file: Reader) -> str:
 
 
 def store_description(file: Reader) -> dict[str, Any] | None:
+    """What an index reranks by, checked; None where there is no store."""
     if "store" not in file.metadata:
         return None
     where, described = "metadata: store", file.json(file.metadata["store"], "metadata: store")
