@@ -159,6 +159,21 @@ def test_finer_codes_follow_every_change(seed):
         assert index.store_nbytes >= len(ids) * finer.code_size
 
 
+def test_files_and_iterators_are_encoded_by_both(x, tmp_path):
+    np.save(tmp_path / "x.npy", x)
+    finer = vp.Raw("float16").fit(x)
+    for source in (lambda: iter([x[:100], x[100:]]), lambda: tmp_path / "x.npy"):
+        index = vp.Index(coarse(x), store=finer)
+        index.add(source())
+        index.upsert(source(), np.arange(5, N + 5))
+        assert index.ids.tolist() == list(range(N + 5))
+        np.testing.assert_array_equal(index.codes(np.arange(5, N + 5), store=True), finer.encode(x))
+        np.testing.assert_array_equal(index.codes(np.arange(5, N + 5)), index.codec.encode(x))
+        with pytest.raises(ValueError, match=r"add: x expected absolute values up to 65504, row 150"):
+            index.add(iter([x[:150], x[:10] * 1e6]))
+        assert len(index) == N + 5
+
+
 class TestVectors:
     """A store that is an array or a file."""
 
