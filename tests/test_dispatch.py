@@ -209,12 +209,14 @@ LAYERS = (  # a module imports from layers above it here, or from its own; nothi
     {"arrays", "datasets", "ids", "kmeans", "rwlock", "sources"},
     {"codec"},
     {"codecs", "stream", "train"},
-    {"index", "io", "evaluate", "auto"},
+    {"contents"},
+    {"filters", "ranges", "store"},
+    {"index", "keys", "parse", "io", "evaluate", "auto"},
     {"cli", "integrations"},
     {"__init__", "__main__"},
 )
 # inside functions, where a method of a low layer is a door to a high one
-DOORS = {("dispatch", "native"), ("codec", "io"), ("codec", "stream"), ("index", "io")}
+DOORS = {("dispatch", "native"), ("codec", "io"), ("codec", "stream"), ("index", "io"), ("keys", "io")}
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 
