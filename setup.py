@@ -36,7 +36,7 @@ class BuildExt(build_ext):
         if self.compiler.compiler_type == "msvc":
             clang = shutil.which("clang-cl", path=os.pathsep.join((os.environ.get("PATH", ""), LLVM)))
             if clang is None:
-                raise CompileError("vecpress is compiled by clang-cl on Windows: install LLVM, or the wheel instead of the source")
+                raise CompileError("on Windows vecpress is compiled by clang-cl: install LLVM, or a wheel instead of the source")
             self.compiler.initialize(self.plat_name)  # finds the linker and the system's headers
             self.compiler.cc = clang
             self.compiler.compile_options.remove("/GL")  # Microsoft's format of object files
