@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
 from .. import ops
 from ..arrays import Rows
 from ..checks import check_choice, check_int
 from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
-from ..errors import SmallTrainingSetWarning
 from ..kmeans import kmeans
 
 TRAIN_ROWS = 65536  # learned from at most: 256 a centroid at 8 bits
@@ -76,17 +73,15 @@ class PQ(Codec):
         """Columns of a sub-vector, d / m."""
         return self.dim // self.m
 
+    @property
+    def enough_rows(self) -> int:
+        return ENOUGH_ROWS * self.ks
+
     def _check_dim(self, dim: int) -> None:
         if dim % self.m:
             raise ValueError(f"PQ: m expected a divisor of d={dim}, got {self.m}")
 
     def _fit(self, x: Rows, queries: Rows | None, num_threads: int | None) -> None:
-        if x.n < ENOUGH_ROWS * self.ks:
-            warnings.warn(
-                f"fit: x has {x.n} rows, PQ with n_bits={self.n_bits} wants at least {ENOUGH_ROWS * self.ks}",
-                SmallTrainingSetWarning,
-                stacklevel=3,
-            )
         if x.n > TRAIN_ROWS:
             rng = np.random.Generator(np.random.PCG64(self.seed))
             sample = x.take(np.sort(rng.choice(x.n, TRAIN_ROWS, replace=False)))
