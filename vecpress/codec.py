@@ -168,6 +168,7 @@ class Codec(ABC):
         fresh = type(self)(**self.config())  # learns in a copy: a failed fit must not leave half a state
         fresh.dim_ = rows.dim
         fresh._check_dim(rows.dim)
+        rows.largest = fresh.largest  # it may depend on the columns
         fresh._fit(rows, sample, num_threads)
         fresh._freeze()
         self.__dict__.update(fresh.__dict__)
@@ -265,9 +266,9 @@ class Codec(ABC):
             raise ValueError(f"{cls.__name__}: dim expected a positive int, got {dim!r}")
         codec.dim_ = dim
         codec._check_dim(dim)
-        if set(arrays) != set(cls.state):
-            raise ValueError(f"{cls.__name__}: arrays expected {sorted(cls.state)}, got {sorted(arrays)}")
-        for name, wanted in cls.state.items():
+        if set(arrays) != set(codec.state):
+            raise ValueError(f"{cls.__name__}: arrays expected {sorted(codec.state)}, got {sorted(arrays)}")
+        for name, wanted in codec.state.items():
             shape = tuple(getattr(codec, s) if isinstance(s, str) else s for s in wanted.shape)
             got = arrays[name]
             if got.dtype != np.dtype(wanted.dtype) or got.shape != shape:
@@ -285,7 +286,7 @@ class Codec(ABC):
         io.save_codec(self, path)
 
     def _freeze(self) -> None:
-        """Makes the learned arrays read-only, for shallow copies of the codec share them, those in indexes too."""
+        """Called when the learned arrays are complete. Makes them read-only, for shallow copies, also in indexes, share them."""
         for array in self.arrays().values():
             array.setflags(write=False)
 

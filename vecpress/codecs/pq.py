@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
 from .. import ops
 from ..arrays import Rows
 from ..checks import check_choice, check_int
 from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
-from ..errors import SmallTrainingSetWarning
+from ..errors import warn_few_rows
 from ..kmeans import kmeans
 
 TRAIN_ROWS = 65536  # learned from at most: 256 a centroid at 8 bits
@@ -57,10 +55,11 @@ class PQ(Codec):
     codebooks_: np.ndarray
 
     def __init__(self, m: int, n_bits: int = 8, *, metric: Metric = "ip", seed: int = 0):
-        self.m = check_int("PQ", "m", m, 1)
-        self.n_bits = check_choice("PQ", "n_bits", n_bits, (4, 8))
-        self.metric = check_choice("PQ", "metric", metric, METRICS)
-        self.seed = check_int("PQ", "seed", seed, 0, MAX_SEED)
+        name = type(self).__name__
+        self.m = check_int(name, "m", m, 1)
+        self.n_bits = check_choice(name, "n_bits", n_bits, (4, 8))
+        self.metric = check_choice(name, "metric", metric, METRICS)
+        self.seed = check_int(name, "seed", seed, 0, MAX_SEED)
 
     @property
     def code_size(self) -> int:
@@ -78,23 +77,25 @@ class PQ(Codec):
 
     def _check_dim(self, dim: int) -> None:
         if dim % self.m:
-            raise ValueError(f"PQ: m expected a divisor of d={dim}, got {self.m}")
+            raise ValueError(f"{type(self).__name__}: m expected a divisor of d={dim}, got {self.m}")
 
     def _fit(self, x: Rows, queries: Rows | None, num_threads: int | None) -> None:
+        self.codebooks_ = self._codebooks(self._sample(x), num_threads)
+
+    def _sample(self, x: Rows) -> np.ndarray:
+        """The rows that are learned from; warns where they are few."""
         if x.n < ENOUGH_ROWS * self.ks:
-            warnings.warn(
-                f"fit: x has {x.n} rows, PQ with n_bits={self.n_bits} wants at least {ENOUGH_ROWS * self.ks}",
-                SmallTrainingSetWarning,
-                stacklevel=3,
+            warn_few_rows(
+                f"fit: x has {x.n} rows, {type(self).__name__} with n_bits={self.n_bits} wants at least {ENOUGH_ROWS * self.ks}"
             )
-        if x.n > TRAIN_ROWS:
-            rng = np.random.Generator(np.random.PCG64(self.seed))
-            sample = x.take(np.sort(rng.choice(x.n, TRAIN_ROWS, replace=False)))
-        else:
-            sample = x.all()
-        self.codebooks_ = np.empty((self.m, self.ks, self.dsub), np.float32)
-        for j, part in enumerate(np.split(sample, self.m, axis=1)):
-            self.codebooks_[j], _ = kmeans(part, self.ks, (self.seed, j), num_threads=num_threads)
+        return x.sample(TRAIN_ROWS, self.seed)
+
+    def _codebooks(self, x: np.ndarray, num_threads: int | None, iterations: int = 25) -> np.ndarray:
+        """float32[m, ks, dsub]: the centroids of each sub-vector of the rows of x."""
+        codebooks = np.empty((self.m, self.ks, self.dsub), np.float32)
+        for j, part in enumerate(np.split(x, self.m, axis=1)):
+            codebooks[j], _ = kmeans(part, self.ks, (self.seed, j), iterations=iterations, num_threads=num_threads)
+        return codebooks
 
     def _encode(self, x: np.ndarray, num_threads: int | None) -> np.ndarray:
         return ops.encode_pq(x, self.codebooks_, num_threads=num_threads)
