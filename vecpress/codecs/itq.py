@@ -12,10 +12,49 @@ from ..pca import SAMPLE_ROWS, nearest_rotation, principal, random_rotation
 from .pq import MAX_SEED
 from .sign import Sign
 
+ROTATION_ROWS = 32768  # that the rotation is learned from at most; half as many cost a point of recall at 384 bits
 STEPS = 50
 
 
 class ITQ(Chain):
+    """Keeps one bit for each of `bits` directions: the principal ones, rotated so that signs are near the values.
+
+    z = (x - mean_) @ components_; x_hat = mean_ + z_hat @ components_.T, z_hat = the vector that Sign decodes for z
+
+    Code layout: that of Sign, of z: code_size = ceil(bits / 8), direction 8 b + r is bit 7 - r of byte b, 1 where z is above
+    inner_mean_; the last byte's rest is 0. Products are summed in the order of `vecpress.ops.project`.
+
+    Scores of float queries are those of the query with x_hat, exact up to float32 rounding: the mean is never dropped. With
+    `symmetric=True` they are an affine map of the Hamming distance h, with level = inner_level_:
+
+    | metric | score |
+    |---|---|
+    | l2 | 4 level^2 h, the squared distance of the decoded vectors |
+    | ip, cos | (norm(mean_)^2 + norm(inner_mean_)^2 + bits level^2) - 2 level^2 h: Sign's, and the product of the means |
+
+    The order of float queries' scores does not depend on the level: x_hat has the same distance from the mean for every code. So
+    the level that makes |z - z_hat|^2 smallest, the mean of |z|, is the best for any number of bits, and makes scores realistic.
+
+    Parameters
+    ----------
+    bits : 1 .. d; larger -> more bytes, more recall
+    metric : "ip", "l2" or "cos"
+    seed : of the sample that is learned from and of the first rotation, 0 .. 2^63 - 1
+
+    Learned: mean_ float32[d] and components_ float32[d, bits], orthonormal, from 65,536 rows at most, the rotation from 32,768 of
+    these: 50 times the rotation that takes z nearest to its signs. inner_mean_ float32[bits], about 0, and inner_level_
+    float32[1], as Sign's, from z of every row. Values beyond 2^50 are a ValueError.
+
+    Recall 10@10 with seed 0 beside faiss 1.15.1's ITQ and Hamming distance, same rows (questions 300..999 of medquad_minilm, ip,
+    30,000 x 384; sift_photos_us, l2, learned from 15,000 x 128, searched in 100,000):
+
+TABLE
+
+    Cost: fit d^2 multiply-adds a row, 9 d^3, and 50 times 32,768 * 2 bits^2 and a singular value decomposition of bits x bits;
+    encode and decode d * bits a vector, a query as many (l2: twice); scans as Sign.
+    Source: Gong, Lazebnik, Gordo, Perronnin, "Iterative quantization", PAMI 2013, sections 3.1 and 3.2.
+    """
+
     own_state = {"mean_": Array("float32", ("dim",)), "components_": Array("float32", ("dim", "bits"))}  # noqa: RUF012
     mean_: np.ndarray
     components_: np.ndarray
@@ -38,7 +77,8 @@ class ITQ(Chain):
         sample = x.sample(SAMPLE_ROWS, self.seed)
         self.mean_ = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
         directions = principal(sample)[1][:, : self.bits]
-        z = (sample - self.mean_) @ directions.astype(np.float32)
+        few = sample[:: -(-len(sample) // ROTATION_ROWS)]
+        z = (few - self.mean_) @ directions.astype(np.float32)
         rotation = random_rotation(self.bits, np.random.Generator(np.random.PCG64(self.seed)))
         for _ in range(STEPS):
             signs = np.where(z @ rotation.astype(np.float32) > 0, np.float32(1), np.float32(-1))
