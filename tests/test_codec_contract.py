@@ -79,7 +79,7 @@ def test_every_codec_has_examples_that_some_case_covers():
 
 
 def test_an_unknown_codec_is_named():
-    with pytest.raises(ValueError, match=r"no codec 'Nothing'.*PQ, Raw, Sign"):
+    with pytest.raises(ValueError, match=r"no codec 'Nothing'.*PQ, Raw, .*Sign"):
         vp.codec_class("Nothing")
 
 
@@ -174,7 +174,7 @@ def test_equality_is_that_of_configuration_and_state(codec, dim):
         hash(one)
     for name in one.state:
         array = one.arrays()[name].copy()
-        array.flat[0] += 1
+        array.reshape(-1)[:1] += 1  # bytes wrap around
         assert one != type(one).restore(one.config(), one.dim, {**one.arrays(), name: array})
     for metric in set(METRICS) - {one.metric}:  # the same state, read another way
         assert one != type(one).restore({**one.config(), "metric": metric}, one.dim, one.arrays())
@@ -233,6 +233,8 @@ def test_restore_refuses_what_does_not_belong_together(codec, dim):
         for wrong in (a.astype(np.float64), np.concatenate((a, a)), a[None], a[:0]):
             with pytest.raises(ValueError, match=f"{name}: expected"):
                 restore(one.config(), dim, {**arrays, name: wrong})
+        if a.dtype.kind != "f":
+            continue
         spoilt = a.copy()
         spoilt.flat[-1] = np.nan
         with pytest.raises(ValueError, match=f"{name}: expected finite"):
@@ -291,6 +293,8 @@ def test_encoding_in_blocks_changes_nothing(codec, dim, monkeypatch):
 
 @every_case
 def test_a_decoded_code_encodes_to_itself(codec, dim):
+    if codec.head:  # a stored scale serves estimates, or is rounded: what it decodes to has another
+        pytest.skip("codes with factors are not projections")
     codec = fitted(codec, dim)
     codes = codec.encode(np.concatenate((more(dim), values(6, 33, dim))))
     # under "cos" `encode` scales to length 1 first, which a decoded vector need not have
@@ -684,11 +688,16 @@ LIMITED = [c for c in EXAMPLES if c.metric != "cos" and c.largest < np.finfo(np.
 @pytest.mark.parametrize("codec", LIMITED, ids=repr)
 def test_values_beyond_the_largest_are_refused_with_their_row(codec):
     dim = 24
-    codec = copy.deepcopy(fitted(codec, dim))
-    bad = more(dim, 9)
-    bad[5, 3] = -1.001 * codec.largest
-    bad[7, 0] = 2 * codec.largest
-    for call in (codec.fit, codec.encode, functools.partial(codec.query, symmetric=True)):
+    unfitted, codec = codec, copy.deepcopy(fitted(codec, dim))
+    # a codec may learn how much its codes hold; to `fit`, which learns it again, that is no limit
+    for limit, call in (
+        (unfitted.largest, codec.fit),
+        (codec.largest, codec.encode),
+        (codec.largest, functools.partial(codec.query, symmetric=True)),
+    ):
+        bad = more(dim, 9)
+        bad[5, 3] = -1.001 * limit
+        bad[7, 0] = 2 * limit
         with pytest.raises(ValueError, match=r"expected absolute values up to .*, row 5 has -"):
             call(bad)
     assert codec == fitted(codec, dim)

@@ -206,15 +206,15 @@ LAYERS = (  # a module imports from layers above it here, or from its own; nothi
     {"errors", "checks"},
     {"dispatch", "native", "container"},
     {"ops"},
-    {"arrays", "ids", "kmeans", "rwlock"},
+    {"arrays", "datasets", "ids", "kmeans", "rwlock", "sources"},
     {"codec"},
-    {"codecs", "datasets", "train"},
+    {"codecs", "stream", "train"},
     {"index", "io", "evaluate", "auto"},
     {"cli", "integrations"},
     {"__init__", "__main__"},
 )
 # inside functions, where a method of a low layer is a door to a high one
-DOORS = {("dispatch", "native"), ("codec", "io"), ("index", "io")}
+DOORS = {("dispatch", "native"), ("codec", "io"), ("codec", "stream"), ("index", "io")}
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 

@@ -29,8 +29,8 @@ AVX = re.compile(r"^(v|k(mov|or|xor|and|not|unpck|shift|test|add)|popcnt|andn |b
 AVX512 = re.compile(r"%zmm|%[xy]mm(1[6-9]|2\d|3[01])|%k[0-7]|\{1to\d+\}")
 # what the kernels of an instruction set are called
 KERNELS = (
-    "assign_rows", "encode_rows", "get_block_rows", "norms_of", "pack_rows", "project_rows", "put_blocks", "scan_flat",
-    "scan_hamming", "scan_lut4", "scan_lut8", "tables_rows",
+    "assign_rows", "encode_rows", "get_block_rows", "norms_of", "pack_code_rows", "pack_rows", "project_rows", "put_blocks",
+    "quantize_values", "rotate_rows", "scan_flat", "scan_hamming", "scan_lut4", "scan_lut8", "tables_rows", "unpack_code_rows",
 )  # fmt: skip
 # of the others, gcc and clang put the loops into functions of different names
 WIDE_UNDER_THEIR_NAME = ("assign_rows", "encode_rows", "norms_of", "pack_rows", "scan_hamming")

@@ -11,11 +11,12 @@ from vecpress import dispatch
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(p for folder in ("vecpress", "kernels", "tests", "bench") for p in (ROOT / folder).rglob("*.py"))
 KERNELS = sorted(p for p in (ROOT / "csrc").rglob("*") if p.suffix in (".cpp", ".hpp", ".inl", ".def"))
-LAYOUT_OPS = {"put_rows", "get_rows"}  # two directions of one thing: vecpress/ops/blocks.py, csrc/blocks
+# two directions of one thing share a home: vecpress/ops/blocks.py, csrc/blocks
+HOMES = {"put_rows": "blocks", "get_rows": "blocks", "unpack_codes": "pack_codes"}
 
 
 def home(op: str) -> str:
-    return "blocks" if op in LAYOUT_OPS else op
+    return HOMES.get(op, op)
 
 
 @pytest.mark.parametrize("op", sorted(dispatch.operations()))

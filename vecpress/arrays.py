@@ -43,6 +43,7 @@ class Rows:
     unit : scale every row to length 1 (zero rows stay zero)
     largest : the largest absolute value allowed, after scaling
     num_threads : for the scaling
+    first : the number of x's first row in error messages, where x is a block of something larger
 
     Raises TypeError for other kinds of values; ValueError for a wrong shape, and, when a block is read, for a row with a NaN, an
     infinity, a value that float32 cannot hold, or one beyond `largest`.
@@ -57,8 +58,9 @@ class Rows:
         unit: bool = False,
         largest: float = FLOAT32_MAX,
         num_threads: int | None = None,
+        first: int = 0,
     ):
-        self.what, self.unit, self.largest, self.num_threads = what, unit, largest, num_threads
+        self.what, self.unit, self.largest, self.num_threads, self.first = what, unit, largest, num_threads, first
         self._source = x if is_torch(x) else as_array(x, what)
         real = _is_real_torch(x) if is_torch(x) else self._source.dtype.kind in "fiu"
         if not real:  # bool, complex, object, text, dates
@@ -76,6 +78,11 @@ class Rows:
 
     def __len__(self) -> int:
         return self.n
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether the vectors lie in a file that is mapped, and so may be larger than memory."""
+        return isinstance(self._source, np.memmap)
 
     def blocks(self, rows: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
         """(first row, float32[r, d]) over all rows, C-contiguous and checked."""
@@ -112,13 +119,13 @@ class Rows:
             row = int(np.flatnonzero(~np.isfinite(out).all(axis=1))[0])
             beyond = np.isfinite(part[row]).all()
             trouble = "a value beyond float32's range" if beyond else "NaN or infinity"
-            raise ValueError(f"{self.what} expected finite values, row {_name(row, which)} has {trouble}")
+            raise ValueError(f"{self.what} expected finite values, row {self._name(row, which)} has {trouble}")
         if part.dtype.kind in "iu":
             inexact = _inexact(part)
             if inexact.any():
                 row = int(np.flatnonzero(inexact.any(axis=1))[0])
                 raise ValueError(
-                    f"{self.what} expected integers that float32 holds exactly, row {_name(row, which)} has "
+                    f"{self.what} expected integers that float32 holds exactly, row {self._name(row, which)} has "
                     f"{part[row][inexact[row]][0]}"
                 )
         if self.unit:
@@ -126,10 +133,13 @@ class Rows:
         if self.largest < FLOAT32_MAX and out.size and max(out.max(), -out.min()) > self.largest:
             row, column = np.argwhere(np.abs(out) > self.largest)[0]
             raise ValueError(
-                f"{self.what} expected absolute values up to {self.largest:.9g}, row {_name(int(row), which)} has "
+                f"{self.what} expected absolute values up to {self.largest:.9g}, row {self._name(int(row), which)} has "
                 f"{out[row, column]:.9g}"
             )
         return out
+
+    def _name(self, row: int, which: slice | np.ndarray) -> int:
+        return self.first + (which.start + row if isinstance(which, slice) else int(which[row]))
 
 
 def as_array(x: Any, what: str) -> np.ndarray:
@@ -188,7 +198,3 @@ def _inexact(part: np.ndarray) -> np.ndarray:
     size = np.where(part < 0, ~size + np.uint64(1), size)
     lowest = size & (~size + np.uint64(1))  # the lowest bit set; a float32 reaches EXACT_BITS bits from it
     return (size >> np.uint64(EXACT_BITS)) >= np.maximum(lowest, np.uint64(1))
-
-
-def _name(row: int, which: slice | np.ndarray) -> int:
-    return which.start + row if isinstance(which, slice) else int(which[row])

@@ -97,6 +97,10 @@ class Chain(Codec):
     def largest(self) -> float:  # type: ignore[override]
         return self.inner.largest
 
+    @property
+    def enough_rows(self) -> int:
+        return self.inner.enough_rows
+
     def _fit(self, x: Rows, queries: Rows | None, num_threads: int | None) -> None:
         self._learn(x, num_threads)
         inner = self.inner

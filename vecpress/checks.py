@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+
+Metric = Literal["ip", "l2", "cos"]
 
 
 def check_choice(where: str, name: str, value: Any, choices: Sequence[Any]) -> Any:

@@ -8,6 +8,7 @@ equality, copies, repr, registration.
 from __future__ import annotations
 
 import inspect
+import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
@@ -16,11 +17,12 @@ import numpy as np
 
 from . import ops
 from .arrays import FLOAT32_MAX, Rows, as_array, is_torch, like
+from .checks import Metric, check_int
 from .dispatch import check_threads, empty
-from .errors import NotFittedError
+from .errors import NotFittedError, SmallTrainingSetWarning
 from .ops import Blocks, Factor
+from .sources import SAMPLE_NBYTES, Stream, open_source, sample
 
-Metric = Literal["ip", "l2", "cos"]
 METRICS: tuple[Metric, ...] = ("ip", "l2", "cos")
 SQUARES_FIT = 2.0**50  # vectors of absolute values up to here have squared distances inside float32, for d up to 2^26
 
@@ -148,43 +150,77 @@ class Codec(ABC):
         if not inspect.isabstract(cls) and not cls.__name__.startswith("_"):
             _codecs[cls.__name__] = cls
 
-    def fit(self, x: Any, queries: Any = None, *, num_threads: int | None = None) -> Self:
+    def fit(
+        self, x: Any, queries: Any = None, *, sample_nbytes: int | None = None, num_threads: int | None = None
+    ) -> Self:
         """Learns from a sample.
 
         x : [n, d], n at least 1; float16, bfloat16, float32, float64 or uint8; NumPy, torch, or anything with __array__ or
-            __dlpack__
+            __dlpack__; the path of a file that `vecpress.datasets.read` reads; an iterator of blocks [r, d]
         queries : [nq, d], optional sample of queries, used by codecs that weigh by them
+        sample_nbytes : float32 bytes of x that are held at most; where x has more, a uniform sample is drawn with the codec's
+            `seed` (0 where it has none), the same whatever x comes as. None means 256 MiB for files, memory maps and iterators,
+            and no bound for arrays, which are in memory anyway
 
         Returns the codec. The result does not depend on num_threads. Raises TypeError or ValueError for bad input and then leaves
-        the codec as it was; of a large x only the rows that are learned from are read and checked.
+        the codec as it was; of a large x only the rows that are learned from are read and checked, but of an iterator all.
+        Warns, SmallTrainingSetWarning, if it learns from fewer rows than `enough_rows`.
         """
         check_threads(num_threads)
-        rows = self._rows(x, "fit: x", None, num_threads)
-        if rows.n < 1:
+        if sample_nbytes is not None:
+            check_int("fit", "sample_nbytes", sample_nbytes, 1)
+        source = self._source(x, "fit: x", None, num_threads)
+        if source.n == 0 or source.dim is None:
             raise ValueError("fit: x expected at least one row, got none")
-        sample = None if queries is None else self._query_rows(queries, "fit: queries", rows.dim, num_threads)
-        if sample is not None:
-            sample.check()  # bad queries are an error for every codec, whether it weighs by them or not
+        weights = None if queries is None else self._query_rows(queries, "fit: queries", source.dim, num_threads)
+        if weights is not None:
+            weights.check()  # bad queries are an error for every codec, whether it weighs by them or not
         fresh = type(self)(**self.config())  # learns in a copy: a failed fit must not leave half a state
-        fresh.dim_ = rows.dim
-        fresh._check_dim(rows.dim)
+        fresh.dim_ = source.dim
+        fresh._check_dim(source.dim)
+        if isinstance(source, Stream) or source.is_mapped or sample_nbytes is not None:
+            most = max(1, (sample_nbytes or SAMPLE_NBYTES) // (4 * source.dim))
+            rows = sample(source, most, getattr(self, "seed", 0))
+            if rows.n < 1:
+                raise ValueError("fit: x expected at least one row, got none")
+        else:
+            rows = source
         rows.largest = fresh.largest  # it may depend on the columns
-        fresh._fit(rows, sample, num_threads)
+        if rows.n < fresh.enough_rows:
+            what = "x" if rows is source else "the sample of x"
+            short = f"fit: {what} has {rows.n} rows, {fresh!r} wants at least {fresh.enough_rows}"
+            warnings.warn(short, SmallTrainingSetWarning, stacklevel=2)
+        fresh._fit(rows, weights, num_threads)
         fresh._freeze()
         self.__dict__.update(fresh.__dict__)
         return self
 
-    def encode(self, x: Any, *, num_threads: int | None = None) -> Any:
+    def encode(
+        self, x: Any, *, out: Any = None, resume: bool = False, overwrite: bool = False, num_threads: int | None = None
+    ) -> Any:
         """Vectors [n, d] to codes uint8[n, code_size]; a row encodes the same alone and in a batch.
 
-        Raises NotFittedError before `fit`; TypeError or ValueError for bad input (the first bad row is named).
+        x : an array, a path or an iterator of blocks, as in `fit`
+        out : a .npy file to write the codes to as they are made; returned are these, memory-mapped and read-only. Until it is
+            complete it is called out + ".partial", and stays, to be resumed, if the work is stopped, by whatever
+        resume : goes on with a partial file where there is one: rows that are done are read and compared, not encoded, and the
+            file becomes the one of an uninterrupted run
+        overwrite : replaces `out`; without `resume` a partial file too
+
+        Raises NotFittedError before `fit`; TypeError or ValueError for bad input (the first bad row is named), for an `out` or a
+        partial file that is there without leave, and for a partial file of another codec or of other vectors; OSError.
         """
         check_threads(num_threads)
-        rows = self._rows(x, "encode: x", self.dim, num_threads)
-        codes = empty((rows.n, self.code_size), np.uint8)
-        for start, block in rows.blocks():
-            codes[start : start + len(block)] = self._encode(block, num_threads)
-        return like(x, codes)
+        dim = self.dim
+        if out is not None:
+            from . import stream
+
+            stream.check_output(out, x)
+            source = self._source(x, "encode: x", dim, num_threads)
+            return stream.write_codes(self, source, out, resume=resume, overwrite=overwrite, num_threads=num_threads)
+        if resume or overwrite:
+            raise ValueError(f"encode: {'resume' if resume else 'overwrite'}=True expected a file to write, got out=None")
+        return like(x, self._encode_all(self._source(x, "encode: x", dim, num_threads), num_threads))
 
     def decode(self, codes: Any) -> Any:
         """Codes uint8[n, code_size] to vectors float32[n, d]. Under "cos" these approximate the vectors scaled to length 1.
@@ -214,6 +250,20 @@ class Codec(ABC):
             raise ValueError(f"{what} expected code_size={self.code_size} columns, got shape {array.shape}")
         return np.ascontiguousarray(array)
 
+    def _encode_all(self, source: Rows | Stream, num_threads: int | None) -> np.ndarray:
+        """uint8[n, code_size] of a source of known or unknown length."""
+        parts = ((start, self._encode(block, num_threads)) for start, block in source.blocks())
+        if source.n is None:
+            return np.concatenate([empty((0, self.code_size), np.uint8), *(codes for _, codes in parts)])
+        out = empty((source.n, self.code_size), np.uint8)
+        for start, codes in parts:
+            out[start : start + len(codes)] = codes
+        return out
+
+    def _source(self, x: Any, what: str, dim: int | None, num_threads: int | None = None) -> Rows | Stream:
+        """x, which may be a path or an iterator of blocks, as rows that can be coded."""
+        return open_source(x, what, dim, unit=self.metric == "cos", largest=self.largest, num_threads=num_threads)
+
     def _rows(self, x: Any, what: str, dim: int | None, num_threads: int | None = None) -> Rows:
         """x as rows that can be coded."""
         return Rows(x, what, dim, unit=self.metric == "cos", largest=self.largest, num_threads=num_threads)
@@ -231,6 +281,11 @@ class Codec(ABC):
         """Raises NotFittedError before `fit`."""
         if not self.is_fitted:
             raise NotFittedError(f"{type(self).__name__} is not fitted: call fit(x) first")
+
+    @property
+    def enough_rows(self) -> int:
+        """Rows with which `fit` learns as well as it can, about; with fewer it warns. Known with `dim`."""
+        return 1
 
     @property
     def bits_per_dim(self) -> float:

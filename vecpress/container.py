@@ -154,7 +154,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         if error.errno is not None and error.filename in (None, temporary):
             raise OSError(error.errno, error.strerror, os.fsdecode(path)) from None  # the number decides on the subclass
         raise
-    _sync_folder(folder)
+    sync_folder(folder)
 
 
 @contextmanager
@@ -174,7 +174,7 @@ def _created(temporary: str, target: str) -> Iterator[BinaryIO]:
         raise
 
 
-def _sync_folder(folder: str) -> None:
+def sync_folder(folder: str) -> None:
     """Puts the new name on disk, where the system can and may do that for folders: the file is complete in any case."""
     if not hasattr(os, "O_DIRECTORY"):
         return

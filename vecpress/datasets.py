@@ -5,8 +5,8 @@
 | .npy | NumPy array | memory map |
 | .npz | NumPy archive | memory map where the array is stored uncompressed (`numpy.savez`), else whole |
 | .fvecs .bvecs .ivecs | per row: int32 dimension, then float32, uint8 or int32 values | memory map |
-| .hdf5 .h5 | HDF5, needs h5py | memory map where the data set is contiguous and unfiltered, else whole |
-| .parquet | Parquet, a column of lists, needs pyarrow | whole |
+| .hdf5 .h5 | HDF5, needs h5py | memory map where the data set is contiguous and unfiltered, else whole; in batches by `batches` |
+| .parquet | Parquet, a column of lists, needs pyarrow | whole; in batches by `batches` |
 """
 
 from __future__ import annotations
@@ -14,19 +14,21 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from .codec import Metric
+from .checks import Metric
 
 __all__ = ["Dataset", "demo", "read"]
 
 MAX_DIM = 1 << 20  # a larger dimension in a .fvecs header means that the file is something else
 HEADERS_AT_ONCE = 1 << 16
+BATCH_BYTES = 8 << 20  # of the rows that `batches` reads at a time
+MAX_BATCH = 1 << 16  # rows
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,18 @@ class Dataset:
     sample_queries: np.ndarray
     metric: Metric
     licence: str
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The rows of a file that can only be read front to back.
+
+    n : rows in all, as the file's header says
+    read : starts reading; gives [r, d] in order, about 8 MB each
+    """
+
+    n: int
+    read: Callable[[], Iterator[np.ndarray]]
 
 
 def demo() -> Dataset:
@@ -76,6 +90,18 @@ def read(path: str | os.PathLike[str], name: str | None = None) -> np.ndarray:
     ragged or otherwise not what its suffix says, or `name` is missing or wrong; OSError if it cannot be
     opened; ImportError if the optional package that reads the format is missing.
     """
+    found = batches(path, name)
+    if isinstance(found, np.ndarray):
+        return found
+    parts = list(found.read())
+    return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
+
+
+def batches(path: str | os.PathLike[str], name: str | None = None) -> np.ndarray | Batches:
+    """As `read`, but what could not be mapped and would be read whole (.parquet, .hdf5) is left to be read in batches.
+
+    Errors as in `read`; those of later rows are raised when these are reached.
+    """
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in _READERS:
@@ -83,10 +109,10 @@ def read(path: str | os.PathLike[str], name: str | None = None) -> np.ndarray:
     reader, has_names = _READERS[suffix]
     if name is not None and not has_names:
         raise ValueError(f"{path}: a {suffix} file holds one array without a name, got name {name!r}")
-    array = reader(path, name) if has_names else reader(path)
-    if array.ndim not in (1, 2):
-        raise ValueError(f"{path}: expected a matrix [n, d], got shape {array.shape}")
-    return array
+    found = reader(path, name) if has_names else reader(path)
+    if isinstance(found, np.ndarray) and found.ndim not in (1, 2):
+        raise ValueError(f"{path}: expected a matrix [n, d], got shape {found.shape}")
+    return found
 
 
 def _npy(path: Path) -> np.ndarray:
@@ -164,7 +190,7 @@ def _vecs(dtype: str) -> Callable[[Path], np.ndarray]:
     return reader
 
 
-def _hdf5(path: Path, name: str | None) -> np.ndarray:
+def _hdf5(path: Path, name: str | None) -> np.ndarray | Batches:
     h5py = _optional("h5py", path)
     if not path.exists():
         raise FileNotFoundError(2, os.strerror(2), str(path))
@@ -175,19 +201,30 @@ def _hdf5(path: Path, name: str | None) -> np.ndarray:
     with file:
         names: list[str] = []
         file.visititems(lambda key, item: names.append(key) if isinstance(item, h5py.Dataset) else None)
-        data = file[_pick(path, "data set", names, name)]
+        name = _pick(path, "data set", names, name)
+        data = file[name]
         offset = data.id.get_offset()  # None unless the values lie in one piece, unfiltered
         if offset is not None and data.dtype.kind in "fiu" and data.size and file.userblock_size == 0:
             if offset + data.nbytes > path.stat().st_size:
                 place = f"data set {data.name!r} at byte {offset}"
                 raise ValueError(f"{path}: truncated: {place} expected {data.nbytes} bytes")
             return np.memmap(path, data.dtype, "r", offset, data.shape)
-        return data[()]
+        if data.ndim != 2 or not data.size:
+            return data[()]
+        n, step = len(data), max(1, BATCH_BYTES // (data.dtype.itemsize * data.shape[1]))
+        if data.chunks:
+            step = -(-step // data.chunks[0]) * data.chunks[0]  # no chunk is unpacked twice
+
+    def read() -> Iterator[np.ndarray]:
+        with h5py.File(path, "r") as again:
+            for start in range(0, n, step):
+                yield again[name][start : start + step]
+
+    return Batches(n, read)
 
 
-def _parquet(path: Path, name: str | None) -> np.ndarray:
+def _parquet(path: Path, name: str | None) -> Batches:
     pyarrow = _optional("pyarrow", path)
-    import pyarrow.compute as compute
     from pyarrow import parquet
 
     try:
@@ -195,11 +232,27 @@ def _parquet(path: Path, name: str | None) -> np.ndarray:
     except pyarrow.ArrowInvalid as error:
         raise ValueError(f"{path}: not a Parquet file: {error}") from None
     with file:
-        columns = [field.name for field in file.schema_arrow if hasattr(field.type, "value_type")]
+        columns = {field.name: field.type for field in file.schema_arrow if hasattr(field.type, "value_type")}
         name = _pick(path, "column of lists", columns, name)
-        parts: list[np.ndarray] = []
-        row, width = 0, -1
-        for batch in file.iter_batches(columns=[name]):
+        n = file.metadata.num_rows
+        at = [leaf.path.split(".")[0] for leaf in file.schema].index(name)
+        values = sum(file.metadata.row_group(g).column(at).num_values for g in range(file.metadata.num_row_groups))
+    try:
+        width = columns[name].value_type.bit_width // 8
+    except ValueError:  # lists of something without a width, which whoever reads them refuses
+        width = 8
+    rows = min(MAX_BATCH, max(1, BATCH_BYTES * n // max(values * width, 1)))
+    return Batches(n, lambda: _parquet_batches(path, name, rows))
+
+
+def _parquet_batches(path: Path, name: str, rows: int) -> Iterator[np.ndarray]:
+    """[r, d] of so many rows of a column of lists, all of one length."""
+    import pyarrow.compute as compute
+    from pyarrow import parquet
+
+    row, width = 0, -1
+    with parquet.ParquetFile(path) as file:
+        for batch in file.iter_batches(rows, columns=[name], use_threads=False):
             lists = batch.column(0)
             lengths = compute.fill_null(compute.list_value_length(lists), -1).to_numpy(zero_copy_only=False)
             width = int(lengths[0]) if width < 0 and len(lengths) else width
@@ -213,9 +266,8 @@ def _parquet(path: Path, name: str | None) -> np.ndarray:
             if values.null_count:
                 bad = int(np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))[0]) // width
                 raise ValueError(f"{path}: row {row + bad} of column {name!r} has a missing value")
-            parts.append(values.to_numpy(zero_copy_only=False).reshape(len(lists), width))
+            yield values.to_numpy(zero_copy_only=False).reshape(len(lists), width)
             row += len(lists)
-    return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
 
 
 def _optional(package: str, path: Path) -> Any:
@@ -238,7 +290,7 @@ def _pick(path: Path, kind: str, names: Iterable[str], name: str | None) -> str:
     return name
 
 
-_READERS: dict[str, tuple[Callable[..., np.ndarray], bool]] = {
+_READERS: dict[str, tuple[Callable[..., np.ndarray | Batches], bool]] = {
     ".npy": (_npy, False),
     ".npz": (_npz, True),
     ".fvecs": (_vecs("<f4"), False),
@@ -248,3 +300,4 @@ _READERS: dict[str, tuple[Callable[..., np.ndarray], bool]] = {
     ".h5": (_hdf5, True),
     ".parquet": (_parquet, True),
 }
+SUFFIXES = frozenset(_READERS)

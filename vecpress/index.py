@@ -182,8 +182,8 @@ class Index:
     def add(self, x: Any, ids: Any = None, *, num_threads: int | None = None) -> None:
         """Encodes vectors and appends their codes.
 
-        x : [n, d], the kinds of values that `Codec.encode` takes; read and encoded in blocks, so a
-            memory-mapped file stays one
+        x : [n, d], the kinds of values that `Codec.encode` takes, a path or an iterator of blocks among them; read and
+            encoded in blocks, so a memory-mapped file stays one
         ids : int64[n], all new and different; None numbers on from the highest id ever used plus 1
 
         Searches go on meanwhile and see the new vectors when all are there. Raises TypeError or ValueError
@@ -191,10 +191,14 @@ class Index:
         adds nothing.
         """
         check_threads(num_threads)
-        rows = self._codec._rows(x, "add: x", self._codec.dim, num_threads)
+        rows = self._codec._source(x, "add: x", self._codec.dim, num_threads)
         encode = self._codec._encode  # what Codec.encode calls; the rows are checked under this method's name
-        parts = ((start, encode(block, num_threads)) for start, block in rows.blocks())
-        self._append("add", rows.n, ids, parts, num_threads)
+        parts: Iterable[tuple[int, np.ndarray]] = ((start, encode(block, num_threads)) for start, block in rows.blocks())
+        n = rows.n
+        if n is None:  # an iterator tells at its end
+            parts = list(parts)
+            n = sum(len(codes) for _, codes in parts)
+        self._append("add", n, ids, parts, num_threads)
 
     def add_codes(self, codes: Any, ids: Any = None, *, num_threads: int | None = None) -> None:
         """Appends canonical codes uint8[n, code_size] of the index's codec. The rest as in `add`."""

@@ -93,3 +93,37 @@ def test_norms(measure, rng, backend):
     n = rows_of(backend, 100_000)
     time_rows(measure, backend, "norms", lambda r: (rng.standard_normal((r, 384), dtype=np.float32),), n, "dram_read",
               n * 384 * 4, "bytes/s")
+
+
+@pytest.mark.parametrize("n_bits", [1, 2, 4, 7])
+@group("pack_codes")
+def test_pack_codes(measure, rng, backend, n_bits):
+    n = rows_of(backend, 200_000)
+    time_rows(measure, backend, "pack_codes", lambda r: (rng.integers(0, 256, (r, 384), dtype=np.uint8), n_bits), n, "dram_read",
+              n * 384, "bytes/s")
+
+
+@pytest.mark.parametrize("n_bits", [1, 2, 4, 7])
+@group("unpack_codes")
+def test_unpack_codes(measure, rng, backend, n_bits):
+    n, size = rows_of(backend, 200_000), ops.pack_codes(np.zeros((1, 384), np.uint8), n_bits).shape[1]
+    time_rows(measure, backend, "unpack_codes", lambda r: (rng.integers(0, 256, (r, size), dtype=np.uint8), 384, n_bits), n,
+              "dram_read", n * 384, "bytes/s")
+
+
+@pytest.mark.parametrize("count", [3, 15, 255])
+@group("quantize")
+def test_quantize(measure, rng, backend, count):
+    n = rows_of(backend, 50_000)
+    thresholds = np.sort(rng.standard_normal(count, dtype=np.float32))
+    time_rows(measure, backend, "quantize", lambda r: (rng.standard_normal((r, 384), dtype=np.float32), thresholds), n,
+              "dram_read", n * 384 * 4, "bytes/s")
+
+
+@pytest.mark.parametrize("d", [384, 768, 1024])
+@group("rotate")
+def test_rotate(measure, rng, backend, d):
+    n = rows_of(backend, 10_000)
+    signs = rng.integers(0, 256, (4, d // 8), dtype=np.uint8)
+    time_rows(measure, backend, "rotate", lambda r: (rng.standard_normal((r, d), dtype=np.float32), signs), n, "dram_read",
+              n * d * 4, "bytes/s")

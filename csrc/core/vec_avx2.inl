@@ -60,6 +60,16 @@ struct Floats {
   static Floats zero() { return {_mm256_setzero_ps()}; }
   Floats operator-(Floats o) const { return {_mm256_sub_ps(v, o.v)}; }
   Floats operator+(Floats o) const { return {_mm256_add_ps(v, o.v)}; }
+  Floats operator*(Floats o) const { return {_mm256_mul_ps(v, o.v)}; }
+  Floats hadamard() const {
+    const __m256 odd = _mm256_setr_ps(0, -0.0f, 0, -0.0f, 0, -0.0f, 0, -0.0f);
+    const __m256 pairs = _mm256_setr_ps(0, 0, -0.0f, -0.0f, 0, 0, -0.0f, -0.0f);
+    const __m256 fours = _mm256_setr_ps(0, 0, 0, 0, -0.0f, -0.0f, -0.0f, -0.0f);
+    __m256 x = v;
+    x = _mm256_add_ps(_mm256_permute_ps(x, 0xB1), _mm256_xor_ps(x, odd));
+    x = _mm256_add_ps(_mm256_permute_ps(x, 0x4E), _mm256_xor_ps(x, pairs));
+    return {_mm256_add_ps(_mm256_permute2f128_ps(x, x, 1), _mm256_xor_ps(x, fours))};
+  }
   void store(float* p) const { _mm256_storeu_ps(p, v); }
 };
 inline Floats fma(Floats a, Floats b, Floats c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }

@@ -54,6 +54,18 @@ struct Floats {
   static Floats zero() { return {_mm512_setzero_ps()}; }
   Floats operator-(Floats o) const { return {_mm512_sub_ps(v, o.v)}; }
   Floats operator+(Floats o) const { return {_mm512_add_ps(v, o.v)}; }
+  Floats operator*(Floats o) const { return {_mm512_mul_ps(v, o.v)}; }
+  // The lanes' Hadamard transform: for h = 1, 2, 4, ... the lanes a and b, h apart, become a + b and a - b.
+  Floats hadamard() const {
+    __m512 x = v, y = _mm512_permute_ps(x, 0xB1);
+    x = _mm512_mask_sub_ps(_mm512_add_ps(x, y), 0xAAAA, y, x);
+    y = _mm512_permute_ps(x, 0x4E);
+    x = _mm512_mask_sub_ps(_mm512_add_ps(x, y), 0xCCCC, y, x);
+    y = _mm512_shuffle_f32x4(x, x, 0xB1);
+    x = _mm512_mask_sub_ps(_mm512_add_ps(x, y), 0xF0F0, y, x);
+    y = _mm512_shuffle_f32x4(x, x, 0x4E);
+    return {_mm512_mask_sub_ps(_mm512_add_ps(x, y), 0xFF00, y, x)};
+  }
   void store(float* p) const { _mm512_storeu_ps(p, v); }
 };
 inline Floats fma(Floats a, Floats b, Floats c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }

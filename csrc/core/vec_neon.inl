@@ -48,6 +48,13 @@ struct Floats {
   static Floats zero() { return {vdupq_n_f32(0)}; }
   Floats operator-(Floats o) const { return {vsubq_f32(v, o.v)}; }
   Floats operator+(Floats o) const { return {vaddq_f32(v, o.v)}; }
+  Floats operator*(Floats o) const { return {vmulq_f32(v, o.v)}; }
+  Floats hadamard() const {
+    const uint32x4_t odd = {0, ~0u, 0, ~0u}, pair = {0, 0, ~0u, ~0u};
+    const float32x4_t y = vrev64q_f32(v), x = vbslq_f32(odd, vsubq_f32(y, v), vaddq_f32(v, y));
+    const float32x4_t z = vextq_f32(x, x, 2);
+    return {vbslq_f32(pair, vsubq_f32(z, x), vaddq_f32(x, z))};
+  }
   void store(float* p) const { vst1q_f32(p, v); }
 };
 inline Floats fma(Floats a, Floats b, Floats c) { return {vfmaq_f32(c.v, a.v, b.v)}; }

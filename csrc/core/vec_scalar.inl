@@ -56,6 +56,8 @@ struct Floats {
   static Floats zero() { return {0.0f}; }
   Floats operator-(Floats o) const { return {v - o.v}; }
   Floats operator+(Floats o) const { return {v + o.v}; }
+  Floats operator*(Floats o) const { return {v * o.v}; }
+  Floats hadamard() const { return *this; }
   void store(float* p) const { *p = v; }
 };
 inline Floats fma(Floats a, Floats b, Floats c) { return {__builtin_fmaf(a.v, b.v, c.v)}; }

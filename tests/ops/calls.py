@@ -14,6 +14,7 @@ from hard_values import FINITE, values
 
 from vecpress import dispatch, ops
 from vecpress.ops import Blocks, Factor
+from vecpress.ops.pack_codes import packed_size
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,47 @@ def pack_bits(size: int) -> Iterator[Call]:
         yield Call(f"n={n} d={d}", lambda t, x=x, y=thresholds: ops.pack_bits(x, y, num_threads=t))
 
 
+@calls_of("pack_codes", "unpack_codes")
+def pack_codes(size: int) -> Iterator[Call]:
+    rng = np.random.default_rng(size)
+    for n_bits in range(1, 9):
+        for n, d in ((size, 5), (3, size), (2, 130 + size)):
+            labels = rng.integers(0, 256, (n, d), dtype=np.uint8)  # with bits that must not matter
+            codes = rng.integers(0, 256, (n, packed_size(d, n_bits)), dtype=np.uint8)  # and in the last byte's rest
+
+            def run(threads: int, labels=labels, codes=codes, d=d, n_bits=n_bits):
+                packed = ops.pack_codes(labels, n_bits, num_threads=threads)
+                return packed, ops.unpack_codes(codes, d, n_bits, num_threads=threads)
+
+            yield Call(f"n={n} d={d} n_bits={n_bits}", run)
+
+
+@calls_of("quantize")
+def quantize(size: int) -> Iterator[Call]:
+    for count in (1, 2, 3, 7, 14, 15, 16, 17, 31, 100, 127, 128, 254, 255):
+        for n, d in ((size, 5), (3, 64 + size)):
+            x, thresholds = extreme(size, n, d), np.sort(extreme(size + count, count))  # with ties
+            x[::2, ::7] = np.float32(np.inf)
+            yield Call(f"n={n} d={d} L={count}", lambda t, x=x, y=thresholds: ops.quantize(x, y, num_threads=t))
+    if size == 130:  # more values than a thread takes at once; numbers that are none, and infinite thresholds
+        x = values(3, 3001, 3000)
+        x[5, ::9] = np.nan
+        bars = np.array([-np.inf, -1, 0, 0.5, np.inf], np.float32)
+        yield Call("n=3001", lambda t: ops.quantize(x, bars, num_threads=t))
+
+
+@calls_of("rotate")
+def rotate(size: int) -> Iterator[Call]:
+    rng = np.random.default_rng(size)
+    for n, d in ((size, 12), (size, 64), (3, max(size, 1)), (4, 128 + size), (2, 8 * size + 3)):
+        signs = rng.integers(0, 256, (4, -(-d // 8)), dtype=np.uint8)
+        for make in (values, extreme):
+            x = make(size, n, d)
+            for inverse in (False, True):
+                label = f"n={n} d={d} {make.__name__} inverse={inverse}"
+                yield Call(label, lambda t, x=x, s=signs, i=inverse: ops.rotate(x, s, inverse=i, num_threads=t))
+
+
 @calls_of("put_rows", "get_rows")
 def blocks(size: int) -> Iterator[Call]:
     rng = np.random.default_rng(size)
@@ -167,7 +209,10 @@ def blocks(size: int) -> Iterator[Call]:
 
 # ---- scans
 
-FACTORS = ("one", "negative", "zero", "f2", "f4", "u1", "bias f2", "bias f4", "bias u1", "both", "any bytes", "infinite", "nan")
+FACTORS = (
+    "one", "negative", "zero", "f2", "f4", "u1", "u2", "bias f2", "bias f4", "bias u1", "bias u2", "both",
+    "any bytes", "infinite", "nan",
+)  # fmt: skip
 ALLOW = ("all rows", "all", "none", "random", "clustered", "single")
 IDS = ("row numbers", "shuffled", "extreme")
 DATA = ("normal", "ties", "overflow", "equal", "steep")
@@ -227,9 +272,11 @@ def _factors(rng: np.random.Generator, kind: str, n: int) -> tuple[np.ndarray, d
         "f2": (halves[:, :2], {"scale": Factor(0, "f2")}),
         "f4": (floats, {"scale": Factor(4, "f4")}),
         "u1": (any_bytes[:, :3], {"scale": Factor(1, "u1", table)}),
-        "bias f2": (halves, {"scale": 1.0, "bias": Factor(2, "f2")}),
-        "bias f4": (floats, {"scale": -1.0, "bias": Factor(0, "f4")}),
+        "u2": (any_bytes[:, :2], {"scale": Factor(0, "u2", times=-0.3)}),
+        "bias f2": (halves, {"scale": 1.0, "bias": Factor(2, "f2", times=0.7)}),
+        "bias f4": (floats, {"scale": -1.0, "bias": Factor(0, "f4", times=1e-3)}),
         "bias u1": (any_bytes[:, :1], {"scale": 1.0, "bias": Factor(0, "u1", table)}),
+        "bias u2": (any_bytes[:, :3], {"scale": Factor(1, "u2", times=2e-4), "bias": Factor(0, "u2", times=-3.0)}),
         "both": (np.hstack([halves[:, :2], any_bytes[:, :1]]), {"scale": Factor(0, "f2"), "bias": Factor(2, "u1", table)}),
         "any bytes": (any_bytes, {"scale": Factor(0, "f4"), "bias": Factor(5, "f2")}),
         "infinite": (any_bytes[:, :0], {"scale": -np.inf}),

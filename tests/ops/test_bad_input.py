@@ -50,6 +50,21 @@ BAD = [
     ("norms", lambda: ops.norms(f(3, 2).astype(np.float16)), TypeError, "norms: x expected a float32 array, got float16"),
     ("pack_bits", lambda: ops.pack_bits(f(2, 3), f(2)), ValueError, r"pack_bits: thresholds expected shape \(3\), got \(2,\)"),
     ("pack_bits", lambda: ops.pack_bits(f(2, 3), u(3)), TypeError, "pack_bits: thresholds expected a float32 array, got uint8"),
+    ("pack_codes", lambda: ops.pack_codes(f(2, 3), 4), TypeError, "pack_codes: labels expected a uint8 array, got float32"),
+    ("pack_codes", lambda: ops.pack_codes(u(2, 3), 9), ValueError, "pack_codes: n_bits expected one of 1, .*, 8, got 9"),
+    ("unpack_codes", lambda: ops.unpack_codes(u(2, 3), 4, 4), ValueError, r"codes expected shape \(any, 2\), got \(2, 3\)"),
+    ("unpack_codes", lambda: ops.unpack_codes(f(2, 2), 4, 4), TypeError, "unpack_codes: codes expected a uint8 array"),
+    ("quantize", lambda: ops.quantize(f(3), f(1)), ValueError, "quantize: x expected shape"),
+    ("quantize", lambda: ops.quantize(f(2, 3), f(0)), ValueError, "quantize: thresholds expected 1 to 255 numbers, got 0"),
+    ("quantize", lambda: ops.quantize(f(2, 3), f(256)), ValueError, "quantize: thresholds expected 1 to 255 numbers, got 256"),
+    ("quantize", lambda: ops.quantize(f(2, 3), f(3) * F("nan")), ValueError, "expected ascending numbers, got nan at 0"),
+    ("quantize", lambda: ops.quantize(f(2, 3), np.arange(0, -3, -1, F)), ValueError, "expected ascending numbers, got -1.0 at 1"),
+    ("quantize", lambda: ops.quantize(f(2, 3), u(3)), TypeError, "quantize: thresholds expected a float32 array, got uint8"),
+    ("rotate", lambda: ops.rotate(f(2, 9), u(4, 1)), ValueError, r"rotate: signs expected shape \(4, 2\), got \(4, 1\)"),
+    ("rotate", lambda: ops.rotate(f(2, 9), u(3, 2)), ValueError, r"rotate: signs expected shape \(4, 2\), got \(3, 2\)"),
+    ("rotate", lambda: ops.rotate(f(2, 9), f(4, 2)), TypeError, "rotate: signs expected a uint8 array, got float32"),
+    ("rotate", lambda: ops.rotate(u(2, 9), u(4, 2)), TypeError, "rotate: x expected a float32 array, got uint8"),
+    ("rotate", lambda: ops.rotate(f(2, 0), u(4, 0)), ValueError, r"rotate: x expected at least 1 column, got shape \(2, 0\)"),
     ("put_rows", lambda: Blocks.pack(f(2, 3)), TypeError, "blocks: codes expected a uint8 array, got float32"),
     ("put_rows", lambda: Blocks.pack(u(2, 3), head=4), ValueError, "blocks: head expected 0..3"),
     ("put_rows", lambda: Blocks.pack(u(2, 3), head=-1), ValueError, "blocks: head expected 0..3"),
@@ -126,6 +141,9 @@ def crashes():
     yield "tables", (f(2, 3, 16), f(2, 7), f(3, 16, 2), False, 1)
     yield "norms", (f(1), f(2, 3), 1)
     yield "pack_bits", (u(2, 1), f(2, 9), f(9), 1)
+    yield "rotate", (f(2, 8), f(2, 9), u(4, 2), False, 1)
+    yield "rotate", (f(2, 9), f(2, 9), u(4, 1), False, 1)
+    yield "rotate", (f(2, 0), f(2, 0), u(4, 0), False, 1)
     layout = (5, 3, 0)
     one, half = (0, 0, 1.0, None), (1, 0, 1.0, None)
     yield "hamming", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), (65, 3, 0), u(1, 3), None, None, one, one, f(1), 1)

@@ -10,6 +10,7 @@ from .. import datasets, io
 from ..arrays import Rows
 from ..codec import Codec
 from ..index import Index
+from ..sources import Stream, open_file, split
 from .command import Arg, Opt
 
 Vectors = Annotated[
@@ -24,14 +25,14 @@ Threads = Annotated[int | None, Opt(("--threads",), "threads to use (default: al
 
 def read_rows(where: str, dim: int | None = None) -> Rows:
     """The vectors in FILE or FILE::NAME, to be read in blocks; errors name the file and the row."""
-    path, name = _split(where)
-    return Rows(datasets.read(path, name), where, dim)
+    return Rows(datasets.read(*split(where)), where, dim)
 
 
-def _split(where: str) -> tuple[str, str | None]:
-    """The file and the name of the array in it, None where only a file is named."""
-    path, separator, name = where.rpartition("::")
-    return (path, name) if separator and not Path(where).exists() else (where, None)
+def read_source(where: str, codec: Codec | None = None) -> Rows | Stream:
+    """As `read_rows`, but what cannot be mapped is read once, in batches. Given a codec: as the rows that it codes."""
+    if codec is None:
+        return open_file(where, where)
+    return open_file(where, where, codec.dim, unit=codec.metric == "cos", largest=codec.largest)
 
 
 def read_codec(path: str) -> Codec:
@@ -58,7 +59,7 @@ def check_output(path: str, suffixes: tuple[str, ...], *inputs: str | None) -> s
     suffix = Path(path).suffix.lower()
     if suffix not in suffixes:
         raise ValueError(f"{path}: suffix expected {' or '.join(suffixes)}, got {suffix!r}")
-    for source in (_split(where)[0] for where in inputs if where is not None):
+    for source in (split(where)[0] for where in inputs if where is not None):
         if os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
             raise ValueError(f"{path}: output expected another file than the input {source}, which it would overwrite")
     return suffix

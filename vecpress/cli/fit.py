@@ -7,13 +7,11 @@ import json
 import time
 from typing import Annotated, Any
 
-import numpy as np
-
-from ..arrays import Rows
 from ..codec import Codec, codec_class
+from ..sources import sample as draw
 from .command import Opt, Result, command
 from .console import Console, count, size
-from .files import Threads, Vectors, check_output, read_rows
+from .files import Threads, Vectors, check_output, read_rows, read_source
 
 
 @command("Learn a codec from vectors.")
@@ -38,10 +36,12 @@ def fit(
     if seed < 0:
         raise ValueError(f"--seed expected at least 0, got {seed}")
     unfitted = _configure(codec, settings or [], metric, seed)
-    rows = read_rows(vectors)
-    sample_queries = None if queries is None else read_rows(queries, rows.dim).all()
-    learned_from = _sample(rows, sample, seed)
-    console.note(f"fitting {unfitted} on {count(len(learned_from), 'vector')} of {rows.dim} dimensions")
+    source = read_source(vectors)
+    sample_queries = None if queries is None else read_rows(queries, source.dim).all()
+    if source.dim is not None:
+        unfitted._check_dim(source.dim)  # before a large file is read
+    learned_from = draw(source, sample, seed).all()
+    console.note(f"fitting {unfitted} on {count(len(learned_from), 'vector')} of {source.dim} dimensions")
     start = time.perf_counter()
     fitted = unfitted.fit(learned_from, sample_queries, num_threads=threads)
     seconds = time.perf_counter() - start
@@ -96,10 +96,3 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def _sample(rows: Rows, sample: int, seed: int) -> np.ndarray:
-    if rows.n <= sample:
-        return rows.all()
-    chosen = np.random.Generator(np.random.PCG64(seed)).choice(rows.n, sample, replace=False)
-    return rows.take(np.sort(chosen))  # in order, so that a file on disk is read once, forwards

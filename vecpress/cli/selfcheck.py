@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .. import dispatch, ops
+from ..ops.pack_codes import packed_size
 
 Work = Callable[[], tuple[np.ndarray, ...]]
 ROWS = 97  # a block and a half: a whole block, a part of one, and lanes left over in every vector width
@@ -64,9 +65,29 @@ def _norms(rng: np.random.Generator) -> Work:
     return lambda: (ops.norms(x, num_threads=THREADS),)
 
 
+def _rotate(rng: np.random.Generator) -> Work:
+    x, signs = _floats(rng, ROWS, 77), _bytes(rng, 4, 10)
+    return lambda: (ops.rotate(x, signs, num_threads=THREADS), ops.rotate(x, signs, inverse=True, num_threads=THREADS))
+
+
 def _pack_bits(rng: np.random.Generator) -> Work:
     x, thresholds = _floats(rng, ROWS, 19), _floats(rng, 19)
     return lambda: (ops.pack_bits(x, thresholds, num_threads=THREADS),)
+
+
+def _pack_codes(rng: np.random.Generator) -> Work:
+    labels = _bytes(rng, ROWS, 19)
+    return lambda: tuple(ops.pack_codes(labels, n_bits, num_threads=THREADS) for n_bits in range(1, 9))
+
+
+def _unpack_codes(rng: np.random.Generator) -> Work:
+    codes = [_bytes(rng, ROWS, packed_size(19, n_bits)) for n_bits in range(1, 9)]
+    return lambda: tuple(ops.unpack_codes(codes[n_bits - 1], 19, n_bits, num_threads=THREADS) for n_bits in range(1, 9))
+
+
+def _quantize(rng: np.random.Generator) -> Work:
+    x, thresholds = _floats(rng, ROWS, 19), np.sort(_floats(rng, 255))
+    return lambda: tuple(ops.quantize(x, thresholds[:count], num_threads=THREADS) for count in (1, 15, 255))
 
 
 def _put_rows(rng: np.random.Generator) -> Work:
@@ -110,7 +131,11 @@ SAMPLES: dict[str, Callable[[np.random.Generator], Work]] = {
     "lut8": _lut8,
     "norms": _norms,
     "pack_bits": _pack_bits,
+    "pack_codes": _pack_codes,
     "project": _project,
     "put_rows": _put_rows,
+    "quantize": _quantize,
+    "rotate": _rotate,
     "tables": _tables,
+    "unpack_codes": _unpack_codes,
 }

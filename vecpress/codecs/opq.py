@@ -9,7 +9,7 @@ from ..arrays import Rows
 from ..codec import Array, Query
 from ..kmeans import moved
 from ..pca import nearest_rotation, principal
-from .pq import PQ
+from .pq import PQ, TRAIN_ROWS
 
 ROTATION_ROWS = 32768  # the rotation is learned from at most; the codebooks from as many as those of PQ
 HELD_OUT = 8  # one of so many rows is not learned from: it tells which rotation is better
@@ -57,7 +57,7 @@ class OPQ(PQ):
     rotation_: np.ndarray
 
     def _fit(self, x: Rows, queries: Rows | None, num_threads: int | None) -> None:
-        sample = self._sample(x)
+        sample = x.sample(TRAIN_ROWS, self.seed)
         few = sample[:: -(-len(sample) // ROTATION_ROWS)]
         held_out = np.arange(len(few)) % HELD_OUT == HELD_OUT - 1
         self.rotation_ = self._rotation(np.concatenate((few[~held_out], few[held_out])), int(held_out.sum()), num_threads)

@@ -8,7 +8,6 @@ from .. import ops
 from ..arrays import Rows
 from ..checks import check_choice, check_int
 from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
-from ..errors import warn_few_rows
 from ..kmeans import kmeans
 
 TRAIN_ROWS = 65536  # learned from at most: 256 a centroid at 8 bits
@@ -75,20 +74,16 @@ class PQ(Codec):
         """Columns of a sub-vector, d / m."""
         return self.dim // self.m
 
+    @property
+    def enough_rows(self) -> int:
+        return ENOUGH_ROWS * self.ks
+
     def _check_dim(self, dim: int) -> None:
         if dim % self.m:
             raise ValueError(f"{type(self).__name__}: m expected a divisor of d={dim}, got {self.m}")
 
     def _fit(self, x: Rows, queries: Rows | None, num_threads: int | None) -> None:
-        self.codebooks_ = self._codebooks(self._sample(x), num_threads)
-
-    def _sample(self, x: Rows) -> np.ndarray:
-        """The rows that are learned from; warns where they are few."""
-        if x.n < ENOUGH_ROWS * self.ks:
-            warn_few_rows(
-                f"fit: x has {x.n} rows, {type(self).__name__} with n_bits={self.n_bits} wants at least {ENOUGH_ROWS * self.ks}"
-            )
-        return x.sample(TRAIN_ROWS, self.seed)
+        self.codebooks_ = self._codebooks(x.sample(TRAIN_ROWS, self.seed), num_threads)
 
     def _codebooks(self, x: np.ndarray, num_threads: int | None, iterations: int = 25) -> np.ndarray:
         """float32[m, ks, dsub]: the centroids of each sub-vector of the rows of x."""

@@ -6,7 +6,6 @@ neither on the instruction set, nor on the thread count, nor on the batch a row 
 
 from .assign import assign
 from .blocks import BLOCK, Blocks
-from .dot import dot
 from .encode_pq import encode_pq
 from .factors import Factor
 from .flat import flat
@@ -17,9 +16,11 @@ from .norms import norms
 from .pack_bits import pack_bits
 from .pack_codes import pack_codes, unpack_codes
 from .project import project
+from .quantize import quantize
+from .rotate import rotate
 from .tables import tables
 
 __all__ = [
-    "BLOCK", "Blocks", "Factor", "assign", "dot", "encode_pq", "flat", "hamming", "lut4", "lut8", "norms", "pack_bits",
-    "pack_codes", "project", "tables", "unpack_codes",
+    "BLOCK", "Blocks", "Factor", "assign", "encode_pq", "flat", "hamming", "lut4", "lut8", "norms", "pack_bits",
+    "pack_codes", "project", "quantize", "rotate", "tables", "unpack_codes",
 ]
