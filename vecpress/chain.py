@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from .arrays import Rows
+from .arrays import FLOAT32_MAX, Rows
 from .codec import Array, Codec, Metric, Query, codec_class
 
 EXAMPLE = "'PQ(m=8, n_bits=4)'"
@@ -95,7 +95,12 @@ class Chain(Codec):
 
     @property
     def largest(self) -> float:  # type: ignore[override]
-        return self.inner.largest
+        return self._inner_largest
+
+    @property
+    def _inner_largest(self) -> float:
+        """The inner codec's limit, which may depend on what it learned."""
+        return self.__dict__.get("_inner", self._template).largest
 
     @property
     def enough_rows(self) -> int:
@@ -104,8 +109,10 @@ class Chain(Codec):
     def _fit(self, x: Rows, queries: Rows | None, num_threads: int | None) -> None:
         self._learn(x, num_threads)
         inner = self.inner
-        mapped = _Mapped(x, lambda block: self._map(block, num_threads), inner)
-        sample = None if queries is None else _Mapped(queries, lambda block: self._map_queries(block, num_threads)[0], inner)
+        mapped = _Mapped(x, lambda block: self._map(block, num_threads), inner.dim, self._inner_largest)
+        sample = None
+        if queries is not None:
+            sample = _Mapped(queries, lambda block: self._map_queries(block, num_threads)[0], inner.dim)
         inner._fit(mapped, sample, num_threads)
         for name, array in inner.arrays().items():
             setattr(self, f"inner_{name}", array)
@@ -232,9 +239,16 @@ def _shifted(query: Query, constant: np.ndarray | None) -> Query:
 class _Mapped(Rows):
     """Rows as the inner codec sees them, mapped when they are read."""
 
-    def __init__(self, rows: Rows, mapping: Callable[[np.ndarray], np.ndarray], inner: Codec):
-        self.n, self.dim, self.what, self.num_threads = rows.n, inner.dim, rows.what, rows.num_threads
+    def __init__(
+        self, rows: Rows, mapping: Callable[[np.ndarray], np.ndarray], dim: int, largest: float = FLOAT32_MAX
+    ):  # not that of Rows, which opens what a caller hands in
+        self.n, self.dim, self.what, self.largest, self.num_threads = rows.n, dim, rows.what, largest, rows.num_threads
         self._rows, self._mapping = rows, mapping
 
     def _read(self, which: slice | np.ndarray) -> np.ndarray:
-        return self._mapping(self._rows._read(which))
+        out = self._mapping(self._rows._read(which))
+        if self.largest < FLOAT32_MAX and out.size and np.abs(out).max() > self.largest:
+            raise ValueError(
+                f"{self.what} expected values that are mapped to {self.largest:.9g} at most, got {np.abs(out).max():.9g}"
+            )
+        return out

@@ -169,13 +169,13 @@ class Codec(ABC):
         check_threads(num_threads)
         if sample_nbytes is not None:
             check_int("fit", "sample_nbytes", sample_nbytes, 1)
-        source = self._source(x, "fit: x", None, num_threads)
+        fresh = type(self)(**self.config())  # learns in a copy: a failed fit must not leave half a state
+        source = fresh._source(x, "fit: x", None, num_threads)
         if source.n == 0 or source.dim is None:
             raise ValueError("fit: x expected at least one row, got none")
         weights = None if queries is None else self._query_rows(queries, "fit: queries", source.dim, num_threads)
         if weights is not None:
             weights.check()  # bad queries are an error for every codec, whether it weighs by them or not
-        fresh = type(self)(**self.config())  # learns in a copy: a failed fit must not leave half a state
         fresh.dim_ = source.dim
         fresh._check_dim(source.dim)
         if isinstance(source, Stream) or source.is_mapped or sample_nbytes is not None:
@@ -185,7 +185,6 @@ class Codec(ABC):
                 raise ValueError("fit: x expected at least one row, got none")
         else:
             rows = source
-        rows.largest = fresh.largest  # it may depend on the columns
         if rows.n < fresh.enough_rows:
             what = "x" if rows is source else "the sample of x"
             short = f"fit: {what} has {rows.n} rows, {fresh!r} wants at least {fresh.enough_rows}"

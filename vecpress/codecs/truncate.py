@@ -75,7 +75,7 @@ class Truncate(Chain):
 
     @property
     def largest(self) -> float:  # type: ignore[override]
-        limit = self.inner.largest
+        limit = self._inner_largest
         if self.basis == "first":
             return limit
         # no component of x - mean_ in other axes is longer than x - mean_, which is at most 2 sqrt(d) times a component of x
@@ -86,6 +86,7 @@ class Truncate(Chain):
             raise ValueError(f"Truncate: dims expected at most d={dim}, got {self.dims}")
 
     def _learn(self, x: Rows, num_threads: int | None) -> None:
+        x.largest = min(x.largest, self.largest)  # it depends on d
         sample = x.sample(SAMPLE_ROWS, 0)
         self.mean_ = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
         if self.basis == "pca":
