@@ -68,6 +68,16 @@ def test_a_rotation_that_mixes_unlike_variances_is_undone(m):
 
 
 @quiet
+def test_it_starts_from_principal_directions_where_these_are_better():
+    """Steps from no rotation end far above what dealing them out reaches at once."""
+    rng = np.random.default_rng(0)
+    spread = 0.9 ** np.arange(64)
+    x, fresh = ((rng.standard_normal((n, 64)) * spread).astype(np.float32) for n in (3000, 1000))
+    dealt = balanced_directions(x, 16)
+    assert error(vp.OPQ(16, 4).fit(x), fresh) < 1.01 * error(vp.PQ(16, 4).fit(x @ dealt), fresh @ dealt)
+
+
+@quiet
 @pytest.mark.parametrize(("m", "n_bits"), [(4, 4), (12, 4), (6, 8)])
 def test_the_error_is_never_above_that_of_pq(m, n_bits):
     for seed in range(2):
