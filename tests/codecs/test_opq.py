@@ -68,6 +68,27 @@ def test_a_rotation_that_mixes_unlike_variances_is_undone(m):
 
 
 @quiet
+@pytest.mark.parametrize("d", [6, 8, 16])
+def test_steps_lower_the_error_where_variances_say_nothing(d):
+    """Points that were mixed by a rotation: neither start knows the axes in which they are few."""
+    turn = random_rotation(d, np.random.default_rng(3))
+    x, fresh = ((blocks_of_two(n, d, draw) @ turn).astype(np.float32) for draw, n in enumerate((4000, 1000)))
+    dealt = balanced_directions(x, d // 2)
+    starts = error(vp.PQ(d // 2, 4).fit(x), fresh), error(vp.PQ(d // 2, 4).fit(x @ dealt), fresh @ dealt)
+    assert error(vp.OPQ(d // 2, 4).fit(x), fresh) < 0.85 * min(starts)
+
+
+@quiet
+def test_a_rotation_is_not_fitted_to_noise():
+    """100 rows of white noise teach nothing; what is learned must not be worse for others than a start."""
+    rng = np.random.default_rng(0)
+    x, fresh = rng.standard_normal((100, 64)).astype(np.float32), rng.standard_normal((2000, 64)).astype(np.float32)
+    dealt = balanced_directions(x, 16)
+    starts = error(vp.PQ(16, 4).fit(x), fresh), error(vp.PQ(16, 4).fit(x @ dealt), fresh @ dealt)
+    assert error(vp.OPQ(16, 4).fit(x), fresh) < 1.01 * max(starts)
+
+
+@quiet
 def test_it_starts_from_principal_directions_where_these_are_better():
     """Steps from no rotation end far above what dealing them out reaches at once."""
     rng = np.random.default_rng(0)

@@ -8,7 +8,7 @@ from ..arrays import Rows
 from ..chain import Chain, Projection, square
 from ..checks import check_choice, check_int
 from ..codec import METRICS, Array, Codec, Metric
-from ..pca import SAMPLE_ROWS, nearest_rotation, principal, random_rotation
+from ..pca import ENOUGH_ROWS, SAMPLE_ROWS, nearest_rotation, principal, random_rotation
 from .pq import MAX_SEED
 from .sign import Sign
 
@@ -68,6 +68,10 @@ TABLE
     @property
     def inner_dim(self) -> int:
         return self.bits
+
+    @property
+    def enough_rows(self) -> int:
+        return max(super().enough_rows, ENOUGH_ROWS * self.dim)
 
     def _check_dim(self, dim: int) -> None:
         if dim < self.bits:

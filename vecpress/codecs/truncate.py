@@ -11,7 +11,7 @@ from ..arrays import Rows
 from ..chain import Chain, Projection, describe, inner_codec, square, squared_norms
 from ..checks import check_choice, check_int
 from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric
-from ..pca import SAMPLE_ROWS, principal
+from ..pca import ENOUGH_ROWS, SAMPLE_ROWS, principal
 
 
 class Truncate(Chain):
@@ -42,7 +42,7 @@ class Truncate(Chain):
 
     Learned: mean_ float32[d], from 65,536 rows at most; with "pca" components_ float32[d, dims], orthonormal, by falling
     variance, from the same; the inner codec's arrays, from z, under the prefix inner_ (inner_codebooks_ for PQ). `inner` is the
-    inner codec. Warnings and limits of values are its own; with "pca" limits are divided by 2 sqrt(d), and at most 2^50.
+    inner codec. With "pca" fewer than 2 d rows raise a SmallTrainingSetWarning. Other warnings and limits of values are its own; with "pca" limits are divided by 2 sqrt(d), and at most 2^50.
 
     With "pca" a decoded vector's z differs from z_hat by rounding, so it encodes to the same code unless the inner codec
     distinguishes neighbouring floats, as Raw does.
@@ -80,6 +80,10 @@ class Truncate(Chain):
             return limit
         # no component of x - mean_ in other axes is longer than x - mean_, which is at most 2 sqrt(d) times a component of x
         return min(limit / (2 * math.sqrt(self.dim)), SQUARES_FIT) if self.is_fitted else min(limit, SQUARES_FIT)
+
+    @property
+    def enough_rows(self) -> int:
+        return max(super().enough_rows, ENOUGH_ROWS * self.dim if self.basis == "pca" else 1)
 
     def _check_dim(self, dim: int) -> None:
         if dim < self.dims:
