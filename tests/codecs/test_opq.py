@@ -83,9 +83,7 @@ def test_a_rotation_is_not_fitted_to_noise():
     """100 rows of white noise teach nothing; what is learned must not be worse for others than a start."""
     rng = np.random.default_rng(0)
     x, fresh = rng.standard_normal((100, 64)).astype(np.float32), rng.standard_normal((2000, 64)).astype(np.float32)
-    dealt = balanced_directions(x, 16)
-    starts = error(vp.PQ(16, 4).fit(x), fresh), error(vp.PQ(16, 4).fit(x @ dealt), fresh @ dealt)
-    assert error(vp.OPQ(16, 4).fit(x), fresh) < 1.01 * max(starts)
+    assert error(vp.OPQ(16, 4).fit(x), fresh) < 1.01 * error(vp.PQ(16, 4).fit(x), fresh)
 
 
 @quiet

@@ -42,7 +42,8 @@ class Truncate(Chain):
 
     Learned: mean_ float32[d], from 65,536 rows at most; with "pca" components_ float32[d, dims], orthonormal, by falling
     variance, from the same; the inner codec's arrays, from z, under the prefix inner_ (inner_codebooks_ for PQ). `inner` is the
-    inner codec. With "pca" fewer than 2 d rows raise a SmallTrainingSetWarning. Other warnings and limits of values are its own; with "pca" limits are divided by 2 sqrt(d), and at most 2^50.
+    inner codec. Warnings of few rows and limits of values are its own; with "pca" fewer than 2 d rows warn, too, and limits are
+    divided by 2 sqrt(d), and at most 2^50.
 
     With "pca" a decoded vector's z differs from z_hat by rounding, so it encodes to the same code unless the inner codec
     distinguishes neighbouring floats, as Raw does.
