@@ -7,6 +7,14 @@ import numpy as np
 SAMPLE_ROWS = 65536  # that principal components are learned from at most
 ENOUGH_ROWS = 2  # a column; with half as many recall is 2 % lower, with a quarter 9 % (medquad_minilm, 96 of 384, 4-bit PQ)
 
+MOST_COLUMNS = 4096  # beyond, decompositions of d x d take hours, and what is learned more than what is compressed
+
+
+def check_columns(where: str, dim: int) -> None:
+    """Raises ValueError where vectors have too many columns for decompositions of d x d."""
+    if dim > MOST_COLUMNS:
+        raise ValueError(f"{where}: it decomposes d x d matrices, d expected at most {MOST_COLUMNS}, got {dim}")
+
 
 def principal(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Variances and directions of the rows of x, by falling variance.

@@ -203,3 +203,9 @@ def test_a_warning_points_at_the_caller():
     with pytest.warns(vp.SmallTrainingSetWarning, match=r"Truncate\(.* wants at least 624") as caught:
         vp.Truncate(8, "Truncate(dims=4, codec='PQ(m=2, n_bits=4)')").fit(clustered(0, 99, 12))
     assert [w.filename for w in caught] == [__file__]
+
+
+@pytest.mark.parametrize("codec", [vp.OPQ(1, 4), vp.ITQ(1), vp.Truncate(1, "Sign()", "pca")], ids=repr)
+def test_what_decomposes_large_matrices_refuses_them(codec):
+    with pytest.raises(ValueError, match=f"^{type(codec).__name__}: .* d expected at most 4096, got 4097$"):
+        codec.fit(np.zeros((2, 4097), np.float32))

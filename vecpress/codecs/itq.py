@@ -8,7 +8,7 @@ from ..arrays import Rows
 from ..chain import Chain, Projection, square
 from ..checks import check_choice, check_int
 from ..codec import METRICS, Array, Codec, Metric
-from ..pca import ENOUGH_ROWS, SAMPLE_ROWS, nearest_rotation, principal, random_rotation
+from ..pca import ENOUGH_ROWS, SAMPLE_ROWS, check_columns, nearest_rotation, principal, random_rotation
 from .pq import MAX_SEED
 from .sign import Sign
 
@@ -43,7 +43,7 @@ class ITQ(Chain):
 
     Learned: mean_ float32[d] and components_ float32[d, bits], orthonormal, from 65,536 rows at most, the rotation from 32,768 of
     these: 50 times the rotation that takes z nearest to its signs. inner_mean_ float32[bits], about 0, and inner_level_
-    float32[1], as Sign's, from z of every row. Values beyond 2^50 are a ValueError.
+    float32[1], as Sign's, from z of every row. Values beyond 2^50, and more than 4096 columns, are a ValueError.
 
     Recall 10@10, mean and worst of seeds 0, 1, 2, and that of faiss 1.15.1's ITQ with Hamming distances, from the same rows
     (questions 300..999 of medquad_minilm, ip, 30,000 x 384; sift_photos_us, l2, learned from 15,000 x 128, searched in 100,000):
@@ -81,6 +81,7 @@ class ITQ(Chain):
     def _check_dim(self, dim: int) -> None:
         if dim < self.bits:
             raise ValueError(f"ITQ: bits expected at most d={dim}, got {self.bits}")
+        check_columns("ITQ", dim)
 
     def _learn(self, x: Rows, num_threads: int | None) -> None:
         sample = x.sample(SAMPLE_ROWS, self.seed)

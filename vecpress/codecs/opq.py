@@ -8,7 +8,7 @@ from .. import ops
 from ..arrays import Rows
 from ..codec import Array, Query
 from ..kmeans import moved
-from ..pca import nearest_rotation, principal
+from ..pca import check_columns, nearest_rotation, principal
 from .pq import PQ, TRAIN_ROWS
 
 ROTATION_ROWS = 32768  # the rotation is learned from at most; the codebooks from as many as those of PQ
@@ -55,6 +55,8 @@ class OPQ(PQ):
     | sift_photos_us, m = 8 | .490, .487 | .476 | .448 | 2 | 26 |
     | sift_photos_us, m = 32, 4 bits | .637, .636 | | .561 | 1 | 104 |
 
+    More than 4096 columns are a ValueError.
+
     Cost: fit as PQ, and 30 * 32,768 * d * (2^n_bits + 2 d) multiply-adds and 30 singular value decompositions of d x d at most;
     encode and a query n * d^2 multiply-adds more than PQ; memory three copies of the rows that the rotation is learned from.
     Source: Ge, He, Ke, Sun, "Optimized product quantization", PAMI 2014, sections 3.1 (alternation) and 3.2 (principal
@@ -63,6 +65,10 @@ class OPQ(PQ):
 
     state = {"rotation_": Array("float32", ("dim", "dim")), **PQ.state}  # noqa: RUF012  declared ClassVar in Codec
     rotation_: np.ndarray
+
+    def _check_dim(self, dim: int) -> None:
+        super()._check_dim(dim)
+        check_columns("OPQ", dim)
 
     def _fit(self, x: Rows, queries: Rows | None, num_threads: int | None) -> None:
         sample = x.sample(TRAIN_ROWS, self.seed)

@@ -11,7 +11,7 @@ from ..arrays import Rows
 from ..chain import Chain, Projection, describe, inner_codec, square, squared_norms
 from ..checks import check_choice, check_int
 from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric
-from ..pca import ENOUGH_ROWS, SAMPLE_ROWS, principal
+from ..pca import ENOUGH_ROWS, SAMPLE_ROWS, check_columns, principal
 
 
 class Truncate(Chain):
@@ -43,7 +43,7 @@ class Truncate(Chain):
     Learned: mean_ float32[d], from 65,536 rows at most; with "pca" components_ float32[d, dims], orthonormal, by falling
     variance, from the same; the inner codec's arrays, from z, under the prefix inner_ (inner_codebooks_ for PQ). `inner` is the
     inner codec. Warnings of few rows and limits of values are its own; with "pca" fewer than 2 d rows warn, too, and limits are
-    divided by 2 sqrt(d), and at most 2^50.
+    divided by 2 sqrt(d), and at most 2^50, and d is 4096 at most.
 
     With "pca" a decoded vector's z differs from z_hat by rounding, so it encodes to the same code unless the inner codec
     distinguishes neighbouring floats, as Raw does.
@@ -89,6 +89,8 @@ class Truncate(Chain):
     def _check_dim(self, dim: int) -> None:
         if dim < self.dims:
             raise ValueError(f"Truncate: dims expected at most d={dim}, got {self.dims}")
+        if self.basis == "pca":
+            check_columns("Truncate", dim)
 
     def _learn(self, x: Rows, num_threads: int | None) -> None:
         x.largest = min(x.largest, self.largest)  # it depends on d
