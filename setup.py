@@ -3,22 +3,44 @@
 No -march and no per-file flags: each instruction set is switched on inside its own source file (csrc/core/target.hpp).
 -ffp-contract=off keeps a*b+c two roundings unless a kernel asks for a fused one, so that results never depend on the
 compiler. Parallel compile; a rebuild recompiles only what changed (any header change recompiles all).
+
+On Windows clang-cl compiles and Microsoft's linker links (docs/decisions/004-compilers.md).
 """
 
 import os
+import shutil
 from glob import glob
 
-from pybind11.setup_helpers import ParallelCompile, Pybind11Extension, build_ext
+from pybind11.setup_helpers import WIN, ParallelCompile, Pybind11Extension, build_ext
 from setuptools import setup
+from setuptools.errors import CompileError
 
 HEADERS = glob("csrc/**/*.hpp", recursive=True) + glob("csrc/**/*.inl", recursive=True) + glob("csrc/**/*.def", recursive=True)
 NEWEST_HEADER = max(os.path.getmtime(path) for path in HEADERS)
+COMPILE = ["-O3", "-g0", "-ffp-contract=off", "-fno-math-errno", "-pthread"]
+LINK = ["-pthread"]
+COMPILE_CLANG_CL = [f"/clang:{option}" for option in COMPILE[:-1]]
+LLVM = r"C:\Program Files\LLVM\bin"  # where LLVM's installer puts it, as on GitHub's machines
 
 
 def needs_recompile(obj: str, src: str) -> bool:
     if not os.path.exists(obj):
         return True
     return os.path.getmtime(obj) < max(os.path.getmtime(src), NEWEST_HEADER)
+
+
+class BuildExt(build_ext):
+    """build_ext, with clang-cl in the place of Microsoft's compiler."""
+
+    def build_extensions(self) -> None:
+        if self.compiler.compiler_type == "msvc":
+            clang = shutil.which("clang-cl", path=os.pathsep.join((os.environ.get("PATH", ""), LLVM)))
+            if clang is None:
+                raise CompileError("on Windows vecpress is compiled by clang-cl: install LLVM, or a wheel instead of the source")
+            self.compiler.initialize(self.plat_name)  # finds the linker and the system's headers
+            self.compiler.cc = clang
+            self.compiler.compile_options.remove("/GL")  # Microsoft's format of object files
+        super().build_extensions()
 
 
 ParallelCompile("VECPRESS_BUILD_JOBS", default=os.cpu_count() or 1, needs_recompile=needs_recompile).install()
@@ -31,9 +53,9 @@ setup(
             include_dirs=["csrc"],
             cxx_std=17,
             depends=HEADERS,
-            extra_compile_args=["-O3", "-g0", "-ffp-contract=off", "-fno-math-errno", "-pthread"],
-            extra_link_args=["-pthread"],
+            extra_compile_args=COMPILE_CLANG_CL if WIN else COMPILE,
+            extra_link_args=[] if WIN else LINK,
         )
     ],
-    cmdclass={"build_ext": build_ext},
+    cmdclass={"build_ext": BuildExt},
 )

@@ -288,3 +288,14 @@ def test_device_libraries_are_imported_in_their_places_only():
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
             heavy = {name.split(".")[0] for name in names} & {"torch", "triton", "sklearn"}
             assert not heavy or top in ("train", "integrations"), f"{path} imports {heavy}"
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="the system's list of processor features is read from /proc")
+def test_instruction_sets_are_those_that_the_system_lists():
+    flags = next((line.split() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")), None)
+    if flags is None:
+        pytest.skip("not an x86 processor")
+    avx2 = {"avx2", "fma", "f16c", "popcnt"} <= {*flags}
+    wide = {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vbmi", "avx512_bitalg", "avx512_vpopcntdq"} <= {*flags}
+    assert (STATES["avx2"] == "ok") == avx2
+    assert (STATES["avx512"] == "ok") == (avx2 and wide)

@@ -10,7 +10,8 @@ import platform
 import re
 import shutil
 import subprocess
-from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -22,18 +23,28 @@ pytestmark = [
 ]
 
 SYMBOL = re.compile(r"^([0-9a-f]+) (.{7}) \S+\s+[0-9a-f]+\s+(?:\.\w+ )?(.*)$")
+SECTION = re.compile(r"^\s*\d+ \.init_array\s+([0-9a-f]+)\s+([0-9a-f]+)")
+RELOCATION = re.compile(r"^([0-9a-f]+) R_X86_64_RELATIVE\s+\*ABS\*\+0x([0-9a-f]+)")
 FUNCTION = re.compile(r"^([0-9a-f]+) <(.+)>:$")
 INSTRUCTION = re.compile(r"^\s*[0-9a-f]+:\s+(\w+)\s*(.*)$")
+BRANCH = re.compile(r"^(?:call|j\w+)\s+([0-9a-f]+) <")
 # AVX and later: names in v or k (mask registers); what a region's other features add; nothing of it in the baseline
 AVX = re.compile(r"^(v|k(mov|or|xor|and|not|unpck|shift|test|add)|popcnt|andn |bextr|bls|bzhi|mulx|pdep|pext|rorx|s(ar|hl|hr)x)")
 AVX512 = re.compile(r"%zmm|%[xy]mm(1[6-9]|2\d|3[01])|%k[0-7]|\{1to\d+\}")
-# what the kernels of an instruction set are called
-KERNELS = (
-    "assign_rows", "encode_rows", "get_block_rows", "norms_of", "pack_code_rows", "pack_rows", "project_rows", "put_blocks",
-    "quantize_values", "rotate_rows", "scan_flat", "scan_hamming", "scan_lut4", "scan_lut8", "tables_rows", "unpack_code_rows",
-)  # fmt: skip
-# of the others, gcc and clang put the loops into functions of different names
-WIDE_UNDER_THEIR_NAME = ("assign_rows", "encode_rows", "norms_of", "pack_rows", "scan_hamming")
+WIDE = ("avx2.cpp", "avx512.cpp")
+CSRC = Path(__file__).parents[1] / "csrc"
+
+
+@dataclass
+class Function:
+    name: str
+    file: str  # its source file, "" for one that objects share
+    object: int  # number of the object that it came from
+    code: list[str] = field(default_factory=list)
+
+    def first(self, pattern: re.Pattern[str]) -> str:
+        """Its first instruction that matches, "" if none does."""
+        return next((i for i in self.code if pattern.search(i)), "")
 
 
 def objdump(*options: str) -> list[str]:
@@ -41,69 +52,66 @@ def objdump(*options: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def files() -> dict[int, str]:
-    """The source file of every local function, by address."""
-    out, current = {}, ""
+def functions() -> dict[int, Function]:
+    """Every function by address."""
+    sources: dict[int, tuple[str, int]] = {}
+    file, number = "", 0
     for line in objdump("-t"):
-        found = SYMBOL.match(line)
-        if not found:
-            continue
-        address, flags, name = found.groups()
-        if "f" in flags:
-            current = name
-        elif "F" in flags and flags.startswith("l"):
-            out[int(address, 16)] = current
-    if not any(name.endswith(".cpp") for name in out.values()):
+        if found := SYMBOL.match(line):
+            address, flags, name = found.groups()
+            if "f" in flags:
+                file, number = name, number + 1
+            elif "F" in flags and flags.startswith("l"):
+                sources[int(address, 16)] = file, number
+    if not any(name.endswith(".cpp") for name, _ in sources.values()):
         pytest.skip("the extension is stripped: nothing tells whose a function is")
+    out: dict[int, Function] = {}
+    current = Function("", "", 0)
+    for line in objdump("-d", "--no-show-raw-insn"):
+        if found := FUNCTION.match(line):
+            address = int(found[1], 16)
+            current = out[address] = Function(found[2], *sources.get(address, ("", 0)))
+        elif found := INSTRUCTION.match(line):
+            current.code.append(f"{found[1]} {found[2]}")
     return out
 
 
 @pytest.fixture(scope="module")
-def functions(files) -> dict[tuple[str, str], list[str]]:
-    """Instructions by (source file or "", function)."""
-    out: dict[tuple[str, str], list[str]] = defaultdict(list)
-    key = ("", "")
-    for line in objdump("-d", "--no-show-raw-insn"):
-        if found := FUNCTION.match(line):
-            key = (files.get(int(found[1], 16), ""), found[2])
-        elif found := INSTRUCTION.match(line):
-            out[key].append(f"{found[1]} {found[2]}")
-    return out
+def at_start(functions) -> list[Function]:
+    """What runs when the extension is loaded, on whatever machine: its initialisers, and all that they call directly."""
+    first, size = next((int(found[2], 16), int(found[1], 16)) for line in objdump("-h") if (found := SECTION.match(line)))
+    relocations = [(int(found[1], 16), int(found[2], 16)) for line in objdump("-R") if (found := RELOCATION.match(line))]
+    todo = [target for where, target in relocations if first <= where < first + size]
+    seen: set[int] = set()
+    while todo:
+        if (address := todo.pop()) in functions and address not in seen:
+            seen.add(address)
+            todo += [int(found[1], 16) for line in functions[address].code if (found := BRANCH.match(line))]
+    return [functions[address] for address in seen]
 
 
-def first(instructions: list[str], pattern: re.Pattern[str]) -> str:
-    return next((i for i in instructions if pattern.search(i)), "")
-
-
-def at_start(name: str) -> bool:
-    """Whether a function runs when the extension is loaded, on whatever machine."""
-    return "_GLOBAL__sub_I" in name or "__cxx_global" in name or "static_initialization" in name
+def wrong(functions, pattern: re.Pattern[str]) -> dict[str, str]:
+    return {f"{f.file or 'shared'}: {f.name}": instruction for f in functions if (instruction := f.first(pattern))}
 
 
 def test_only_the_wide_files_have_wide_instructions(functions):
-    wrong = {
-        f"{file or 'shared'}: {name}": instruction
-        for (file, name), code in functions.items()
-        if (file not in ("avx2.cpp", "avx512.cpp") or at_start(name)) and (instruction := first(code, AVX))
-    }
-    assert not wrong
+    assert not wrong((f for f in functions.values() if f.file not in WIDE), AVX)
+
+
+def test_nothing_wide_runs_when_the_extension_is_loaded(at_start):
+    assert not wrong(at_start, AVX)
 
 
 def test_avx2_kernels_have_nothing_of_avx512(functions):
-    wrong = {
-        name: instruction
-        for (file, name), code in functions.items()
-        if file == "avx2.cpp" and (instruction := first(code, AVX512))
-    }
-    assert not wrong
+    assert not wrong((f for f in functions.values() if f.file == "avx2.cpp"), AVX512)
 
 
-def test_the_kernels_were_seen(functions):
+def test_the_kernels_were_seen(functions, at_start):
     """The tests above say nothing if the disassembly was not understood."""
-    for file, register in (("avx2.cpp", "%ymm"), ("avx512.cpp", "%zmm")):
-        wide = {name: first(code, re.compile(register)) for (where, name), code in functions.items() if where == file}
-        for kernel in KERNELS:
-            assert any(kernel in name for name in wide), (file, kernel)
-        for kernel in WIDE_UNDER_THEIR_NAME:
-            assert any(kernel in name and instruction for name, instruction in wide.items()), (file, kernel)
-    assert any(at_start(name) for _, name in functions)
+    for file, register in zip(WIDE, ("%ymm", "%zmm"), strict=True):
+        objects = {f.object for f in functions.values() if f.file == file}
+        wide = {f.object for f in functions.values() if f.file == file and f.first(AVX)}
+        assert wide == objects and len(objects) == len(list(CSRC.glob(f"*/{file}"))), (file, objects ^ wide)
+        assert any(f.first(re.compile(register)) for f in functions.values() if f.file == file)
+        starting = {f.object for f in at_start if f.file == file}
+        assert starting == objects, (file, objects ^ starting)

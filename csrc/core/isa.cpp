@@ -4,24 +4,41 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 
-static bool has_f16c() {  // clang's cpu_supports does not know this one; its registers' state is AVX2's
-  static const bool has = [] {  // asked once: a virtual machine takes microseconds to answer
-    unsigned a, b, c, d;
-    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
-  }();
-  return has;
+// Asked here and not through the compiler's cpu_supports, which needs a run-time library that clang on Windows does not link, and whose
+// list of features differs between compilers.
+namespace {
+
+struct Features {
+  bool avx2, avx512;
+};
+
+Features ask() {
+  unsigned a, b, c1 = 0, b7 = 0, c7 = 0, d;
+  Features none{false, false};
+  if (!__get_cpuid(1, &a, &b, &c1, &d)) return none;
+  // FMA, POPCNT, OSXSAVE, AVX, F16C
+  constexpr unsigned kAvx = 1u << 12 | 1u << 23 | 1u << 27 | 1u << 28 | 1u << 29;
+  if ((c1 & kAvx) != kAvx || !__get_cpuid_count(7, 0, &a, &b7, &c7, &d)) return none;
+  // which registers the operating system saves
+  unsigned saved, high;
+  __asm__ volatile("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
+  constexpr unsigned kYmm = 0x06, kZmm = 0xe6;
+  // F, DQ, BW, VL; then VBMI, BITALG, VPOPCNTDQ
+  constexpr unsigned kWide = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31, kMore = 1u << 1 | 1u << 12 | 1u << 14;
+  const bool avx2 = (saved & kYmm) == kYmm && (b7 & 1u << 5);
+  return {avx2, avx2 && (saved & kZmm) == kZmm && (b7 & kWide) == kWide && (c7 & kMore) == kMore};
 }
 
-// The compiler's cpu_supports also asks the operating system whether it saves the wide registers.
+const Features& features() {  // asked once: a virtual machine takes microseconds to answer
+  static const Features here = ask();
+  return here;
+}
+
+}  // namespace
+
 #define VECPRESS_HAS_NEON false
-#define VECPRESS_HAS_AVX2                                             \
-  (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && \
-   has_f16c() && __builtin_cpu_supports("popcnt"))
-#define VECPRESS_HAS_AVX512                                                    \
-  (VECPRESS_HAS_AVX2 && __builtin_cpu_supports("avx512f") &&                   \
-   __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && \
-   __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi") && \
-   __builtin_cpu_supports("avx512bitalg") && __builtin_cpu_supports("avx512vpopcntdq"))
+#define VECPRESS_HAS_AVX2 (features().avx2)
+#define VECPRESS_HAS_AVX512 (features().avx512)
 #elif defined(__aarch64__)
 #define VECPRESS_HAS_NEON true
 #define VECPRESS_HAS_AVX2 false

@@ -5,15 +5,19 @@
 // threads end with the process.
 #include "core/pool.hpp"
 
-#include <pthread.h>
+#if defined(__linux__)
 #include <sched.h>
+#endif
 
 #include <algorithm>
 #include <condition_variable>
 #include <exception>
 #include <list>
 #include <mutex>
+#include <system_error>
 #include <thread>
+
+#include "core/fork.hpp"
 
 namespace vecpress {
 namespace {
@@ -104,7 +108,7 @@ std::once_flag pool_once;
 Pool& the_pool() {
   std::call_once(pool_once, [] {
     pool = new Pool;
-    pthread_atfork(nullptr, nullptr, [] { pool = new Pool; });
+    at_fork(nullptr, nullptr, [] { pool = new Pool; });
   });
   return *pool;
 }

@@ -1,13 +1,12 @@
 // The lock of an index (vecpress/rwlock.py says what it promises). It is compiled because Python code may be interrupted by a signal
 // between any two steps, and a lock that was taken but not noted, or noted but not taken, would stay taken for ever.
-#include <pthread.h>
-
 #include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <set>
 
+#include "core/fork.hpp"
 #include "core/python.hpp"
 
 namespace vecpress {
@@ -163,11 +162,11 @@ struct Registry {
 
 Registry& registry() {
   static Registry* all = [] {
-    pthread_atfork([] { registry().mutex.lock(); }, [] { registry().mutex.unlock(); },
-                   [] {
-                     for (ReadWriteLock* lock : registry().locks) lock->forget();
-                     registry().mutex.unlock();
-                   });
+    at_fork([] { registry().mutex.lock(); }, [] { registry().mutex.unlock(); },
+            [] {
+              for (ReadWriteLock* lock : registry().locks) lock->forget();
+              registry().mutex.unlock();
+            });
     return new Registry;  // never destroyed: locks may be, at exit
   }();
   return *all;

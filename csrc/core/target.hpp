@@ -20,6 +20,29 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#if defined(_WIN32) && defined(__clang__) && __clang_major__ < 21
+// there immintrin.h leaves out, as Microsoft's need not, what the whole file is not compiled for
+#include <pmmintrin.h>
+#include <tmmintrin.h>
+#include <smmintrin.h>
+#include <popcntintrin.h>
+#include <avxintrin.h>
+#include <avx2intrin.h>
+#include <f16cintrin.h>
+#include <fmaintrin.h>
+#include <avx512fintrin.h>
+#include <avx512vlintrin.h>
+#include <avx512bwintrin.h>
+#include <avx512bitalgintrin.h>
+#include <avx512vlbitalgintrin.h>
+#include <avx512vpopcntdqintrin.h>
+#include <avx512vpopcntdqvlintrin.h>
+#include <avx512dqintrin.h>
+#include <avx512vlbwintrin.h>
+#include <avx512vldqintrin.h>
+#include <avx512vbmiintrin.h>
+#include <avx512vbmivlintrin.h>
+#endif
 #define VECPRESS_BEGIN_AVX2 VECPRESS_BEGIN("avx2,fma,f16c,popcnt")
 #define VECPRESS_BEGIN_AVX512 \
   VECPRESS_BEGIN("avx2,fma,f16c,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bitalg,avx512vpopcntdq")
