@@ -9,7 +9,6 @@ from helpers import bits, clustered, scan_all
 import vecpress as vp
 from vecpress.pca import random_rotation
 
-
 pytestmark = pytest.mark.filterwarnings("ignore::vecpress.errors.SmallTrainingSetWarning")
 
 
