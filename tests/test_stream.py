@@ -197,7 +197,9 @@ def test_a_resumed_run_makes_the_bytes_of_an_uninterrupted_one(codec, folder):
         calls: list[int] = []
         original = type(codec)._encode
         try:
-            type(codec)._encode = lambda self, block, n, calls=calls, f=original: calls.append(len(block)) or f(self, block, n)
+            type(codec)._encode = lambda self, block, n, calls=calls, f=original: (
+                calls.append(len(block) if self is codec else 0) or f(self, block, n)  # an inner codec may be of the same class
+            )
             codec.encode(source, out=f"{i}.npy", resume=True)
         finally:
             type(codec)._encode = original

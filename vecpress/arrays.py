@@ -94,6 +94,13 @@ class Rows:
         """float32[r, d]: the given rows (int64[r])."""
         return self._read(rows)
 
+    def sample(self, most: int, seed: int) -> np.ndarray:
+        """float32[min(n, most), d]: every row, or `most` of them drawn with the seed, in order."""
+        if self.n <= most:
+            return self.all()
+        rng = np.random.Generator(np.random.PCG64(seed))
+        return self.take(np.sort(rng.choice(self.n, most, replace=False)))
+
     def all(self) -> np.ndarray:
         """float32[n, d]: every row, in one array; without a copy where x already is that and `unit` is off."""
         return self._read(slice(0, self.n))

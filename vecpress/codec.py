@@ -174,13 +174,13 @@ class Codec(ABC):
         check_threads(num_threads)
         if sample_nbytes is not None:
             check_int("fit", "sample_nbytes", sample_nbytes, 1)
-        source = self._source(x, "fit: x", None, num_threads)
+        fresh = type(self)(**self.config())  # learns in a copy: a failed fit must not leave half a state
+        source = fresh._source(x, "fit: x", None, num_threads)
         if source.n == 0 or source.dim is None:
             raise ValueError("fit: x expected at least one row, got none")
         weights = None if queries is None else self._query_rows(queries, "fit: queries", source.dim, num_threads)
         if weights is not None:
             weights.check()  # bad queries are an error for every codec, whether it weighs by them or not
-        fresh = type(self)(**self.config())  # learns in a copy: a failed fit must not leave half a state
         fresh.dim_ = source.dim
         fresh._check_dim(source.dim)
         if isinstance(source, Stream) or source.is_mapped or sample_nbytes is not None:
@@ -325,9 +325,9 @@ class Codec(ABC):
             raise ValueError(f"{cls.__name__}: dim expected a positive int, got {dim!r}")
         codec.dim_ = dim
         codec._check_dim(dim)
-        if set(arrays) != set(cls.state):
-            raise ValueError(f"{cls.__name__}: arrays expected {sorted(cls.state)}, got {sorted(arrays)}")
-        for name, wanted in cls.state.items():
+        if set(arrays) != set(codec.state):
+            raise ValueError(f"{cls.__name__}: arrays expected {sorted(codec.state)}, got {sorted(arrays)}")
+        for name, wanted in codec.state.items():
             shape = tuple(getattr(codec, s) if isinstance(s, str) else s for s in wanted.shape)
             got = arrays[name]
             if got.dtype != np.dtype(wanted.dtype) or got.shape != shape:
@@ -345,7 +345,7 @@ class Codec(ABC):
         io.save_codec(self, path)
 
     def _freeze(self) -> None:
-        """Makes the learned arrays read-only, for shallow copies of the codec share them, those in indexes too."""
+        """Called when the learned arrays are complete. Makes them read-only, for shallow copies, also in indexes, share them."""
         for array in self.arrays().values():
             array.setflags(write=False)
 

@@ -55,11 +55,7 @@ def kmeans(
         if not distances.any() or (before is not None and count.all() and np.array_equal(labels, before)):
             break
         before = labels
-        centroids = _means(columns, labels, count)
-        unused = np.flatnonzero(count == 0)
-        if len(unused):
-            farthest = np.argsort(-distances, kind="stable")[: len(unused)]
-            centroids[unused] = x[np.resize(farthest, len(unused))]  # over again where there are more than rows
+        centroids = moved(x, columns, labels, distances, count)
     else:
         _, distances = ops.assign(x, centroids, num_threads=num_threads)
     return centroids, math.fsum(distances.tolist())
@@ -82,6 +78,20 @@ def _seed(x: np.ndarray, k: int, rng: np.random.Generator, num_threads: int | No
         drawn = np.searchsorted(total, rng.random() * total[-1], side="right")
         chosen[i] = min(drawn, np.searchsorted(total, total[-1]))  # rounding must not lead past the last row with a chance
     return x[chosen]
+
+
+def moved(x: np.ndarray, columns: np.ndarray, labels: np.ndarray, distances: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """float32[k, d]: the centroids after one of Lloyd's moves, as in `kmeans`.
+
+    x : float32[n, d]; columns : float32[d, n], its transpose, contiguous; labels, distances : as of `ops.assign`; count : int[k],
+        rows of each centroid
+    """
+    centroids = _means(columns, labels, count)
+    unused = np.flatnonzero(count == 0)
+    if len(unused):
+        farthest = np.argsort(-distances, kind="stable")[: len(unused)]
+        centroids[unused] = x[np.resize(farthest, len(unused))]  # over again where there are more than rows
+    return centroids
 
 
 def _means(columns: np.ndarray, labels: np.ndarray, count: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +11,6 @@ from ..arrays import Rows
 from ..checks import check_choice, check_int
 from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
 from ..ops.factors import U2_LARGEST, Factor, from_u2, to_u2
-from ..sources import Stream, open_source
 
 MAX_SEED = 2**63 - 1
 NEWTON_ROUNDS = 50  # at most; it takes about 8
@@ -120,10 +118,6 @@ class LloydMax(Codec):
             return SQUARES_FIT
         held = U2_LARGEST * float(self.unit_[0]) / (2.6 * math.sqrt(self.dim))
         return min(SQUARES_FIT, held - float(np.abs(self.mean_).max()))
-
-    def _source(self, x: Any, what: str, dim: int | None, num_threads: int | None = None) -> Rows | Stream:
-        largest = self.largest if dim is not None else SQUARES_FIT  # without dim it is `fit`, which learns another unit
-        return open_source(x, what, dim, unit=self.metric == "cos", largest=largest, num_threads=num_threads)
 
     def _label(self, x: np.ndarray, num_threads: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Labels uint8[n, d], scales float64[n], and norms of what the labels stand for, float64[n]."""

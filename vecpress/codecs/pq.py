@@ -54,10 +54,11 @@ class PQ(Codec):
     codebooks_: np.ndarray
 
     def __init__(self, m: int, n_bits: int = 8, *, metric: Metric = "ip", seed: int = 0):
-        self.m = check_int("PQ", "m", m, 1)
-        self.n_bits = check_choice("PQ", "n_bits", n_bits, (4, 8))
-        self.metric = check_choice("PQ", "metric", metric, METRICS)
-        self.seed = check_int("PQ", "seed", seed, 0, MAX_SEED)
+        name = type(self).__name__
+        self.m = check_int(name, "m", m, 1)
+        self.n_bits = check_choice(name, "n_bits", n_bits, (4, 8))
+        self.metric = check_choice(name, "metric", metric, METRICS)
+        self.seed = check_int(name, "seed", seed, 0, MAX_SEED)
 
     @property
     def code_size(self) -> int:
@@ -79,17 +80,17 @@ class PQ(Codec):
 
     def _check_dim(self, dim: int) -> None:
         if dim % self.m:
-            raise ValueError(f"PQ: m expected a divisor of d={dim}, got {self.m}")
+            raise ValueError(f"{type(self).__name__}: m expected a divisor of d={dim}, got {self.m}")
 
     def _fit(self, x: Rows, queries: Rows | None, num_threads: int | None) -> None:
-        if x.n > TRAIN_ROWS:
-            rng = np.random.Generator(np.random.PCG64(self.seed))
-            sample = x.take(np.sort(rng.choice(x.n, TRAIN_ROWS, replace=False)))
-        else:
-            sample = x.all()
-        self.codebooks_ = np.empty((self.m, self.ks, self.dsub), np.float32)
-        for j, part in enumerate(np.split(sample, self.m, axis=1)):
-            self.codebooks_[j], _ = kmeans(part, self.ks, (self.seed, j), num_threads=num_threads)
+        self.codebooks_ = self._codebooks(x.sample(TRAIN_ROWS, self.seed), num_threads)
+
+    def _codebooks(self, x: np.ndarray, num_threads: int | None, iterations: int = 25) -> np.ndarray:
+        """float32[m, ks, dsub]: the centroids of each sub-vector of the rows of x."""
+        codebooks = np.empty((self.m, self.ks, self.dsub), np.float32)
+        for j, part in enumerate(np.split(x, self.m, axis=1)):
+            codebooks[j], _ = kmeans(part, self.ks, (self.seed, j), iterations=iterations, num_threads=num_threads)
+        return codebooks
 
     def _encode(self, x: np.ndarray, num_threads: int | None) -> np.ndarray:
         return ops.encode_pq(x, self.codebooks_, num_threads=num_threads)
