@@ -1,10 +1,9 @@
-"""vecpress beside faiss in one run: recall at equal bytes, scan speed at equal bytes, memory while searching.
+"""vecpress beside its peers in one run: recall (bench/recall.py) and scan speed at equal bytes, memory while searching.
 
-    python -m bench.peers --data FOLDER [--only recall speed memory] [-o results.json]
+    python -m bench.peers --data FOLDER [--only recall rerank speed memory] [-o results.json]
 
 FOLDER holds medquad_minilm and sift_photos_us, each with base.npy, queries.npy (and train.npy); without it, recall is skipped.
-Rules: exhaustive scans, exact ground truth, ties counted as found, three seeds, paired bootstrap intervals over queries; speed by
-alternating the two, medians, one thread, working sets in and out of the cache. faiss gets the same training vectors.
+Speed by alternating the two, medians, one thread, working sets in and out of the cache.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import functools
+import importlib.metadata
 import json
 import os
 import statistics
@@ -28,76 +28,11 @@ import numpy as np
 import vecpress as vp
 from bench import limits
 from bench.readme_table import commit
+from bench.recall import compare_recall, compare_rerank
 from vecpress.cli.machine import cpu_name
 
-SEEDS = (0, 1, 2)
 ROUNDS = 15
-MEDQUAD_FIGURES = slice(300, 1000)  # its questions 0..299 are free for development, figures come from the others
-
-
-# ---- recall
-
-
-def found_share(found: np.ndarray, q: np.ndarray, x: np.ndarray, metric: str, bars: np.ndarray) -> np.ndarray:
-    """Per query, the share of the found that are as near as the k-th true neighbour: recall with ties counted, float64[nq]."""
-    hits = np.empty(len(q))
-    for i, ids in enumerate(found):
-        near = x[ids].astype(np.float64) @ q[i].astype(np.float64)
-        if metric == "l2":
-            near = -((x[ids].astype(np.float64) - q[i]) ** 2).sum(axis=1)
-        hits[i] = (near >= bars[i] - 1e-6 * max(1.0, abs(bars[i]))).mean()
-    return hits
-
-
-def faiss_search(d: int, m: int, n_bits: int, metric: str, fast: bool, seed: int, train, base, queries) -> np.ndarray:
-    import faiss
-
-    kind = faiss.METRIC_L2 if metric == "l2" else faiss.METRIC_INNER_PRODUCT
-    index = faiss.IndexPQFastScan(d, m, n_bits, kind) if fast else faiss.IndexPQ(d, m, n_bits, kind)
-    index.pq.cp.seed = 1234 + seed  # 1234 is faiss's own default
-    index.train(train)
-    index.add(base)
-    return index.search(queries, 10)[1]
-
-
-def compare_recall(data: Path) -> list[dict[str, Any]]:
-    """Recall 10@10 of PQ and faiss's at equal bytes."""
-    rng = np.random.default_rng(0)
-    rows = []
-    cases = [
-        ("medquad_minilm", "ip", 48, 8, False),
-        ("medquad_minilm", "ip", 96, 4, True),
-        ("sift_photos_us", "l2", 16, 8, False),
-    ]
-    for name, metric, m, n_bits, fast in cases:
-        base = np.load(data / name / "base.npy").astype(np.float32)
-        queries = np.load(data / name / "queries.npy").astype(np.float32)
-        queries = queries[MEDQUAD_FIGURES] if name == "medquad_minilm" else queries
-        train_file = data / name / "train.npy"
-        train = np.load(train_file).astype(np.float32) if train_file.exists() else base
-        bars = vp.exact(queries, base, 10, metric)[0][:, -1].astype(np.float64)
-        bars = -bars if metric == "l2" else bars
-        ours, peers, seconds = [], [], []
-        for seed in SEEDS:
-            start = time.perf_counter()
-            index = vp.Index(vp.PQ(m, n_bits, metric=metric, seed=seed).fit(train))
-            seconds.append(time.perf_counter() - start)
-            index.add(base)
-            ours.append(found_share(index.search(queries, 10)[1], queries, base, metric, bars))
-            peer = faiss_search(base.shape[1], m, n_bits, metric, fast, seed, train, base, queries)
-            peers.append(found_share(peer, queries, base, metric, bars))
-        gain = np.mean(ours, axis=0) - np.mean(peers, axis=0)  # per query
-        samples = gain[rng.integers(0, len(gain), (2000, len(gain)))].mean(axis=1)
-        rows.append(
-            {
-                "set": name, "codec": f"PQ(m={m}, n_bits={n_bits}, metric={metric!r})", "code_bytes": index.codec.code_size,
-                "recall": [float(r.mean()) for r in ours], "fit_seconds": statistics.median(seconds),
-                "peer": "IndexPQFastScan" if fast else "IndexPQ", "peer_recall": [float(r.mean()) for r in peers],
-                "difference": float(gain.mean()),
-                "difference_95": [float(v) for v in np.quantile(samples, (0.025, 0.975))],
-            }
-        )  # fmt: skip
-    return rows
+PARTS = ("recall", "rerank", "speed", "memory")
 
 
 # ---- speed
@@ -225,7 +160,7 @@ def compare_memory() -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder with the sets")
-    parser.add_argument("--only", nargs="+", choices=("recall", "speed", "memory"), default=("recall", "speed", "memory"))
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("-o", "--output", type=Path, help="write one JSON object here")
     arguments = parser.parse_args()
     import faiss
@@ -233,15 +168,15 @@ def main() -> None:
     result: dict[str, Any] = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "commit": commit(),
         "load_before": os.getloadavg()[0], "cpu": cpu_name(), "cpus": os.cpu_count(), "backends": vp.backends(),
-        "versions": {"vecpress": vp.__version__, "numpy": np.__version__, "faiss": faiss.__version__},
+        "versions": {
+            "vecpress": vp.__version__, "numpy": np.__version__, "faiss": faiss.__version__,
+            "turbovec": importlib.metadata.version("turbovec"),
+        },
     }  # fmt: skip
     if "recall" in arguments.only and arguments.data:
         result["recall"] = compare_recall(arguments.data)
-        for r in result["recall"]:
-            ours, peer = statistics.mean(r["recall"]), statistics.mean(r["peer_recall"])
-            low, high = r["difference_95"]
-            print(f"{r['set']:15s} {r['codec']:34s} {ours:.4f} (worst {min(r['recall']):.4f})  {r['peer']:15s} {peer:.4f}  "
-                  f"difference {r['difference']:+.4f} [{low:+.4f}, {high:+.4f}]")  # fmt: skip
+    if "rerank" in arguments.only and arguments.data:
+        result["rerank"] = compare_rerank(arguments.data)
     if "speed" in arguments.only:
         result["speed"] = compare_speed()
         for r in result["speed"]:

@@ -80,13 +80,12 @@ def codecs_table(result: dict[str, Any]) -> str:
     ]
     for label, rows in by_label.items():
         recalls = [row["recall"] for row in rows]
-        mean, worst = f"{statistics.mean(recalls):.3f}", f"{min(recalls):.3f}"
         rate = statistics.median(row["searches_per_second"] for row in rows)
         cells = [
             f"`{label}`" + (" *" if rows[0]["few_rows"] else ""),
             str(rows[0]["code_size"]),
             f"{rows[0]['times_smaller']:.3g}",
-            mean if mean == worst else f"{mean} ({worst})",
+            _mean_and_worst(recalls),
             f"{float(f'{rate:.2g}'):,.0f}",
             _size(rows[0]["state_nbytes"]),
         ]
@@ -106,16 +105,16 @@ def codecs_table(result: dict[str, Any]) -> str:
 
 
 def peers_table(result: dict[str, Any]) -> str:
-    """Recall and speed beside faiss, in Markdown."""
+    """Recall and speed beside peers, in Markdown."""
     lines = [
-        "| data | codec | bytes | recall 10@10 | faiss | recall | difference, 95% interval |",
-        "|---|---|--:|--:|---|--:|--:|",
+        "| data | codec | bytes | recall 10@10 | peer | bytes | recall | difference, 95% interval |",
+        "|---|---|--:|--:|---|--:|--:|--:|",
     ]
     for row in result["recall"]:
         low, high = row["difference_95"]
         cells = [
-            row["set"], f"`{row['codec']}`", str(row["code_bytes"]),
-            *(f"{statistics.mean(row['recall']):.3f}", row["peer"], f"{statistics.mean(row['peer_recall']):.3f}"),
+            row["set"], f"`{row['codec']}`" + (", symmetric" if row["symmetric"] else ""), str(row["code_bytes"]),
+            _mean_and_worst(row["recall"]), row["peer"], str(row["peer_bytes"]), _mean_and_worst(row["peer_recall"]),
             f"{row['difference']:+.3f}, {low:+.3f} to {high:+.3f}",
         ]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
@@ -127,17 +126,26 @@ def peers_table(result: dict[str, Any]) -> str:
             ratios = [row["speed_ratio"] for row in rows if (row["queries"] > 1) == many]
             cells.append(f"{min(ratios):.2f} to {max(ratios):.2f}")
         lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "| codec | bytes | recall 10@10 | of the 100 best, ranked again by float16 vectors |", "|---|--:|--:|--:|"]
+    for row in result["rerank"]:
+        cells = [f"`{row['codec']}`", str(row["code_bytes"]), f"{row['recall']:.3f}", f"{row['recall_reranked']:.3f}"]
+        lines.append(f"| {' | '.join(cells)} |")
     memory, versions = result["memory"], result["versions"]
     lines += [
         "",
         f"Whole search calls on one thread of an {result['cpu']}, 100,000 and 1,000,000 random codes, k = 10 and 100, medians "
-        f"in turn with the peer; load {result['load_before']:.2f} beside the run. Recall: three seeds, the same training "
-        f"vectors, exhaustive scans, ties counted. Searching 1,000,000 codes of 64 bytes takes "
+        f"in turn with the peer; load {result['load_before']:.2f} beside the run. Recall: three seeds where there are any, the mean "
+        f"and in brackets the worst, the same training vectors, exhaustive scans, ties counted; reranking on {result['rerank'][0]['set']}. Searching 1,000,000 codes of 64 bytes takes "
         f"{memory['peak_over_codes']:.2f} times their memory at the peak, mapping their file "
         f"{memory['mmap_load_milliseconds']:.1f} ms. vecpress {versions['vecpress']} at {result['commit']}, "
-        f"faiss {versions['faiss']}, NumPy {versions['numpy']}.",
+        f"faiss {versions['faiss']}, turbovec {versions['turbovec']}, NumPy {versions['numpy']}.",
     ]
     return "\n".join(lines)
+
+
+def _mean_and_worst(recalls: list[float]) -> str:
+    mean, worst = f"{statistics.mean(recalls):.3f}", f"{min(recalls):.3f}"
+    return mean if mean == worst else f"{mean} ({worst})"
 
 
 def _size(nbytes: int) -> str:
