@@ -202,6 +202,7 @@ def test_fit_hands_over_the_queries(folder: Path, capsys, monkeypatch) -> None:
     assert seen[0][1] == 2
 
 
+@pytest.mark.filterwarnings("default::vecpress.errors.SmallTrainingSetWarning")
 def test_fit_says_its_warnings_in_one_line_each(front: str, folder: Path, capsys) -> None:
     argv = ("fit", "base.npy", "--codec", "PQ", "--set", "m=4", "-o", "new.vpz")
     code, out, err = run(capsys, *argv)

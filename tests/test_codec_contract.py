@@ -15,8 +15,6 @@ from helpers import bits, clustered, runnable, scan_all
 import vecpress as vp
 from vecpress.codec import METRICS
 
-pytestmark = pytest.mark.filterwarnings("ignore::vecpress.errors.SmallTrainingSetWarning")
-
 DIMS = (24, 30, 13)  # a multiple of 8, an even number that is none, a prime
 TRAIN_ROWS = 400
 EXAMPLES = [codec for cls in vp.codecs() for codec in cls.examples()]

@@ -15,7 +15,6 @@ from vecpress import datasets, sources
 from vecpress.arrays import Rows
 from vecpress.sources import Stream
 
-pytestmark = pytest.mark.filterwarnings("ignore::vecpress.errors.SmallTrainingSetWarning")
 EXAMPLES = [codec for cls in vp.codecs() for codec in cls.examples()]
 
 

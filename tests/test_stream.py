@@ -18,7 +18,6 @@ from test_sources import files, fresh, in_blocks, serving
 import vecpress as vp
 from vecpress import stream
 
-pytestmark = pytest.mark.filterwarnings("ignore::vecpress.errors.SmallTrainingSetWarning")
 EXAMPLES = [codec for cls in vp.codecs() for codec in cls.examples()]
 DIM = 24
 needs_kill = pytest.mark.skipif(not hasattr(signal, "SIGKILL") or not hasattr(os, "fork"), reason="no SIGKILL or no fork")

@@ -9,8 +9,6 @@ from helpers import bits, clustered, scan_all
 import vecpress as vp
 from vecpress.pca import random_rotation
 
-pytestmark = pytest.mark.filterwarnings("ignore::vecpress.errors.SmallTrainingSetWarning")
-
 
 def corners(n: int, d: int, p: int, draw: int = 0, noise: float = 0.05) -> np.ndarray:
     """float32[n, d]: near the corners of a cube of p dimensions, turned, scaled and moved in d dimensions."""

@@ -12,8 +12,6 @@ import vecpress as vp
 from vecpress.codecs.opq import balanced_directions
 from vecpress.pca import nearest_rotation, random_rotation
 
-quiet = pytest.mark.filterwarnings("ignore::vecpress.errors.SmallTrainingSetWarning")
-
 
 def error(codec: vp.Codec, x: np.ndarray) -> float:
     """The squared error a row."""
@@ -27,7 +25,6 @@ def blocks_of_two(n: int, d: int, draw: int) -> np.ndarray:
     return np.concatenate([points[j, labels[:, j]] for j in range(d // 2)], axis=1).astype(np.float32)
 
 
-@quiet
 @pytest.mark.parametrize("metric", ["ip", "l2", "cos"])
 @pytest.mark.parametrize("n_bits", [4, 8])
 def test_the_rotation_is_orthonormal(metric, n_bits):
@@ -67,7 +64,6 @@ def test_a_rotation_that_mixes_unlike_variances_is_undone(m):
     assert error(vp.OPQ(m, 4).fit(x), fresh) < 0.8 * error(vp.PQ(m, 4).fit(x), fresh)
 
 
-@quiet
 @pytest.mark.parametrize("d", [6, 8, 16])
 def test_steps_lower_the_error_where_variances_say_nothing(d):
     """Points that were mixed by a rotation: neither start knows the axes in which they are few."""
@@ -78,7 +74,6 @@ def test_steps_lower_the_error_where_variances_say_nothing(d):
     assert error(vp.OPQ(d // 2, 4).fit(x), fresh) < 0.85 * min(starts)
 
 
-@quiet
 def test_a_rotation_is_not_fitted_to_noise():
     """100 rows of white noise teach nothing; what is learned must not be worse for others than a start."""
     rng = np.random.default_rng(0)
@@ -86,7 +81,6 @@ def test_a_rotation_is_not_fitted_to_noise():
     assert error(vp.OPQ(16, 4).fit(x), fresh) < 1.01 * error(vp.PQ(16, 4).fit(x), fresh)
 
 
-@quiet
 def test_it_starts_from_principal_directions_where_these_are_better():
     """Steps from no rotation end far above what dealing them out reaches at once."""
     rng = np.random.default_rng(0)
@@ -96,7 +90,6 @@ def test_it_starts_from_principal_directions_where_these_are_better():
     assert error(vp.OPQ(16, 4).fit(x), fresh) < 1.01 * error(vp.PQ(16, 4).fit(x @ dealt), fresh @ dealt)
 
 
-@quiet
 @pytest.mark.parametrize(("m", "n_bits"), [(4, 4), (12, 4), (6, 8)])
 def test_the_error_is_never_above_that_of_pq(m, n_bits):
     for seed in range(2):
@@ -104,7 +97,6 @@ def test_the_error_is_never_above_that_of_pq(m, n_bits):
         assert error(vp.OPQ(m, n_bits, seed=seed).fit(x), fresh) < 1.01 * error(vp.PQ(m, n_bits, seed=seed).fit(x), fresh)
 
 
-@quiet
 @pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 17])
 def test_a_handful_of_rows_is_learned_from(n):
     x = clustered(0, n, 12)
@@ -112,7 +104,6 @@ def test_a_handful_of_rows_is_learned_from(n):
     np.testing.assert_allclose(codec.decode(codec.encode(x)), x, atol=1e-5)
 
 
-@quiet
 def test_constant_and_repeated_rows_are_learned_from():
     x = np.tile(clustered(0, 3, 8), (100, 1))
     codec = vp.OPQ(2, 4).fit(x)

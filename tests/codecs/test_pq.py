@@ -13,8 +13,6 @@ from helpers import bits, clustered, scan_all
 import vecpress as vp
 from vecpress.codecs.pq import TRAIN_ROWS
 
-quiet = pytest.mark.filterwarnings("ignore::vecpress.errors.SmallTrainingSetWarning")
-
 
 def with_codebooks(codebooks: np.ndarray, metric: str = "ip") -> vp.PQ:
     m, ks, dsub = codebooks.shape
@@ -78,7 +76,6 @@ def test_encoding_finds_the_nearest_centroid():
         assert (chosen <= distances.min(axis=2) * (1 + 1e-6)).all()
 
 
-@quiet
 def test_m_must_divide_the_columns():
     codec = vp.PQ(7)
     with pytest.raises(ValueError, match=r"^PQ: m expected a divisor of d=24, got 7$"):
@@ -108,7 +105,6 @@ def test_too_few_rows_warn_and_enough_do_not(n_bits):
         vp.PQ(1, n_bits).fit(x)
 
 
-@quiet
 @pytest.mark.parametrize("n", [1, 2, 15, 100])
 def test_fewer_rows_than_centroids_encode_exactly(n):
     x = clustered(0, n, 12)
@@ -117,7 +113,6 @@ def test_fewer_rows_than_centroids_encode_exactly(n):
         assert bits(codec.decode(codec.encode(x))) == bits(x)
 
 
-@quiet
 def test_constant_columns_decode_exactly():
     x = clustered(0, 300, 8)
     x[:, :4] = [1.5, -2.25, 0.0, 1e10]
@@ -125,7 +120,6 @@ def test_constant_columns_decode_exactly():
     assert (codec.decode(codec.encode(x))[:, :4] == x[:, :4]).all()
 
 
-@quiet
 def test_values_whose_squares_overflow_are_refused():
     codec = vp.PQ(2, 4, metric="l2").fit(clustered(0, 99, 4))
     for call in (codec.fit, codec.encode):
@@ -166,7 +160,6 @@ def test_learning_reads_a_bounded_sample():
     assert codec != vp.PQ(1, 4, seed=1).fit(np.asarray(x))
 
 
-@quiet
 def test_each_sub_vector_and_each_seed_learns_by_its_own_seed():
     half = clustered(0, 300, 4)
     both = np.concatenate((half, half), axis=1)
@@ -175,7 +168,6 @@ def test_each_sub_vector_and_each_seed_learns_by_its_own_seed():
     assert bits(one.codebooks_) != bits(two.codebooks_)
 
 
-@quiet
 @pytest.mark.parametrize("metric", ["ip", "l2", "cos"])
 def test_more_bytes_never_raise_the_error(metric):
     x = clustered(0, 2000, 16)
@@ -203,7 +195,6 @@ def test_symmetric_scores_are_those_of_tables_of_centroid_pairs():
         np.testing.assert_allclose(scan_all(codec, codes, codec.query(q, symmetric=True)), expected, rtol=1e-5, atol=1e-5)
 
 
-@quiet
 @pytest.mark.parametrize("metric", ["ip", "l2"])
 @pytest.mark.parametrize(("m", "n_bits"), [(8, 8), (3, 8), (8, 4), (3, 4)])
 def test_faiss_with_our_codebooks_and_codes_finds_the_same(m, n_bits, metric):

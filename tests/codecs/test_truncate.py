@@ -10,9 +10,6 @@ from helpers import bits, clustered, scan_all
 
 import vecpress as vp
 
-quiet = pytest.mark.filterwarnings("ignore::vecpress.errors.SmallTrainingSetWarning")
-pytestmark = quiet
-
 
 def scores_of(codec: vp.Codec, x: np.ndarray, q: np.ndarray, symmetric: bool = False) -> np.ndarray:
     return scan_all(codec, codec.encode(x), codec.query(q, symmetric=symmetric))
