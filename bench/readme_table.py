@@ -134,8 +134,9 @@ def peers_table(result: dict[str, Any]) -> str:
     lines += [
         "",
         f"Whole search calls on one thread of an {result['cpu']}, 100,000 and 1,000,000 random codes, k = 10 and 100, medians "
-        f"in turn with the peer; load {result['load_before']:.2f} beside the run. Recall: three seeds where there are any, the mean "
-        f"and in brackets the worst, the same training vectors, exhaustive scans, ties counted; reranking on {result['rerank'][0]['set']}. Searching 1,000,000 codes of 64 bytes takes "
+        f"in turn with the peer; load {result['load_before']:.2f} beside the run. Recall: three seeds where there are any, the "
+        f"mean and in brackets the worst, the same training vectors, exhaustive scans, ties counted; reranking on "
+        f"{result['rerank'][0]['set']}. Searching 1,000,000 codes of 64 bytes takes "
         f"{memory['peak_over_codes']:.2f} times their memory at the peak, mapping their file "
         f"{memory['mmap_load_milliseconds']:.1f} ms. vecpress {versions['vecpress']} at {result['commit']}, "
         f"faiss {versions['faiss']}, turbovec {versions['turbovec']}, NumPy {versions['numpy']}.",

@@ -47,7 +47,7 @@ class Peer:
 
 @dataclass(frozen=True)
 class Case:
-    """A codec of ours, by class and configuration without metric and seed, beside a peer; symmetric: coded queries on both sides."""
+    """A codec of ours, by class and configuration without metric and seed, and a peer; symmetric: coded queries on both sides."""
 
     data: str
     codec: str

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 SAMPLE_ROWS = 65536  # that principal components are learned from at most
-ENOUGH_ROWS = 2  # a column; with half as many recall is 2 % lower, with a quarter 9 % (medquad_minilm, 96 of 384, 4-bit PQ)
-
+ENOUGH_ROWS = 2  # a column; with fewer, recall falls quickly
 MOST_COLUMNS = 4096  # beyond, decompositions of d x d take hours, and what is learned more than what is compressed
 
 

@@ -12,7 +12,7 @@ from ..pca import ENOUGH_ROWS, SAMPLE_ROWS, check_columns, nearest_rotation, pri
 from .pq import MAX_SEED
 from .sign import Sign
 
-ROTATION_ROWS = 32768  # that the rotation is learned from at most; 16,384 cost a point of recall at 384 bits
+ROTATION_ROWS = 32768  # that the rotation is learned from at most: half as many cost recall at 384 bits
 STEPS = 50
 
 
@@ -45,15 +45,7 @@ class ITQ(Chain):
     these: 50 times the rotation that takes z nearest to its signs. inner_mean_ float32[bits], about 0, and inner_level_
     float32[1], as Sign's, from z of every row. Values beyond 2^50, and more than 4096 columns, are a ValueError.
 
-    Recall 10@10, mean and worst of seeds 0, 1, 2, and that of faiss 1.15.1's ITQ with Hamming distances, from the same rows
-    (questions 300..999 of medquad_minilm, ip, 30,000 x 384; sift_photos_us, l2, learned from 15,000 x 128, searched in 100,000):
-
-    | | float queries | symmetric | faiss, symmetric |
-    |---|---|---|---|
-    | medquad_minilm, 384 bits | .708, .704 | .648, .644 | .624 |
-    | medquad_minilm, 192 bits | .596, .587 | .535, .530 | .500 |
-    | sift_photos_us, 128 bits | .442, .439 | .335, .334 | .336 |
-    | sift_photos_us, 64 bits | .322, .320 | .227, .221 | .214 |
+    Beside faiss's ITQ: the tables of README.md.
 
     Cost: fit d^2 multiply-adds a row, 9 d^3, and 50 times 32,768 * 2 bits^2 and a singular value decomposition of bits x bits;
     encode and decode d * bits a vector, a query as many (l2: twice); scans as Sign.

@@ -42,18 +42,7 @@ class OPQ(PQ):
     found. The rotation is learned from 32,768 rows at most; sample, warning and limit as of PQ. Fewer rows than some 20 d fit a
     rotation to the sample's noise, which the held-out rows show: then it stays near its start.
 
-    Recall 10@10, mean and worst of seeds 0, 1, 2, PQ's mean where measured, and faiss 1.15.1's (its default seed), all from the
-    same rows (questions 300..999 of medquad_minilm, ip, 30,000 x 384; sift_photos_us, l2, learned
-    from 15,000 x 128, searched in 100,000):
-
-    | | OPQ | PQ | faiss OPQ |
-    |---|---|---|---|
-    | medquad_minilm, m = 48 | .786, .782 | .705 | .771 |
-    | medquad_minilm, m = 24 | .597, .596 | | .597 |
-    | medquad_minilm, m = 48, 4 bits | .561, .556 | .494 | .552 |
-    | sift_photos_us, m = 16 | .677, .674 | .667 | .625 |
-    | sift_photos_us, m = 8 | .490, .487 | .476 | .448 |
-    | sift_photos_us, m = 32, 4 bits | .637, .636 | | .561 |
+    Beside faiss's OPQ and PQ: the tables of README.md.
 
     More than 4096 columns are a ValueError.
 
