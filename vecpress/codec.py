@@ -41,13 +41,14 @@ class Array:
 class Query:
     """What a scan needs to score codes against queries. Scores are similarities: larger is better, squared distances negated.
 
-    scan : "lut4" | "lut8" with `tables` float32[nq, m, 16 | 256]; "flat" with `rows` float32[nq, d]; "hamming" with `rows`
-        uint8[nq, bytes of bits]
+    scan : "lut4" | "lut8" with `tables` float32[nq, m, 16 | 256]; "dot" | "flat" with `rows` float32[nq, d]; "hamming" with
+        `rows` uint8[nq, bytes of bits]
     scale, bias : where in the code the per-vector factors stand; a plain number scales every sum alike
     constant : float32[nq] added to each query's scores
+    options : what else the scan is to know, the same for all queries
     """
 
-    scan: Literal["lut4", "lut8", "flat", "hamming"]
+    scan: Literal["lut4", "lut8", "dot", "flat", "hamming"]
     tables: np.ndarray | None = None
     rows: np.ndarray | None = None
     scale: float | Factor = 1.0
