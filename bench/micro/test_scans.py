@@ -52,7 +52,8 @@ def time_scan(measure, rng, backend, op, n, nq, **options):
     with vp.use(backend):
         same(scan(small, operand, K, num_threads=1), wanted)
         limit = "l2_read" if n < 10_000 else "dram_read"
-        measure(lambda: scan(blocks, queries, K, num_threads=1), backend, limit, n * 64 * nq, "bytes/s", n=n, nq=nq, code_size=64, **options)
+        case = {"n": n, "nq": nq, "code_size": 64, **options}
+        measure(lambda: scan(blocks, queries, K, num_threads=1), backend, limit, n * 64 * nq, "bytes/s", **case)
 
 
 @pytest.mark.parametrize(("n", "nq"), SHAPES)

@@ -157,7 +157,8 @@ def crashes():
     yield "hamming", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, u(1, 3), None, None, one, one, f(2), 1)
     yield "lut4", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, f(1, 7, 16), None, None, one, one, f(1), 1)
     for d, levels, n_bits in ((4, None, 4), (7, None, 4), (6, f(15), 4), (6, None, 9), (6, None, 0), (3, f(255), 8)):
-        yield "dot", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, f(1, d), levels, n_bits, None, None, one, one, f(1), 1)
+        operand = f(1, d), levels, n_bits
+        yield "dot", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, *operand, None, None, one, one, f(1), 1)
     yield "lut8", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, f(1, 2, 256), None, None, one, one, f(1), 1)
     yield "flat", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, f(1, 3), 4, False, None, None, one, one, f(1), 1)
 

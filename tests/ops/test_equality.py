@@ -14,7 +14,8 @@ from vecpress import dispatch
 
 THREADS = (1, 2, 3)
 BACKENDS = [name for name, state in vp.backends().items() if state == "ok" and name != "reference"]
-LONG = {"hamming": 2100, "lut4": 700, "lut8": 600, "flat": 2100, "dot": 1500}  # payload bytes: sums of bytes and of 16 bits must widen
+# payload bytes: sums of bytes and of 16 bits must widen
+LONG = {"hamming": 2100, "lut4": 700, "lut8": 600, "flat": 2100, "dot": 1500}
 
 
 def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
