@@ -4,7 +4,7 @@
 // number of kPad, m[t] = min((a[t] * scale >> 16 + shift) | 1, most). Sums of 32 bits hold kChunk numbers.
 
 constexpr int64_t kChunk = 1024;
-constexpr int kTogether = 4, kFine = 32, kSmall = 64;
+constexpr int kTogether = 4, kFine = 32, kSmall = 32;
 
 struct Scales {
   int64_t low, high, count;
@@ -36,7 +36,7 @@ inline Best best_of(const int16_t* a, int64_t d, int64_t padded, int n_bits, Sca
 
 inline int64_t best_scale(const int16_t* a, int64_t d, int64_t padded, int n_bits) {
   constexpr double kNormal[9] = {0, 0, 1.0, 1.7, 2.95, 5.45, 10.1, 19.5, 39.0};
-  constexpr int64_t kCoarse[9] = {0, 0, 32, 32, 32, 64, 128, 128, 384};
+  constexpr int64_t kCoarse[9] = {0, 0, 32, 32, 48, 96, 128, 256, 512};
   Scales scales{1, 65535, 1024};
   if (d >= kSmall) {
     int64_t squares = 0;

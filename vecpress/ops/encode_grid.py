@@ -15,11 +15,11 @@ from .pack_codes import BITS
 SHORT = np.float32(2.0**-100)
 STEPS = 32767  # what a row's largest magnitude is rounded to
 MOST = 65535
-SMALL = 64  # rows of fewer columns are searched over every scale
+SMALL = 32  # rows of fewer columns are searched over every scale
 FINE = 32  # candidates between the neighbours of the best
 # by n_bits: the best scale of many normal numbers of variance 1, and how many candidates are tried around it
 NORMAL = {2: 1.0, 3: 1.7, 4: 2.95, 5: 5.45, 6: 10.1, 7: 19.5, 8: 39.0}
-COARSE = {2: 32, 3: 32, 4: 32, 5: 64, 6: 128, 7: 128, 8: 384}
+COARSE = {2: 32, 3: 32, 4: 48, 5: 96, 6: 128, 7: 256, 8: 512}
 COARSE_SMALL = 1024
 
 
@@ -37,7 +37,7 @@ def encode_grid(y: np.ndarray, n_bits: int, *, num_threads: int | None = None) -
     of the largest gain, the first where several are equal, of COARSE[n_bits] candidates; then again of these and FINE more,
     which come after them, between T - w and T + w, w = (high - low) // (count - 1), neither below 1 nor above 65535. At first
 
-        d < 64:  low = 1, high = 65535, count = 1024
+        d < 32:  low = 1, high = 65535, count = 1024
         else     low  = 0.75 * min(b, 16384) rounded down      b = NORMAL[n_bits] * 2^(30 - n_bits) / sqrt(sum of a[t]^2 / d)
                  high = min(max(b, 16384) * 4 / 3, 65535) rounded down             in float64, operation by operation
 
