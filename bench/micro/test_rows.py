@@ -48,6 +48,14 @@ def test_assign(measure, rng, backend, d, k):
               n * d * k, "multiply-adds/s")
 
 
+@pytest.mark.parametrize("n_bits", [1, 2, 4, 8])
+@group("encode_grid")
+def test_encode_grid(measure, rng, backend, n_bits):
+    n = rows_of(backend, 4096)
+    time_rows(measure, backend, "encode_grid", lambda r: (rng.standard_normal((r, 384), dtype=np.float32), n_bits), n, "dram_read",
+              n * 384 * 4, "bytes/s")
+
+
 @pytest.mark.parametrize(("m", "n_bits"), [(48, 8), (96, 4)])
 @group("encode_pq")
 def test_encode_pq(measure, rng, backend, m, n_bits):

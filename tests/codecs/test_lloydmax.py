@@ -11,7 +11,8 @@ from helpers import bits, clustered, scan_all
 
 import vecpress as vp
 from vecpress import ops
-from vecpress.codecs.lloydmax import nibble_tables, normal_levels
+from vecpress.codecs.lloydmax import normal_levels
+from vecpress.labels import nibble_tables
 from vecpress.ops.factors import from_u2, to_u2
 
 WIDTHS = (1, 2, 4, 8)

@@ -85,6 +85,22 @@ def assign(size: int) -> Iterator[Call]:
         yield Call("n=5003", lambda t: ops.assign(rows, few, num_threads=t))
 
 
+@calls_of("encode_grid")
+def encode_grid(size: int) -> Iterator[Call]:
+    for n_bits in range(1, 9):
+        for n, d in ((min(size, 9), 40), (2, max(size, 1)), (1, 64 + size)):
+            y = values(size, n, d) if size % 2 else np.random.default_rng(size).standard_normal((n, d)).astype(np.float32)
+            yield Call(f"n={n} d={d} n_bits={n_bits}", lambda t, y=y, b=n_bits: ops.encode_grid(y, b, num_threads=t))
+        y = extreme(size, 3, size + 2)  # rows of one huge number, of tiny ones, of zeros
+        y[:1] = 0
+        y[1:2] *= np.float32(2.0**-120)
+        yield Call(f"d={size + 2} n_bits={n_bits} extreme", lambda t, y=y, b=n_bits: ops.encode_grid(y, b, num_threads=t))
+    if size == 130:  # more columns than 32 bits hold the sums of, more rows than a thread takes at once
+        flat, rows = np.full((1, 3001), 7, np.float32), values(3, 1500, 9)
+        yield Call("d=3001", lambda t: ops.encode_grid(flat, 8, num_threads=t))
+        yield Call("n=1500", lambda t: ops.encode_grid(rows, 1, num_threads=t))
+
+
 @calls_of("encode_pq")
 def encode_pq(size: int) -> Iterator[Call]:
     for n, m, ks, dsub in (

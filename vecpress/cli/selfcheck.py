@@ -50,6 +50,16 @@ def _assign(rng: np.random.Generator) -> Work:
     return lambda: ops.assign(x, centroids, num_threads=THREADS)
 
 
+def _encode_grid(rng: np.random.Generator) -> Work:
+    y, wide = _floats(rng, 9, 19), _floats(rng, 2, 77)
+
+    def work() -> tuple[np.ndarray, ...]:
+        calls = ((x, n_bits) for n_bits in (1, 2, 5, 8) for x in (y, wide))
+        return tuple(out for x, n_bits in calls for out in ops.encode_grid(x, n_bits, num_threads=THREADS))
+
+    return work
+
+
 def _encode_pq(rng: np.random.Generator) -> Work:
     x, codebooks = _floats(rng, 17, 12), _floats(rng, 3, 16, 4)
     return lambda: (ops.encode_pq(x, codebooks, num_threads=THREADS),)
@@ -129,6 +139,7 @@ def _lut8(rng: np.random.Generator) -> Work:
 SAMPLES: dict[str, Callable[[np.random.Generator], Work]] = {
     "assign": _assign,
     "dot": _dot,
+    "encode_grid": _encode_grid,
     "encode_pq": _encode_pq,
     "flat": _flat,
     "get_rows": _get_rows,

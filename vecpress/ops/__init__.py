@@ -7,6 +7,7 @@ neither on the instruction set, nor on the thread count, nor on the batch a row 
 from .assign import assign
 from .blocks import BLOCK, Blocks
 from .dot import dot
+from .encode_grid import encode_grid
 from .encode_pq import encode_pq
 from .factors import Factor
 from .flat import flat
@@ -22,6 +23,6 @@ from .rotate import rotate
 from .tables import tables
 
 __all__ = [
-    "BLOCK", "Blocks", "Factor", "assign", "dot", "encode_pq", "flat", "hamming", "lut4", "lut8", "norms", "pack_bits",
-    "pack_codes", "project", "quantize", "rotate", "tables", "unpack_codes",
+    "BLOCK", "Blocks", "Factor", "assign", "dot", "encode_grid", "encode_pq", "flat", "hamming", "lut4", "lut8", "norms",
+    "pack_bits", "pack_codes", "project", "quantize", "rotate", "tables", "unpack_codes",
 ]

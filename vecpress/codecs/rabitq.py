@@ -1,0 +1,274 @@
+"""RaBitQ: a random rotation, the grid point that points most nearly in the vector's direction, and a bound of the error."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..arrays import Rows, like
+from ..checks import check_choice, check_int
+from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
+from ..labels import label_query
+from ..ops.dot import even_levels
+from ..ops.factors import U2_LARGEST, Factor, from_u2, to_u2
+from ..ops.pack_codes import packed_size
+
+MAX_SEED = 2**63 - 1
+SHORT = 2.0**-100  # vectors so near to the mean count as it
+ROUNDING = 2.0**-11  # of a 2-byte float, relative
+ESTIMATE_BYTES = 16 << 20  # of labels as float32 at a time
+
+
+class RaBitQ(Codec):
+    """x_hat = mean_ + R^-1 (s g), where g is a point of a grid of n_bits a dimension and s is one number a vector.
+
+    R is `ops.rotate` with signs_. With y = R (x - mean_), g is the grid point of largest cosine with y, a component of it
+    c - (2^n_bits - 1) / 2 for a label c (`ops.encode_grid`), and
+
+        s = |y|^2 / <y, g>      for ip and cos: <q, x_hat> is an unbiased estimate of <q, x> over rotations
+        s = <y, g> / |g|^2      for l2: the scale of least squared error
+        e = |y| tan(angle between y and g): how far s g (that of ip) is from y
+
+    The error of an estimate is that of a random direction: `estimate` gives unbiased estimates, for l2 too, and bounds.
+
+    Code layout, code_size = head + `packed_size(d, n_bits)` (d n_bits / 8 where d is a multiple of 8):
+
+    | bytes, factors "u2" | bytes, factors "f4" | content |
+    |---|---|---|
+    | 0, 1 | 0 .. 3 | s; "u2": s / unit_ as `ops.factors.to_u2` rounds it |
+    | 2, 3 | 4 .. 7 | e; "u2": e / error_unit as `to_u2` rounds it |
+    | 4 .. 7 | 8 .. 11 | l2 only: abs(x_hat - mean_)^2, IEEE 754 binary32 |
+    | then | then | the labels as `ops.pack_codes` packs them |
+
+    All little-endian; "f4" is IEEE 754 binary32; error_unit = unit_ 2^(n_bits - 1 + ceil(log2(d) / 2)). A vector nearer than 2^-100
+    to the mean has s = e = 0. Scores are those of the query with x_hat, up to float32 rounding: for ip and cos they are the
+    unbiased estimates. For l2 they are not, as no vector has all of these for its squared distances; they order vectors about
+    alike. There the squared norm cancels in the score, so it is stored as precisely as that is to be.
+
+    Parameters
+    ----------
+    n_bits : 1 to 8 a dimension
+    metric : "ip", "l2" or "cos"
+    factors : "u2", 2 bytes for each of s and e, or "f4", 4
+    seed : of the rotation
+
+    Learned: mean_ float32[d], over every row; signs_, drawn from the seed; unit_ float32[1], a power of two that brings the
+    training rows' s near 1 or below, so that 2-byte factors keep 11 bits; 1 with "f4".
+
+    Raises ValueError, naming the row, in `fit` for values beyond 2^50, in `encode` for values so large that s might be beyond
+    2^33 unit_.
+    Cost: fit two passes over x; encode a rotation and `ops.encode_grid`; a query a rotation and d n_bits / 4 look-ups a code, from
+    3 bits on d multiply-adds.
+
+    Source: Gao and Long, "RaBitQ", SIGMOD 2024; Gao et al., "Practical and asymptotically optimal quantization of
+    high-dimensional vectors in Euclidean space for approximate nearest neighbor search", SIGMOD 2025.
+    """
+
+    state = {  # noqa: RUF012  ClassVar in Codec
+        "mean_": Array("float32", ("dim",)),
+        "signs_": Array("uint8", (4, "sign_bytes")),
+        "unit_": Array("float32", (1,)),
+    }
+    mean_: np.ndarray
+    signs_: np.ndarray
+    unit_: np.ndarray
+
+    def __init__(self, n_bits: int = 1, *, metric: Metric = "ip", factors: str = "u2", seed: int = 0):
+        self.n_bits = check_int("RaBitQ", "n_bits", n_bits, 1, 8)
+        self.metric = check_choice("RaBitQ", "metric", metric, METRICS)
+        self.factors = check_choice("RaBitQ", "factors", factors, ("u2", "f4"))
+        self.seed = check_int("RaBitQ", "seed", seed, 0, MAX_SEED)
+        self.head = 2 * self._width + (4 if self.metric == "l2" else 0)
+
+    @property
+    def _width(self) -> int:
+        """Bytes of one factor."""
+        return 2 if self.factors == "u2" else 4
+
+    @property
+    def code_size(self) -> int:
+        return self.head + packed_size(self.dim, self.n_bits)
+
+    @property
+    def sign_bytes(self) -> int:
+        """Bytes of one round of the rotation's signs."""
+        return -(-self.dim // 8)
+
+    @property
+    def enough_rows(self) -> int:
+        return 30  # the mean is all that is learned
+
+    def _fit(self, x: Rows, queries: Rows | None, num_threads: int | None) -> None:
+        rng = np.random.Generator(np.random.PCG64(self.seed))
+        self.signs_ = rng.integers(0, 256, (4, self.sign_bytes), np.uint8)
+        total = np.zeros(x.dim)
+        for _, block in x.blocks():
+            total += block.sum(axis=0, dtype=np.float64)
+        self.mean_ = (total / x.n).astype(np.float32)
+        self.unit_ = np.ones(1, np.float32)
+        if self.factors == "f4":
+            return
+        longest = max(float(ops.norms(block - self.mean_, num_threads=num_threads).max()) for _, block in x.blocks())
+        most = longest / (2.0 ** (self.n_bits - 1) * math.sqrt(x.dim))
+        # what `largest` allows is to hold the mean four times
+        most = max(most, 10 * math.sqrt(x.dim) * float(np.abs(self.mean_).max()) / U2_LARGEST)
+        if most > 0:
+            self.unit_[0] = 2.0 ** min(max(math.ceil(math.log2(most)), -90), 90)
+
+    @property
+    def largest(self) -> float:  # type: ignore[override]
+        """Once the unit is known, the largest absolute value that surely has no factor beyond U2_LARGEST.
+
+        s is 2 |y| at most, as <y, g> is at least |y| / 2 and |g| at least 1 / 2; e is |y| sqrt(d) at most, as the cosine is at
+        least 1 / sqrt(d); and |y| is at most sqrt(d) (largest + |mean|), but for rounding.
+        """
+        if not self.is_fitted or self.factors == "f4":
+            return SQUARES_FIT
+        held = U2_LARGEST * float(self.unit_[0]) / (2.1 * math.sqrt(self.dim))
+        return min(SQUARES_FIT, held - float(np.abs(self.mean_).max()))
+
+    def _encode(self, x: np.ndarray, num_threads: int | None) -> np.ndarray:
+        y = ops.rotate(x - self.mean_, self.signs_, num_threads=num_threads)
+        labels, sums = ops.encode_grid(y, self.n_bits, num_threads=num_threads)
+        own, product, square = sums.T
+        there = own >= SHORT**2
+        product = np.where(there, product, 1.0)
+        scale = np.where(there, product / square if self.metric == "l2" else own / product, 0.0)
+        error = np.where(there, np.sqrt(np.maximum(own * square - product * product, 0.0) * own) / product, 0.0)
+        scale_unit, error_unit = self._units
+        head = [_stored(scale / scale_unit, self.factors), _stored(error / error_unit, self.factors)]
+        if self.metric == "l2":
+            kept = self._factor(head[0], scale_unit).astype(np.float64)
+            head.append((kept * kept * square).astype("<f4")[:, None].view(np.uint8))
+        return np.hstack([*head, ops.pack_codes(labels, self.n_bits, num_threads=num_threads)])
+
+    @property
+    def _units(self) -> tuple[float, float]:
+        """What stored s and e are multiples of."""
+        unit = float(self.unit_[0])
+        if self.factors == "f4":
+            return unit, unit
+        return unit, unit * 2.0 ** (self.n_bits - 1 + math.ceil(math.log2(self.dim) / 2))
+
+    def _factor(self, stored: np.ndarray, unit: float) -> np.ndarray:
+        """float32[n]: what stored bytes uint8[n, width] stand for."""
+        numbers = np.ascontiguousarray(stored).view("<" + self.factors)[:, 0]
+        return from_u2(numbers) * np.float32(unit) if self.factors == "u2" else numbers.astype(np.float32)
+
+    def _labels(self, codes: np.ndarray) -> np.ndarray:
+        return ops.unpack_codes(np.ascontiguousarray(codes[:, self.head :]), self.dim, self.n_bits, num_threads=1)
+
+    def _decode(self, codes: np.ndarray) -> np.ndarray:
+        y = even_levels(self.n_bits)[self._labels(codes)]
+        y *= self._factor(codes[:, : self._width], self._units[0])[:, None]
+        y = ops.rotate(y, self.signs_, inverse=True, num_threads=1)
+        y += self.mean_
+        return y
+
+    def _query(self, q: np.ndarray, num_threads: int | None) -> Query:
+        scale = Factor(0, self.factors, times=self._units[0])
+        rows, constant = self._turned(q, num_threads)
+        if self.metric != "l2":
+            return label_query(rows, self.n_bits, scale=scale, constant=constant)
+        bias = Factor(2 * self._width, "f4", times=-1.0)
+        with np.errstate(over="ignore"):
+            return label_query(rows * np.float32(2), self.n_bits, scale=scale, bias=bias, constant=-constant)
+
+    def _turned(self, q: np.ndarray, num_threads: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """Rotated queries float32[nq, d], for l2 from the mean; and float32[nq], <q, mean_>, for l2 their squared lengths."""
+        with np.errstate(over="ignore", invalid="ignore"):  # a query too far away for float32 scores -inf
+            if self.metric != "l2":
+                constant = ops.project(q, self.mean_[:, None], num_threads=num_threads)[:, 0]
+                return ops.rotate(q, self.signs_, num_threads=num_threads), constant
+            y = ops.rotate(q - self.mean_, self.signs_, num_threads=num_threads)
+            return y, np.square(ops.norms(y, num_threads=num_threads))
+
+    def estimate(
+        self, codes: Any, q: Any, *, epsilon: float = 1.9, num_threads: int | None = None
+    ) -> tuple[Any, Any]:
+        """Unbiased estimates float32[nq, n] of what the metric compares, and how far they are off at most, float32[nq, n].
+
+        codes : uint8[n, code_size]
+        q : [nq, d]
+        epsilon : standard errors that the bound is wide
+
+        The estimate is of the inner product, the cosine, or the squared distance, which is not negated here, and may be below 0.
+        With y, g and e as in the class, and q' = R q, for l2 R (q - mean_):
+
+            ip, cos   <q, mean_> + |y|^2 / <y, g> <q', g>                       bound  |q'| e epsilon / sqrt(d - 1)
+            l2        |q'|^2 + |y|^2 - 2 |y|^2 / <y, g> <q', g>                 bound  twice that
+
+        to which 2-byte factors add what their rounding may change, 2^-11 of a factor. Over rotations the error divided by
+        |q'| e / sqrt(d - 1) is at most about a standard normal number wide, so a bound holds with a probability of at least
+        erf(epsilon / sqrt(2)): 94.3 % with 1.9, the papers' value; 99.7 % with 3.
+
+        Raises NotFittedError before `fit`; TypeError or ValueError for bad input.
+        Cost: nq n d multiply-adds in float32, in a fixed order, and an unpacking of the codes.
+        """
+        self.check_fitted()
+        codes_array = self.check_codes(codes, "estimate: codes")
+        epsilon = _check_epsilon(epsilon)
+        rows, constant = self._turned(self._query_rows(q, "estimate: q", self.dim, num_threads).all(), num_threads)
+        n = len(codes_array)
+        estimates, bounds = np.empty((len(rows), n), np.float32), np.empty((len(rows), n), np.float32)
+        length = ops.norms(rows, num_threads=num_threads)[:, None].astype(np.float64)
+        length *= epsilon / math.sqrt(max(self.dim - 1, 1))
+        step = max(1, ESTIMATE_BYTES // (4 * self.dim))
+        for start in range(0, n, step):
+            block = codes_array[start : start + step]
+            points = even_levels(self.n_bits)[self._labels(block)]
+            product = ops.project(rows, np.ascontiguousarray(points.T), num_threads=num_threads).astype(np.float64)
+            value, rounding, error = self._estimate(block, points, product, constant.astype(np.float64)[:, None])
+            estimates[:, start : start + step] = value
+            bounds[:, start : start + step] = length * error + rounding
+        return like(q, estimates), like(q, bounds)
+
+    def _estimate(
+        self, codes: np.ndarray, points: np.ndarray, product: np.ndarray, constant: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """float64: estimates [nq, n], what rounded factors change [nq, n], and the error of a unit query [n]."""
+        width, units = self._width, self._units
+        scale, error = (
+            self._factor(codes[:, i * width : (i + 1) * width], units[i]).astype(np.float64) for i in range(2)
+        )
+        rounding = ROUNDING if self.factors == "u2" else 0.0
+        product *= scale
+        if self.metric != "l2":
+            return constant + product, rounding * np.abs(product), error
+        # s is that of least error here, s |g| = |y| cos; with it and e = |y| tan, tan^2 = w is a root of (e / s |g|)^2 = w + w^2
+        short = np.square(scale) * np.square(points, dtype=np.float64).sum(axis=1)
+        ratio = np.square(error) / np.where(short > 0, short, 1.0)
+        w = 2 * ratio / (1 + np.sqrt(1 + 4 * ratio))
+        part = short - 2 * product
+        value = (1 + w) * part
+        # the derivative by the logarithm of e, and that by the logarithm of s
+        by_error = 2 * w * (1 + w) / (1 + 2 * w) * part
+        by_scale = 2 * (1 + w) * (short - product) - by_error
+        return constant + value, rounding * (np.abs(by_error) + np.abs(by_scale)), 2 * error
+
+    @classmethod
+    def examples(cls) -> list[Codec]:
+        l2 = [cls(1, metric="l2", seed=1), cls(4, metric="l2", factors="f4"), cls(7, metric="l2")]
+        return [cls(), cls(4), cls(8), cls(2, metric="cos"), cls(3, metric="cos", factors="f4"), cls(2, factors="f4"), *l2]
+
+    @classmethod
+    def candidates(cls, dim: int, metric: Metric) -> list[Codec]:
+        """1, 2 and 4 bits a dimension."""
+        return [cls(n_bits, metric=metric) for n_bits in (1, 2, 4)]
+
+
+def _stored(numbers: np.ndarray, kind: str) -> np.ndarray:
+    """float64[n] as bytes uint8[n, width]."""
+    single = numbers.astype(np.float32)
+    return (to_u2(single) if kind == "u2" else single.astype("<f4"))[:, None].view(np.uint8)
+
+
+def _check_epsilon(epsilon: Any) -> float:
+    if isinstance(epsilon, bool) or not isinstance(epsilon, (int, float, np.integer, np.floating)):
+        raise TypeError(f"estimate: epsilon expected a number, got {type(epsilon).__name__}")
+    if not 0 <= epsilon < math.inf:
+        raise ValueError(f"estimate: epsilon expected a number of 0 or more, got {epsilon}")
+    return float(epsilon)

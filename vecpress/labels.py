@@ -1,0 +1,53 @@
+"""Labels of n_bits a dimension, as `ops.pack_codes` packs them: the scan that multiplies a query with what they stand for."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .codec import Query
+from .ops import Factor
+from .ops.dot import even_levels
+
+
+def label_query(
+    rows: np.ndarray,
+    n_bits: int,
+    levels: np.ndarray | None = None,
+    *,
+    scale: float | Factor = 1.0,
+    bias: Factor | None = None,
+    constant: np.ndarray | None = None,
+) -> Query:
+    """The scan whose sums are those of rows[q, t] * levels[label t], for codes of n_bits, 1 to 8, a dimension.
+
+    rows : float32[nq, d]
+    levels : float32[2**n_bits]; None for c - (2**n_bits - 1) / 2
+    scale, bias, constant : as in `Query`
+
+    Labels of 1 and 2 bits fill nibbles, of which a table knows all that there are: four or two dimensions at a look-up. Wider
+    ones are multiplied.
+    """
+    if n_bits <= 2:
+        tables = nibble_tables(rows, even_levels(n_bits) if levels is None else levels, n_bits)
+        return Query("lut4", tables=tables, scale=scale, bias=bias, constant=constant)
+    options = {"n_bits": n_bits} if levels is None else {"n_bits": n_bits, "levels": levels}
+    return Query("dot", rows=rows, scale=scale, bias=bias, constant=constant, options=options)
+
+
+def nibble_tables(rows: np.ndarray, levels: np.ndarray, n_bits: int) -> np.ndarray:
+    """Tables for `ops.lut4` over codes of `ops.pack_codes`, n_bits 1 or 2: sums of rows[t] * levels[number t].
+
+    float32[nq, 2 bytes of a code, 16]: table 2 b is of the low half of byte b. Elementwise float32, dimensions in order, padding
+    adds 0: the same bits on every machine.
+    """
+    nq, d = rows.shape
+    together = 4 // n_bits
+    size = -(-d // (2 * together))
+    padded = np.zeros((nq, size, 2, together), np.float32)
+    padded.reshape(nq, 2 * size * together)[:, :d] = rows
+    padded = padded[:, :, ::-1]  # the first numbers are in a byte's high half
+    nibbles = np.arange(16)
+    tables = np.zeros((nq, size, 2, 16), np.float32)
+    for j in range(together):
+        tables += padded[:, :, :, j, None] * levels[nibbles >> (4 - n_bits * (j + 1)) & (2**n_bits - 1)]
+    return tables.reshape(nq, 2 * size, 16)
