@@ -298,6 +298,7 @@ def test_instruction_sets_are_those_that_the_system_lists():
     if flags is None:
         pytest.skip("not an x86 processor")
     avx2 = {"avx2", "fma", "f16c", "popcnt"} <= {*flags}
-    wide = {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vbmi", "avx512_bitalg", "avx512_vpopcntdq"} <= {*flags}
+    wide = {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vbmi", "avx512_bitalg", "avx512_vpopcntdq",
+            "avx512_vnni"} <= {*flags}
     assert (STATES["avx2"] == "ok") == avx2
     assert (STATES["avx512"] == "ok") == (avx2 and wide)

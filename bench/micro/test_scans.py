@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -24,8 +26,8 @@ def group(op):
     return mark
 
 
-def scan_case(rng, op, n, nq):
-    """(call of num_threads, queries) over n codes of 64 bytes: 512 bits, 128 nibbles, 64 bytes, 16 floats."""
+def scan_case(rng, op, n, nq, n_bits=0):
+    """(blocks, queries) of n codes of 64 bytes: 512 bits, 128 nibbles, 64 bytes, 16 floats, 512 / n_bits numbers."""
     codes = rng.integers(0, 256, (n, 64), dtype=np.uint8)
     if op == "flat":
         codes = np.ascontiguousarray(rng.standard_normal((n, 16), dtype=np.float32)).view(np.uint8)
@@ -34,22 +36,24 @@ def scan_case(rng, op, n, nq):
         "hamming": lambda: rng.integers(0, 256, (nq, 64), dtype=np.uint8),
         "lut4": lambda: rng.standard_normal((nq, 128, 16), dtype=np.float32),
         "lut8": lambda: rng.standard_normal((nq, 64, 256), dtype=np.float32),
+        "dot": lambda: rng.standard_normal((nq, 512 // n_bits), dtype=np.float32),
     }[op]()
     return Blocks.pack(codes), operand
 
 
-def time_scan(measure, rng, backend, op, n, nq):
-    scan = getattr(ops, op)
+def time_scan(measure, rng, backend, op, n, nq, **options):
+    scan = partial(getattr(ops, op), **options)
     if backend == "scalar" and n * nq > 3_000_000:
         n = max(1000, 3_000_000 // nq)
-    small, operand = scan_case(rng, op, 300, min(nq, 3))
+    small, operand = scan_case(rng, op, 300, min(nq, 3), **options)
     with vp.use("reference"):
         wanted = scan(small, operand, K)
-    blocks, queries = scan_case(rng, op, n, nq)
+    blocks, queries = scan_case(rng, op, n, nq, **options)
     with vp.use(backend):
         same(scan(small, operand, K, num_threads=1), wanted)
         limit = "l2_read" if n < 10_000 else "dram_read"
-        measure(lambda: scan(blocks, queries, K, num_threads=1), backend, limit, n * 64 * nq, "bytes/s", n=n, nq=nq, code_size=64)
+        case = {"n": n, "nq": nq, "code_size": 64, **options}
+        measure(lambda: scan(blocks, queries, K, num_threads=1), backend, limit, n * 64 * nq, "bytes/s", **case)
 
 
 @pytest.mark.parametrize(("n", "nq"), SHAPES)
@@ -68,6 +72,13 @@ def test_lut4(measure, rng, backend, n, nq):
 @group("lut8")
 def test_lut8(measure, rng, backend, n, nq):
     time_scan(measure, rng, backend, "lut8", n, nq)
+
+
+@pytest.mark.parametrize("n_bits", [1, 2, 4, 8])
+@pytest.mark.parametrize(("n", "nq"), SHAPES)
+@group("dot")
+def test_dot(measure, rng, backend, n, nq, n_bits):
+    time_scan(measure, rng, backend, "dot", n, nq, n_bits=n_bits)
 
 
 @pytest.mark.parametrize(("n", "nq"), SHAPES)

@@ -23,8 +23,8 @@ Features ask() {
   unsigned saved, high;
   __asm__ volatile("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
   constexpr unsigned kYmm = 0x06, kZmm = 0xe6;
-  // F, DQ, BW, VL; then VBMI, BITALG, VPOPCNTDQ
-  constexpr unsigned kWide = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31, kMore = 1u << 1 | 1u << 12 | 1u << 14;
+  // F, DQ, BW, VL; then VBMI, VNNI, BITALG, VPOPCNTDQ
+  constexpr unsigned kWide = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31, kMore = 1u << 1 | 1u << 11 | 1u << 12 | 1u << 14;
   const bool avx2 = (saved & kYmm) == kYmm && (b7 & 1u << 5);
   return {avx2, avx2 && (saved & kZmm) == kZmm && (b7 & kWide) == kWide && (c7 & kMore) == kMore};
 }

@@ -20,27 +20,24 @@ constexpr int64_t kTileWork = 4 << 20;        // bytes of code times queries bet
 struct Collectors {
   std::vector<Collector> all;
   std::unique_ptr<Entry[]> entries;
-  std::unique_ptr<int64_t[]> rows;
-  std::unique_ptr<uint32_t[]> sums;
+  std::unique_ptr<Candidate[]> candidates;
 
   // No collector ever holds more than all n rows.
   static int64_t entries_each(int64_t k, int64_t n) { return std::min(TopK::capacity(k), n + 1); }
   static int64_t candidates_each(int64_t k, int64_t n) { return std::min(Reservoir::capacity(k), n + kBlock); }
   static int64_t bytes_each(int64_t k, int64_t n, bool screened) {
-    const int64_t candidate = sizeof(int64_t) + sizeof(uint32_t);
+    const int64_t candidate = sizeof(Candidate);
     return entries_each(k, n) * static_cast<int64_t>(sizeof(Entry)) + (screened ? candidates_each(k, n) * candidate : 0);
   }
 
   Collectors(int64_t count, int64_t k, int64_t n, bool screened) : all(static_cast<size_t>(count)) {
     const int64_t some = entries_each(k, n), more = screened ? candidates_each(k, n) : 0;
     entries.reset(new Entry[static_cast<size_t>(count * some)]);
-    rows.reset(new int64_t[static_cast<size_t>(count * more)]);
-    sums.reset(new uint32_t[static_cast<size_t>(count * more)]);
+    candidates.reset(new Candidate[static_cast<size_t>(count * more)]);
     for (int64_t i = 0; i < count; ++i) {
       Collector& c = all[static_cast<size_t>(i)];
       c.top.entries = entries.get() + i * some;
-      c.reservoir.rows = rows.get() + i * more;
-      c.reservoir.sums = sums.get() + i * more;
+      c.reservoir.candidates = candidates.get() + i * more;
       c.top.k = c.reservoir.k = k;
       c.reservoir.restart();
     }
@@ -52,26 +49,27 @@ struct Collectors {
 void run_scan(Scan scan, const ScanKernel& kernel, int threads, Control& control, float* scores, int64_t* ids) {
   const int64_t blocks = (scan.n + kBlock - 1) / kBlock;
   const int64_t block_bytes = std::max<int64_t>(1, scan.code_size * kBlock);
-  const int64_t tables_per_plane = scan.entries == 16 ? 2 : 1;
   const bool screened = kernel.settle != nullptr;
-  const int64_t screen_bytes = screened ? scan.payload * tables_per_plane * scan.entries : 0;
+  const int64_t screen_bytes = screened ? kernel.screen_bytes(scan) : 0;
   const int64_t k = std::min(scan.k, std::max<int64_t>(1, scan.n));
   const int64_t row_splits = std::max<int64_t>(1, std::min<int64_t>(threads, blocks));
   const int64_t query_bytes = screen_bytes + row_splits * Collectors::bytes_each(k, scan.n, screened);
   const int64_t most = std::max<int64_t>(1, std::min(kQueryBatch, kBatchBytes / std::max<int64_t>(1, query_bytes)));
+  Levels levels{};
+  if (kernel.prepare) {
+    kernel.prepare(scan, levels);
+    scan.levels = &levels;
+  }
   for (int64_t first = 0; first < scan.nq && !control.stop(); first += most) {
     const int64_t batch = std::min(most, scan.nq - first);
 
     std::vector<Screen> screens;
-    std::unique_ptr<uint8_t[]> screen_tables;
+    std::unique_ptr<uint8_t[]> numbers;
     if (screened) {
       screens.resize(static_cast<size_t>(batch));
-      screen_tables.reset(new uint8_t[static_cast<size_t>(screen_bytes * batch)]());  // an unused last nibble looks up 0
-      const int64_t table_floats = scan.m * scan.entries;
-      const float* tables = static_cast<const float*>(scan.operand) + first * table_floats;
+      numbers.reset(new uint8_t[static_cast<size_t>(screen_bytes * batch)]());  // zeros where there is nothing: an unused last nibble
       parallel_rows(batch, 16, threads, control, [&](int64_t q0, int64_t q1) {
-        for (int64_t q = q0; q < q1; ++q)
-          screens[q] = kernel.screen(tables + q * table_floats, scan.m, scan.constant[first + q], screen_tables.get() + q * screen_bytes);
+        for (int64_t q = q0; q < q1; ++q) screens[q] = kernel.screen(scan, first + q, numbers.get() + q * screen_bytes);
       });
     }
 

@@ -20,15 +20,26 @@ struct Factor {
   const float* table = nullptr;  // float[256] for u1
 };
 
-// A query's float tables rounded to 7 bits. For every row, with Q the sum of the rounded entries:
+// A query as whole numbers, by which a kernel computes a whole number Q for every row with
 //   base + step * Q + low  <=  float sum  <=  base + step * Q + high
 // and, where score = sum + constant, the same for the score less the constant.
 struct Screen {
-  const uint8_t* tables = nullptr;  // uint8[planes * tables per plane][16 or 256]
-  bool usable = false;              // false where the tables are too wild for the bound; then every row is summed in float
+  const uint8_t* numbers = nullptr;  // the kernel's own: rounded tables or rows
+  bool usable = false;               // false where the query is too wild for the bound; then every row is summed in float
   double base = 0, step = 1, low = 0, high = 0;
-  double magnitude = 0;             // no partial sum exceeds it
-  uint32_t width = 0;               // (high - low) / step, rounded up: how far apart rounded sums must be to order the float sums
+  double extent = 0;                 // no number on the way to the sum or to its bounds exceeds it
+  int parts = 1;                     // `dot`: whole numbers that a component of the query is made of
+  uint32_t start = 0;                // `dot`: what the sum of products begins with, modulo 2^32, so that Q is never negative
+};
+
+// `dot`: the levels that a code's numbers stand for, and as whole numbers: level[c] = base + step * number[c], with an error of at most
+// `error`.
+struct Levels {
+  float level[256];
+  uint8_t number[256];
+  double base = 0, step = 1, error = 0;
+  float largest = 0;      // absolute value; infinite where one is not finite
+  int most = 0;           // the largest number
 };
 
 struct Scan {
@@ -45,6 +56,9 @@ struct Scan {
   const float* constant = nullptr;
   int64_t k = 0;
   const Screen* screens = nullptr;     // by query, where the kernel asks for them
+  int n_bits = 0;                      // `dot`: of a number
+  const float* given_levels = nullptr;  // `dot`: float[2^n_bits], nullptr for evenly spaced ones
+  const Levels* levels = nullptr;
 
   const uint8_t* block(int64_t b) const { return blocks + b * code_size * kBlock; }
   // True where score = sum + constant, so that a bound on the sum is a bound on the score.
@@ -54,10 +68,14 @@ struct Scan {
 // Scans blocks [b0, b1) for queries [q0, q1), on the calling thread; collectors[q - q0] collects. Rows come in ascending order.
 struct ScanKernel {
   void (*run)(const Scan&, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Collector* collectors) = nullptr;
-  // Kernels that screen: one query's tables float[m][entries] rounded to `tables`, with the bound of what that and its constant lose.
-  Screen (*screen)(const float* rows, int64_t m, float constant, uint8_t* tables) = nullptr;
+  // Kernels that screen: query q as whole numbers, written to `numbers`, with the bound of what that and its constant lose; how many
+  // bytes of them.
+  Screen (*screen)(const Scan&, int64_t q, uint8_t* numbers) = nullptr;
+  int64_t (*screen_bytes)(const Scan&) = nullptr;
   // And: moves what query q's reservoir holds into its top k by exact sums.
   void (*settle)(const Scan&, int64_t q, Collector& collector) = nullptr;
+  // `dot`: the levels as whole numbers.
+  void (*prepare)(const Scan&, Levels& levels) = nullptr;
 };
 
 // Runs `kernel` over all rows and queries and writes scores float[nq][k], ids int64[nq][k].

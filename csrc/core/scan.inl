@@ -53,13 +53,49 @@ inline void offer_block(const Scan& s, TopK& top, int64_t b, uint64_t mask, cons
   }
 }
 
+// A block's factors as numbers: what factor_of gives for each row.
+inline void factors_of(const Factor& f, const uint8_t* block, float* out) {
+  const uint8_t* p = block + f.offset * kBlock;
+  alignas(64) uint32_t bits[kBlock];
+  alignas(64) uint16_t halves[kBlock];
+  switch (f.kind) {
+    case Factor::f2:
+      for (int r = 0; r < kBlock; ++r) halves[r] = static_cast<uint16_t>(p[r] | p[kBlock + r] << 8);
+      for (int r = 0; r < kBlock; r += Floats::kLanes) (Floats::load_half(halves + r) * Floats::set1(f.value)).store(out + r);
+      return;
+    case Factor::u2:
+      for (int r = 0; r < kBlock; ++r) bits[r] = static_cast<uint32_t>(p[r] | p[kBlock + r] << 8) << 13;
+      __builtin_memcpy(out, bits, sizeof bits);
+      for (int r = 0; r < kBlock; ++r) out[r] = out[r] * 0x1p96f * f.value;
+      return;
+    case Factor::f4:
+      for (int r = 0; r < kBlock; ++r)
+        bits[r] = p[r] | p[kBlock + r] << 8 | p[2 * kBlock + r] << 16 | static_cast<uint32_t>(p[3 * kBlock + r]) << 24;
+      __builtin_memcpy(out, bits, sizeof bits);
+      for (int r = 0; r < kBlock; ++r) out[r] = out[r] * f.value;
+      return;
+    case Factor::u1:
+      for (int r = 0; r < kBlock; ++r) out[r] = f.table[p[r]];
+      return;
+    default:
+      for (int r = 0; r < kBlock; ++r) out[r] = f.value;
+  }
+}
+
 // Scores of a block from its sums, float[64] to float[64].
 inline void finish_block(const Scan& s, const uint8_t* block, const float* sums, float constant, float* scores) {
   if (s.plain()) {
     for (int r = 0; r < kBlock; ++r) scores[r] = sums[r] + constant;
-  } else {
-    for (int r = 0; r < kBlock; ++r) scores[r] = finish(s, block, r, sums[r], constant);
+    return;
   }
+  alignas(64) float factors[kBlock];
+  factors_of(s.scale, block, factors);
+  for (int r = 0; r < kBlock; ++r) scores[r] = sums[r] * factors[r];
+  if (s.bias.kind != Factor::none) {
+    factors_of(s.bias, block, factors);
+    for (int r = 0; r < kBlock; ++r) scores[r] = scores[r] + factors[r];
+  }
+  for (int r = 0; r < kBlock; ++r) scores[r] = scores[r] + constant;
 }
 
 // Kernels that compute each row's exact sum. K::kQueries: queries at a time; K::sums<G>(scan, payload, q, float[G][64]).
@@ -85,132 +121,177 @@ inline void scan_exact(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_
   for (; q < q1; ++q) scan_exact_group<K, 1>(s, q, b0, b1, collectors + (q - q0));
 }
 
-// The exact float sum of 8 rows at once: eight independent chains of additions hide the latency of each. codes[i] points at the
-// row's first payload byte.
+// The exact float sums of 8 rows at once by tables: eight independent chains of additions hide the latency of each.
 template <int kEntries>
-inline void exact_sums(const float* tables, int64_t m, const uint8_t* const* codes, float* sums) {
-  float total[8] = {};
-  if (kEntries == 256) {
-    for (int64_t j = 0; j < m; ++j)
-      for (int i = 0; i < 8; ++i) total[i] += tables[j * 256 + codes[i][j * kBlock]];
-  } else {
-    for (int64_t j = 0; j + 1 < m; j += 2)
-      for (int i = 0; i < 8; ++i) {
-        const uint8_t byte = codes[i][j / 2 * kBlock];
-        total[i] += tables[j * 16 + (byte & 15)];
-        total[i] += tables[j * 16 + 16 + (byte >> 4)];
-      }
-    if (m % 2)
-      for (int i = 0; i < 8; ++i) total[i] += tables[(m - 1) * 16 + (codes[i][m / 2 * kBlock] & 15)];
-  }
-  for (int i = 0; i < 8; ++i) sums[i] = total[i];
-}
-
-// The smallest rounded sum with which a row can still enter, where score = sum + constant (or less: the bound only has to be safe).
-inline uint32_t floor_of(const Screen& screen, const TopK& top, float constant) {
-  if (!top.has_bar || !screen.usable) return 0;
-  const double need = (static_cast<double>(top.bar) - constant - screen.base - screen.high) / screen.step;
-  if (!(need > 0)) return 0;
-  return need > 4e9 ? 4000000000u : static_cast<uint32_t>(__builtin_ceil(need));
-}
-
-// Sums rows of the reservoir exactly and offers them: those with low <= rounded sum < high.
-template <int kEntries>
-inline void settle_range(const Scan& s, int64_t q, Collector& collector, uint32_t low, uint32_t high) {
-  const Reservoir& reservoir = collector.reservoir;
-  const float* tables = static_cast<const float*>(s.operand) + q * s.m * kEntries;
-  for (int64_t i = 0; i < reservoir.size;) {
-    int64_t rows[8];
+struct TableSums {
+  static void exact(const Scan& s, int64_t q, const int64_t (&rows)[8], int, float (&sums)[8]) {
+    const float* tables = static_cast<const float*>(s.operand) + q * s.m * kEntries;
     const uint8_t* codes[8];
+    for (int i = 0; i < 8; ++i) codes[i] = s.block(rows[i] / kBlock) + s.head * kBlock + rows[i] % kBlock;
+    float total[8] = {};
+    if (kEntries == 256) {
+      for (int64_t j = 0; j < s.m; ++j)
+        for (int i = 0; i < 8; ++i) total[i] += tables[j * 256 + codes[i][j * kBlock]];
+    } else {
+      for (int64_t j = 0; j + 1 < s.m; j += 2)
+        for (int i = 0; i < 8; ++i) {
+          const uint8_t byte = codes[i][j / 2 * kBlock];
+          total[i] += tables[j * 16 + (byte & 15)];
+          total[i] += tables[j * 16 + 16 + (byte >> 4)];
+        }
+      if (s.m % 2)
+        for (int i = 0; i < 8; ++i) total[i] += tables[(s.m - 1) * 16 + (codes[i][s.m / 2 * kBlock] & 15)];
+    }
+    for (int i = 0; i < 8; ++i) sums[i] = total[i];
+  }
+};
+
+// Sums candidates [begin, end) of the reservoir exactly, but those that cannot enter any more, and offers them.
+template <class Exact>
+inline void settle_range(const Scan& s, int64_t q, Collector& collector, int64_t begin, int64_t end) {
+  const Candidate* candidates = collector.reservoir.candidates;
+  for (int64_t i = begin; i < end;) {
+    int64_t rows[8];
     float sums[8];
     int count = 0;
-    for (; i < reservoir.size && count < 8; ++i)
-      if (reservoir.sums[i] >= low && reservoir.sums[i] < high) rows[count++] = reservoir.rows[i];
+    const float bar = collector.bar();
+    for (; i < end && count < 8; ++i)
+      if (!(candidates[i].high < bar)) rows[count++] = candidates[i].row;
     if (count == 0) break;
-    for (int j = 0; j < 8; ++j) {
-      const int64_t row = rows[j < count ? j : 0];
-      codes[j] = s.block(row / kBlock) + s.head * kBlock + row % kBlock;
-    }
-    exact_sums<kEntries>(tables, s.m, codes, sums);
+    for (int j = count; j < 8; ++j) rows[j] = rows[0];
+    Exact::exact(s, q, rows, count, sums);
     for (int j = 0; j < count; ++j)
       offer(s, collector.top, rows[j], finish(s, s.block(rows[j] / kBlock), rows[j] % kBlock, sums[j], s.constant[q]));
   }
 }
 
 // Moves what can be among the k best from the reservoir to the top k, by exact sums.
-template <int kEntries>
+template <class Exact>
 inline void settle(const Scan& s, int64_t q, Collector& collector) {
   Reservoir& reservoir = collector.reservoir;
-  const Screen& screen = s.screens[q];
-  uint32_t first = 0;
-  if (s.plain() && screen.usable) {
-    // the k best rounded sums first: their exact scores give a bar that half of the others need not be summed for
-    reservoir.tighten(screen.width);
-    first = reservoir.kth;
-  }
-  settle_range<kEntries>(s, q, collector, first, ~uint32_t{0});
-  if (first > 0) {
-    collector.top.shrink();
-    settle_range<kEntries>(s, q, collector, floor_of(screen, collector.top, s.constant[q]), first);
-  }
+  reservoir.tighten();
+  const int64_t first = reservoir.k < reservoir.size ? reservoir.k : reservoir.size;
+  // the k of best lower bounds first: their exact scores give a bar that many of the others need not be summed for
+  settle_range<Exact>(s, q, collector, 0, first);
+  collector.top.shrink();
+  settle_range<Exact>(s, q, collector, first, reservoir.size);
   reservoir.restart();
 }
 
-// Bit r: row r's bound reaches the bar, where per-vector factors change the order.
-inline uint64_t reach(const Scan& s, const Screen& screen, const TopK& top, const uint8_t* block, const uint32_t* sums,
-                      float constant, uint64_t mask) {
-  if (!top.has_bar || !screen.usable) return mask;
-  uint64_t pass = 0;
-  for (uint64_t left = mask; left; left &= left - 1) {
-    const int r = __builtin_ctzll(left);
-    const double scale = factor_of(s.scale, block, r), middle = screen.base + screen.step * sums[r];
-    const double bias = s.bias.kind != Factor::none ? factor_of(s.bias, block, r) : 0.0f;
-    const double high = scale * (middle + screen.high), low = scale * (middle + screen.low);
-    // the score's three roundings: relative, and absolute among float32's smallest numbers
-    const double sizes = __builtin_fabs(scale) * screen.magnitude + __builtin_fabs(bias) + __builtin_fabs(constant);
-    const double slack = 8 * 0x1p-24 * sizes + 4 * 0x1p-149;
-    const double bound = (high > low ? high : low) + bias + constant + slack;
-    constexpr double kNearOverflow = 3e38;  // where float32 may have given inf, or a product that is no number
-    const bool overflows = !(__builtin_fabs(high) < kNearOverflow && __builtin_fabs(low) < kNearOverflow && bound < kNearOverflow);
-    pass |= static_cast<uint64_t>(overflows || !(bound < top.bar)) << r;
-  }
-  return pass;
+struct Bounds {
+  float low, high;
+};
+
+// Between what a row's score lies, from its whole number.
+inline Bounds bounds_of(const Scan& s, const Screen& screen, const uint8_t* block, int r, double number, float constant) {
+  constexpr double kNearOverflow = 1e38;  // where float32 may have given inf, or a product that is no number
+  const double scale = factor_of(s.scale, block, r), middle = screen.base + screen.step * number;
+  const double bias = s.bias.kind != Factor::none ? factor_of(s.bias, block, r) : 0.0f;
+  const double one = scale * (middle + screen.low), other = scale * (middle + screen.high);
+  // the score's three roundings and those to float here: relative, and absolute among float32's smallest numbers
+  const double sizes = __builtin_fabs(scale) * screen.extent + __builtin_fabs(bias) + __builtin_fabs(constant);
+  const double slack = 12 * 0x1p-24 * sizes + 6 * 0x1p-149;
+  if (!screen.usable || !(sizes < kNearOverflow)) return {-__builtin_inff(), __builtin_inff()};
+  const double low = (one < other ? one : other) + bias + constant - slack;
+  const double high = (one < other ? other : one) + bias + constant + slack;
+  return {static_cast<float>(low), static_cast<float>(high)};
 }
 
-// Collects the rows of `pass` of block b; returns the smallest sum that is welcome from here on (`now` if nothing changed).
-template <int kEntries, class Sum>
-inline uint32_t collect(const Scan& s, int64_t q, Collector& collector, int64_t b, uint64_t pass, const Sum* sums, bool plain,
-                        uint32_t now) {
+// A block's factors, for bounds of all rows at once.
+struct BlockFactors {
+  alignas(64) float scale[kBlock], bias[kBlock];  // the bias already widened by what roundings may lose
+  float largest_scale, largest_bias;
+
+  BlockFactors(const Scan& s, const uint8_t* block) {
+    factors_of(s.scale, block, scale);
+    largest_scale = largest(scale);
+    if (s.bias.kind == Factor::none) {
+      for (int r = 0; r < kBlock; ++r) bias[r] = 0;
+      largest_bias = 0;
+    } else {
+      factors_of(s.bias, block, bias);
+      largest_bias = largest(bias);
+      for (int r = 0; r < kBlock; ++r) bias[r] = bias[r] + kSlack * __builtin_fabsf(bias[r]);
+    }
+  }
+
+  static constexpr float kSlack = 32 * 0x1p-24f;
+
+  // The largest absolute value, not a number if one is not; absolute floats are ordered as their bits are.
+  static float largest(const float* x) {
+    alignas(64) uint32_t bits[kBlock];
+    __builtin_memcpy(bits, x, sizeof bits);
+    uint32_t most = 0;
+    for (int r = 0; r < kBlock; ++r) {
+      const uint32_t absolute = bits[r] & 0x7fffffffu;
+      most = absolute > most ? absolute : most;
+    }
+    float out;
+    __builtin_memcpy(&out, &most, sizeof out);
+    return out;
+  }
+};
+
+// Bit r: row r's upper bound reaches the bar. numbers: uint32[64] below 2^31.
+inline uint64_t reach(const Scan& s, const Screen& screen, const BlockFactors& f, float bar, const uint8_t* block,
+                      const uint32_t* numbers, float constant) {
+  if (!screen.usable || bar == -__builtin_inff()) return ~uint64_t{0};
+  const double sizes = static_cast<double>(f.largest_scale) * screen.extent + f.largest_bias + __builtin_fabs(constant);
+  if (!(sizes < 1e37)) {
+    uint64_t pass = 0;
+    for (int r = 0; r < kBlock; ++r)
+      pass |= static_cast<uint64_t>(!(bounds_of(s, screen, block, r, numbers[r], constant).high < bar)) << r;
+    return pass;
+  }
+  // bounds_of in float32: its roundings, here and of the score, are each at most 2^-24 of what `kSlack` is a part of
+  const double slack = BlockFactors::kSlack * screen.extent;
+  const float high = static_cast<float>(screen.base + screen.high + slack), low = static_cast<float>(screen.base + screen.low - slack);
+  const float step = static_cast<float>(screen.step);
+  const double need = static_cast<double>(bar) - constant;
+  const float wanted = static_cast<float>(
+      need - BlockFactors::kSlack * (__builtin_fabs(constant) + __builtin_fabs(bar)) - 0x1p-130);
+  alignas(64) float reached[kBlock];
+  for (int r = 0; r < kBlock; ++r) {
+    const float above = step * static_cast<float>(static_cast<int32_t>(numbers[r]));
+    const float one = f.scale[r] * (above + high), other = f.scale[r] * (above + low);
+    reached[r] = (one > other ? one : other) + f.bias[r];
+  }
+  return not_below(reached, wanted);
+}
+
+// Collects the rows of `pass` of block b; settles them where they get too many.
+template <class Exact, class Number>
+inline void collect(const Scan& s, int64_t q, Collector& collector, int64_t b, uint64_t pass, const Number* numbers) {
   Reservoir& reservoir = collector.reservoir;
-  int64_t size = reservoir.size;
+  const uint8_t* block = s.block(b);
   for (; pass; pass &= pass - 1) {
     const int r = __builtin_ctzll(pass);
-    reservoir.rows[size] = b * kBlock + r;
-    reservoir.sums[size++] = sums[r];
+    const Bounds bounds = bounds_of(s, s.screens[q], block, r, numbers[r], s.constant[q]);
+    reservoir.candidates[reservoir.size++] = {b * kBlock + r, bounds.low, bounds.high};
   }
-  reservoir.size = size;
-  if (size < reservoir.limit) return now;
-  const Screen& screen = s.screens[q];
-  // sums order the scores only where score = sum + constant; otherwise the bar of the exact scores alone decides
-  if (!(plain && screen.usable && reservoir.tighten(screen.width))) settle<kEntries>(s, q, collector);
-  const uint32_t floor = floor_of(screen, collector.top, s.constant[q]);
-  return floor > reservoir.floor ? floor : reservoir.floor;
+  if (reservoir.size >= reservoir.limit && !reservoir.tighten()) settle<Exact>(s, q, collector);
+}
+
+// The smallest whole number with which a row can still enter, where score = sum + constant (or less: the bound only has to be safe).
+inline uint32_t floor_of(const Screen& screen, float bar, float constant) {
+  if (!screen.usable || bar == -__builtin_inff()) return 0;
+  const double need = (static_cast<double>(bar) - constant - screen.base - screen.high) / screen.step;
+  if (!(need > 0)) return 0;
+  return need > 4e9 ? 4000000000u : static_cast<uint32_t>(__builtin_ceil(need));
 }
 
 constexpr uint32_t kLargestSum = 65535;
 
-// Kernels that sum rounded tables in 16 bits. K::kPlanes: payload bytes whose sums cannot overflow;
+// Kernels that sum rounded tables in 16 bits. K::kPlanes: payload bytes whose sums cannot overflow; K::Exact: exact sums;
 // K::sums<G>(scan, payload, first plane, last plane, q, uint16[G][64]).
 template <class K, int G>
 inline void scan_screened_group(const Scan& s, int64_t q, int64_t b0, int64_t b1, Collector* collectors) {
+  using Exact = typename K::Exact;
   alignas(64) uint16_t sums[G][kBlock];
   alignas(64) uint32_t wide[G][kBlock];
   const bool narrow = s.payload <= K::kPlanes, plain = s.plain();
   uint32_t floors[G];
-  for (int g = 0; g < G; ++g) {
-    const uint32_t floor = floor_of(s.screens[q + g], collectors[g].top, s.constant[q + g]);
-    floors[g] = floor > collectors[g].reservoir.floor ? floor : collectors[g].reservoir.floor;
-  }
+  for (int g = 0; g < G; ++g) floors[g] = floor_of(s.screens[q + g], collectors[g].bar(), s.constant[q + g]);
   for (int64_t b = b0; b < b1; ++b) {
     const uint64_t mask = rows_of(s, b);
     if (!mask) continue;
@@ -228,19 +309,28 @@ inline void scan_screened_group(const Scan& s, int64_t q, int64_t b0, int64_t b1
           for (int r = 0; r < kBlock; ++r) wide[g][r] += sums[g][r];
       }
     }
-    for (int g = 0; g < G; ++g) {
-      if (narrow && plain) {
-        const uint64_t pass = floors[g] > kLargestSum ? 0 : mask & at_least(sums[g], static_cast<uint16_t>(floors[g]));
-        if (pass) floors[g] = collect<K::kEntries>(s, q + g, collectors[g], b, pass, sums[g], plain, floors[g]);
-      } else {
-        uint64_t pass = 0;
-        if (plain)
-          for (int r = 0; r < kBlock; ++r) pass |= static_cast<uint64_t>(wide[g][r] >= floors[g]) << r;
-        else
-          pass = reach(s, s.screens[q + g], collectors[g].top, block, wide[g], s.constant[q + g], mask);
-        pass &= mask;
-        if (pass) floors[g] = collect<K::kEntries>(s, q + g, collectors[g], b, pass, wide[g], plain, floors[g]);
+    if (!plain) {
+      const BlockFactors factors(s, block);
+      for (int g = 0; g < G; ++g) {
+        const uint64_t pass =
+            mask & reach(s, s.screens[q + g], factors, collectors[g].bar(), block, wide[g], s.constant[q + g]);
+        if (pass) collect<Exact>(s, q + g, collectors[g], b, pass, wide[g]);
       }
+      continue;
+    }
+    for (int g = 0; g < G; ++g) {
+      uint64_t pass = 0;
+      if (narrow)
+        pass = floors[g] > kLargestSum ? 0 : mask & at_least(sums[g], static_cast<uint16_t>(floors[g]));
+      else
+        for (int r = 0; r < kBlock; ++r) pass |= static_cast<uint64_t>(wide[g][r] >= floors[g]) << r;
+      pass &= mask;
+      if (!pass) continue;
+      if (narrow)
+        collect<Exact>(s, q + g, collectors[g], b, pass, sums[g]);
+      else
+        collect<Exact>(s, q + g, collectors[g], b, pass, wide[g]);
+      floors[g] = floor_of(s.screens[q + g], collectors[g].bar(), s.constant[q + g]);
     }
   }
 }

@@ -56,13 +56,20 @@ inline Range round_table(const float* table, int64_t entries, float low, float s
   return {least(under), most(over), true};
 }
 
-// Rounds one query's tables float[m][entries] to 7 bits at one common step, and bounds what that, float summation and the addition of
+template <int kEntries>
+inline int64_t screen_bytes(const Scan& s) {
+  return s.payload * (kEntries == 16 ? 2 : 1) * kEntries;
+}
+
+// Rounds query q's tables float[m][entries] to 7 bits at one common step, and bounds what that, float summation and the addition of
 // the query's constant lose.
 template <int kEntries>
-inline Screen make_screen(const float* tables, int64_t m, float constant, uint8_t* out) {
+inline Screen make_screen(const Scan& s, int64_t q, uint8_t* out) {
+  const int64_t m = s.m;
+  const float* tables = static_cast<const float*>(s.operand) + q * m * kEntries;
   Screen screen;
-  screen.tables = out;
-  double widest = 0;
+  screen.numbers = out;
+  double widest = 0, magnitude = 0;
   for (int64_t j = 0; j < m; ++j) {
     const Range range = range_of(tables + j * kEntries, kEntries);
     const double largest = -range.low > range.high ? -range.low : range.high;
@@ -71,9 +78,9 @@ inline Screen make_screen(const float* tables, int64_t m, float constant, uint8_
     const double width = static_cast<double>(range.high) - range.low;
     widest = width > widest ? width : widest;
     screen.base += range.low;
-    screen.magnitude += largest;
+    magnitude += largest;
   }
-  const double largest_score = screen.magnitude + __builtin_fabs(constant);
+  const double largest_score = magnitude + __builtin_fabs(s.constant[q]);
   if (!(largest_score <= kLargestScore)) return screen;
   screen.step = widest > 0 ? widest / kLevels : 1;
   const float step = static_cast<float>(screen.step), inverse = static_cast<float>(1 / screen.step);
@@ -87,13 +94,11 @@ inline Screen make_screen(const float* tables, int64_t m, float constant, uint8_
   }
   // float32 rounds each of the m additions, and each of the few operations above per table, by at most 2^-24 of what they handle;
   // `step` as float differs from the double by as much, over at most kLevels steps a table; the constant may round different sums to one score
-  const double rounding =
-      0x1p-24 * (static_cast<double>(m) + 8) * (screen.magnitude + kLevels * screen.step * m) + 0x1p-23 * largest_score;
+  const double span = kLevels * screen.step * m;
+  const double rounding = 0x1p-24 * (static_cast<double>(m) + 8) * (magnitude + span) + 0x1p-23 * largest_score;
   screen.high += rounding;
   screen.low -= rounding;
-  const double width = (screen.high - screen.low) / screen.step + 1;
-  if (!(width < 65536)) return screen;
-  screen.width = static_cast<uint32_t>(width);
-  screen.usable = true;
+  screen.extent = magnitude + span + screen.high - screen.low;
+  screen.usable = screen.extent <= kLargestScore;
   return screen;
 }

@@ -11,10 +11,10 @@
   VECPRESS_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
 #define VECPRESS_END _Pragma("clang attribute pop")
 #else
-// gcc's own intrinsics trip over -Wmaybe-uninitialized (gcc bug 105593)
+// gcc's own intrinsics trip over -Wmaybe-uninitialized and -Wuninitialized (gcc bug 105593)
 #define VECPRESS_BEGIN(features)                                                                                \
   _Pragma("GCC push_options") VECPRESS_PRAGMA(GCC target(features)) _Pragma("GCC diagnostic push") \
-  _Pragma("GCC diagnostic ignored \"-Wmaybe-uninitialized\"")
+  _Pragma("GCC diagnostic ignored \"-Wmaybe-uninitialized\"") _Pragma("GCC diagnostic ignored \"-Wuninitialized\"")
 #define VECPRESS_END _Pragma("GCC diagnostic pop") _Pragma("GCC pop_options")
 #endif
 
@@ -34,6 +34,8 @@
 #include <avx512vlintrin.h>
 #include <avx512bwintrin.h>
 #include <avx512bitalgintrin.h>
+#include <avx512vnniintrin.h>
+#include <avx512vlvnniintrin.h>
 #include <avx512vlbitalgintrin.h>
 #include <avx512vpopcntdqintrin.h>
 #include <avx512vpopcntdqvlintrin.h>
@@ -45,7 +47,7 @@
 #endif
 #define VECPRESS_BEGIN_AVX2 VECPRESS_BEGIN("avx2,fma,f16c,popcnt")
 #define VECPRESS_BEGIN_AVX512 \
-  VECPRESS_BEGIN("avx2,fma,f16c,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bitalg,avx512vpopcntdq")
+  VECPRESS_BEGIN("avx2,fma,f16c,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bitalg,avx512vpopcntdq,avx512vnni")
 #elif defined(__aarch64__)
 #include <arm_neon.h>
 #endif

@@ -12,7 +12,7 @@ bool better(const Entry& a, const Entry& b) { return a.score > b.score || (a.sco
 }  // namespace
 
 void TopK::shrink() {
-  if (size <= k) return;
+  if (size < k) return;
   std::nth_element(entries, entries + (k - 1), entries + size, better);
   size = k;
   has_bar = true;
@@ -20,29 +20,14 @@ void TopK::shrink() {
   bar_id = entries[k - 1].id;
 }
 
-bool Reservoir::tighten(uint32_t width) {
+bool Reservoir::tighten() {
   if (size < k) return true;
-  // the k-th best sum by bisection over its value: a pass of compare and count is cheaper than moving entries about
-  uint32_t low = floor, high = floor;  // what is collected is at least `floor`: at least k sums are >= low, fewer than k are > high
-  for (int64_t i = 0; i < size; ++i) high = std::max(high, sums[i]);
-  while (low < high) {
-    const uint32_t middle = low + (high - low + 1) / 2;
-    uint32_t count = 0;
-    for (int64_t i = 0; i < size; ++i) count += sums[i] >= middle;
-    if (count >= static_cast<uint64_t>(k))
-      low = middle;
-    else
-      high = middle - 1;
-  }
-  kth = low;
-  floor = std::max(floor, low > width ? low - width : 0);
-  int64_t kept = 0;
-  for (int64_t i = 0; i < size; ++i) {
-    rows[kept] = rows[i];
-    sums[kept] = sums[i];
-    kept += sums[i] >= floor;
-  }
-  size = kept;
+  std::nth_element(candidates, candidates + (k - 1), candidates + size,
+                   [](const Candidate& a, const Candidate& b) { return a.low > b.low; });
+  bar = std::max(bar, candidates[k - 1].low);
+  // the first k stay first, for their upper bounds reach the bar; what an earlier bar has dropped is not here
+  Candidate* const end = std::remove_if(candidates + k, candidates + size, [&](const Candidate& c) { return c.high < bar; });
+  size = end - candidates;
   limit = 2 * size + 32;
   return limit <= limit_at_most(k);
 }

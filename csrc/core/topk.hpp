@@ -30,35 +30,42 @@ struct TopK {
     if (size == capacity(k)) shrink();
   }
 
-  void shrink();  // keeps the best k and sets the bar
+  void shrink();  // keeps the best k, if there are as many, and sets the bar
 };
 
-// Collects rows by their rounded table sums alone. All sums of a query err within one common interval, `width` rounded steps wide, so
-// with K the k-th best sum seen, no row below K - width can be among the k best, and only the rows above need exact sums: few.
+// A row of which cheaper arithmetic has shown that its score is between low and high.
+struct Candidate {
+  int64_t row;
+  float low, high;
+};
+
+// Collects rows by bounds of their scores. With `bar` the k-th best lower bound seen, no row whose upper bound is below it can be among
+// the k best, and only the others need exact scores: few.
 struct Reservoir {
-  int64_t* rows = nullptr;
-  uint32_t* sums = nullptr;
+  Candidate* candidates = nullptr;
   int64_t k = 0;
   int64_t size = 0;
-  int64_t limit = 0;   // tighten() when size reaches it
-  uint32_t floor = 0;  // the smallest sum still welcome
-  uint32_t kth = 0;    // the k-th best sum at the last tighten(), 0 if there were fewer than k
+  int64_t limit = 0;  // tighten() when size reaches it
+  float bar = -std::numeric_limits<float>::infinity();
 
   static int64_t limit_at_most(int64_t k) { return 8 * k + 256; }
   static int64_t capacity(int64_t k) { return limit_at_most(k) + 64; }  // a whole block may come before the limit is looked at
   void restart() {
     size = 0;
-    kth = 0;
     limit = 2 * k + 32;
   }
-  // Raises the floor and drops what falls below. False if too many remain: the caller must settle them exactly.
-  bool tighten(uint32_t width);
+  // Raises the bar and drops what falls below; the k candidates of best lower bounds come first. False if too many remain: the caller
+  // must settle them exactly.
+  bool tighten();
 };
 
 // What a scan collects for one query.
 struct Collector {
   TopK top;
   Reservoir reservoir;
+
+  // No score below it can enter.
+  float bar() const { return top.bar > reservoir.bar ? top.bar : reservoir.bar; }
 };
 
 // Sorts what `count` collectors (at least 1) found, best first, into k scores and ids; the rest is nan and -1.

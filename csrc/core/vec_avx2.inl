@@ -3,6 +3,7 @@ struct Bytes {
   static constexpr int kLanes = 32;
   __m256i v;
   static Bytes load(const uint8_t* p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
+  void store(uint8_t* p) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
   static Bytes set1(uint8_t x) { return {_mm256_set1_epi8(static_cast<char>(x))}; }
   static Bytes zero() { return {_mm256_setzero_si256()}; }
   static Bytes table16(const uint8_t* p) {
@@ -18,6 +19,13 @@ struct Bytes {
   }
   Bytes operator^(Bytes o) const { return {_mm256_xor_si256(v, o.v)}; }
   Bytes operator+(Bytes o) const { return {_mm256_add_epi8(v, o.v)}; }
+  Bytes operator|(Bytes o) const { return {_mm256_or_si256(v, o.v)}; }
+  template <int kShift, int W>
+  Bytes field() const {
+    return {_mm256_and_si256(_mm256_srli_epi16(v, kShift), _mm256_set1_epi8(static_cast<char>((1 << W) - 1)))};
+  }
+  template <int W>
+  Bytes up() const { return {_mm256_slli_epi16(v, W)}; }
 };
 
 struct ByteSums {
@@ -45,6 +53,63 @@ inline uint64_t at_least(const uint16_t* sums, uint16_t floor) {
     const __m256i pass_b = _mm256_cmpeq_epi16(_mm256_max_epu16(b, bar), b);
     const __m256i pass = _mm256_permute4x64_epi64(_mm256_packs_epi16(pass_a, pass_b), 0xD8);
     mask |= static_cast<uint64_t>(static_cast<uint32_t>(_mm256_movemask_epi8(pass))) << (32 * half);
+  }
+  return mask;
+}
+
+inline void interleave(Bytes (&x)[4]) {
+  const __m256i ab_low = _mm256_unpacklo_epi8(x[0].v, x[1].v), ab_high = _mm256_unpackhi_epi8(x[0].v, x[1].v);
+  const __m256i cd_low = _mm256_unpacklo_epi8(x[2].v, x[3].v), cd_high = _mm256_unpackhi_epi8(x[2].v, x[3].v);
+  x[0].v = _mm256_unpacklo_epi16(ab_low, cd_low);
+  x[1].v = _mm256_unpackhi_epi16(ab_low, cd_low);
+  x[2].v = _mm256_unpacklo_epi16(ab_high, cd_high);
+  x[3].v = _mm256_unpackhi_epi16(ab_high, cd_high);
+}
+
+struct Four {
+  __m256i v;
+  explicit Four(const int8_t* p) {
+    int four;
+    __builtin_memcpy(&four, p, 4);
+    v = _mm256_set1_epi32(four);
+  }
+};
+
+struct Quads {  // callers keep the sum of two products within 16 bits
+  static constexpr int kLanes = 8;
+  __m256i v;
+  static Quads zero() { return {_mm256_setzero_si256()}; }
+  void add(Bytes x, Four four) {
+    v = _mm256_add_epi32(v, _mm256_madd_epi16(_mm256_maddubs_epi16(x.v, four.v), _mm256_set1_epi16(1)));
+  }
+};
+
+constexpr int kOrigin = 0;
+inline Bytes multiplicand(Bytes x) { return x; }
+
+inline void store_in_order(const Quads (&x)[4], uint32_t* out) {
+  const __m256i rows[4] = {_mm256_permute2x128_si256(x[0].v, x[1].v, 0x20), _mm256_permute2x128_si256(x[2].v, x[3].v, 0x20),
+                           _mm256_permute2x128_si256(x[0].v, x[1].v, 0x31), _mm256_permute2x128_si256(x[2].v, x[3].v, 0x31)};
+  for (int i = 0; i < 4; ++i) _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 8 * i), rows[i]);
+}
+
+inline uint64_t at_least(const uint32_t* sums, uint32_t floor) {
+  const __m256i bar = _mm256_set1_epi32(static_cast<int>(floor));
+  uint64_t mask = 0;
+  for (int i = 0; i < 8; ++i) {
+    const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(sums + 8 * i));
+    const int pass = _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_max_epu32(x, bar), x)));
+    mask |= static_cast<uint64_t>(static_cast<uint32_t>(pass)) << (8 * i);
+  }
+  return mask;
+}
+
+inline uint64_t not_below(const float* x, float bar) {
+  const __m256 wanted = _mm256_set1_ps(bar);
+  uint64_t mask = 0;
+  for (int i = 0; i < 8; ++i) {
+    const int pass = _mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(x + 8 * i), wanted, _CMP_NLT_UQ));
+    mask |= static_cast<uint64_t>(static_cast<uint32_t>(pass)) << (8 * i);
   }
   return mask;
 }

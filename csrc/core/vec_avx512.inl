@@ -3,6 +3,7 @@ struct Bytes {
   static constexpr int kLanes = 64;
   __m512i v;
   static Bytes load(const uint8_t* p) { return {_mm512_loadu_si512(p)}; }
+  void store(uint8_t* p) const { _mm512_storeu_si512(p, v); }
   static Bytes set1(uint8_t x) { return {_mm512_set1_epi8(static_cast<char>(x))}; }
   static Bytes zero() { return {_mm512_setzero_si512()}; }
   // A table of 16 bytes, ready for lookup().
@@ -15,6 +16,14 @@ struct Bytes {
   Bytes popcount() const { return {_mm512_popcnt_epi8(v)}; }
   Bytes operator^(Bytes o) const { return {_mm512_xor_si512(v, o.v)}; }
   Bytes operator+(Bytes o) const { return {_mm512_add_epi8(v, o.v)}; }
+  Bytes operator|(Bytes o) const { return {_mm512_or_si512(v, o.v)}; }
+  // W bits of every byte, from bit kShift on; and every byte W bits up, where that loses nothing.
+  template <int kShift, int W>
+  Bytes field() const {
+    return {_mm512_and_si512(_mm512_srli_epi16(v, kShift), _mm512_set1_epi8(static_cast<char>((1 << W) - 1)))};
+  }
+  template <int W>
+  Bytes up() const { return {_mm512_slli_epi16(v, W)}; }
 };
 
 // Sums of byte vectors in 16 bits, modulo 2^16. Two registers: one adds the 16-bit pairs as they are (even byte + 256 * odd byte),
@@ -41,6 +50,65 @@ inline uint64_t at_least(const uint16_t* sums, uint16_t floor) {
   const uint64_t low = _mm512_cmpge_epu16_mask(_mm512_loadu_si512(sums), bar);
   const uint64_t high = _mm512_cmpge_epu16_mask(_mm512_loadu_si512(sums + 32), bar);
   return low | high << 32;
+}
+
+// Four bytes of each of 4 * Quads::kLanes rows from four vectors of one byte each: rows 16 l + 4 k to 16 l + 4 k + 3 are lane l of x[k].
+inline void interleave(Bytes (&x)[4]) {
+  const __m512i ab_low = _mm512_unpacklo_epi8(x[0].v, x[1].v), ab_high = _mm512_unpackhi_epi8(x[0].v, x[1].v);
+  const __m512i cd_low = _mm512_unpacklo_epi8(x[2].v, x[3].v), cd_high = _mm512_unpackhi_epi8(x[2].v, x[3].v);
+  x[0].v = _mm512_unpacklo_epi16(ab_low, cd_low);
+  x[1].v = _mm512_unpackhi_epi16(ab_low, cd_low);
+  x[2].v = _mm512_unpacklo_epi16(ab_high, cd_high);
+  x[3].v = _mm512_unpackhi_epi16(ab_high, cd_high);
+}
+
+// Four small whole numbers, for every four bytes.
+struct Four {
+  __m512i v;
+  explicit Four(const int8_t* p) {
+    int four;
+    __builtin_memcpy(&four, p, 4);
+    v = _mm512_set1_epi32(four);
+  }
+};
+
+// 32-bit sums of products of four bytes each.
+struct Quads {
+  static constexpr int kLanes = 16;
+  __m512i v;
+  static Quads zero() { return {_mm512_setzero_si512()}; }
+  void add(Bytes x, Four four) { v = _mm512_dpbusd_epi32(v, x.v, four.v); }
+};
+
+// How bytes are to be multiplied: as they are here, less kOrigin.
+constexpr int kOrigin = 0;
+inline Bytes multiplicand(Bytes x) { return x; }
+
+// The sums of rows that were interleaved, in the order of the rows.
+inline void store_in_order(const Quads (&x)[4], uint32_t* out) {
+  const __m512i a = _mm512_shuffle_i32x4(x[0].v, x[1].v, 0x44), b = _mm512_shuffle_i32x4(x[2].v, x[3].v, 0x44);
+  const __m512i c = _mm512_shuffle_i32x4(x[0].v, x[1].v, 0xEE), d = _mm512_shuffle_i32x4(x[2].v, x[3].v, 0xEE);
+  _mm512_storeu_si512(out, _mm512_shuffle_i32x4(a, b, 0x88));
+  _mm512_storeu_si512(out + 16, _mm512_shuffle_i32x4(a, b, 0xDD));
+  _mm512_storeu_si512(out + 32, _mm512_shuffle_i32x4(c, d, 0x88));
+  _mm512_storeu_si512(out + 48, _mm512_shuffle_i32x4(c, d, 0xDD));
+}
+
+// Bit r: sums[r] >= floor, for 64 sums.
+inline uint64_t at_least(const uint32_t* sums, uint32_t floor) {
+  const __m512i bar = _mm512_set1_epi32(static_cast<int>(floor));
+  uint64_t mask = 0;
+  for (int i = 0; i < 4; ++i)
+    mask |= static_cast<uint64_t>(_mm512_cmpge_epu32_mask(_mm512_loadu_si512(sums + 16 * i), bar)) << (16 * i);
+  return mask;
+}
+
+// Bit r: !(x[r] < bar), for 64 floats.
+inline uint64_t not_below(const float* x, float bar) {
+  const __m512 wanted = _mm512_set1_ps(bar);
+  __mmask16 pass[4];
+  for (int i = 0; i < 4; ++i) pass[i] = _mm512_cmp_ps_mask(_mm512_loadu_ps(x + 16 * i), wanted, _CMP_NLT_UQ);
+  return _mm512_kunpackd(_mm512_kunpackw(pass[3], pass[2]), _mm512_kunpackw(pass[1], pass[0]));
 }
 
 struct Floats {

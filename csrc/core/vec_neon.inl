@@ -3,6 +3,7 @@ struct Bytes {
   static constexpr int kLanes = 16;
   uint8x16_t v;
   static Bytes load(const uint8_t* p) { return {vld1q_u8(p)}; }
+  void store(uint8_t* p) const { vst1q_u8(p, v); }
   static Bytes set1(uint8_t x) { return {vdupq_n_u8(x)}; }
   static Bytes zero() { return {vdupq_n_u8(0)}; }
   static Bytes table16(const uint8_t* p) { return {vld1q_u8(p)}; }
@@ -12,6 +13,21 @@ struct Bytes {
   Bytes popcount() const { return {vcntq_u8(v)}; }
   Bytes operator^(Bytes o) const { return {veorq_u8(v, o.v)}; }
   Bytes operator+(Bytes o) const { return {vaddq_u8(v, o.v)}; }
+  Bytes operator|(Bytes o) const { return {vorrq_u8(v, o.v)}; }
+  template <int kShift, int W>
+  Bytes field() const {
+    if constexpr (kShift == 0)
+      return {vandq_u8(v, vdupq_n_u8((1 << W) - 1))};
+    else
+      return {vandq_u8(vshrq_n_u8(v, kShift), vdupq_n_u8((1 << W) - 1))};
+  }
+  template <int W>
+  Bytes up() const {
+    if constexpr (W == 8)
+      return zero();
+    else
+      return {vshlq_n_u8(v, W)};
+  }
 };
 
 struct ByteSums {  // NEON widens in one instruction, so the two halves are kept as they are
@@ -35,6 +51,63 @@ inline uint64_t at_least(const uint16_t* sums, uint16_t floor) {
     const uint8x16_t bits = vandq_u8(vcombine_u8(vmovn_u16(a), vmovn_u16(b)), weights);
     const uint64_t low = vaddv_u8(vget_low_u8(bits)), high = vaddv_u8(vget_high_u8(bits));
     mask |= (low | high << 8) << (16 * i);
+  }
+  return mask;
+}
+
+inline void interleave(Bytes (&x)[4]) {
+  const uint16x8_t ab_low = vreinterpretq_u16_u8(vzip1q_u8(x[0].v, x[1].v)), ab_high = vreinterpretq_u16_u8(vzip2q_u8(x[0].v, x[1].v));
+  const uint16x8_t cd_low = vreinterpretq_u16_u8(vzip1q_u8(x[2].v, x[3].v)), cd_high = vreinterpretq_u16_u8(vzip2q_u8(x[2].v, x[3].v));
+  x[0].v = vreinterpretq_u8_u16(vzip1q_u16(ab_low, cd_low));
+  x[1].v = vreinterpretq_u8_u16(vzip2q_u16(ab_low, cd_low));
+  x[2].v = vreinterpretq_u8_u16(vzip1q_u16(ab_high, cd_high));
+  x[3].v = vreinterpretq_u8_u16(vzip2q_u16(ab_high, cd_high));
+}
+
+struct Four {
+  int8x16_t v;
+  explicit Four(const int8_t* p) {
+    int32_t four;
+    __builtin_memcpy(&four, p, 4);
+    v = vreinterpretq_s8_s32(vdupq_n_s32(four));
+  }
+};
+
+struct Quads {  // bytes are signed here: two products stay within 16 bits
+  static constexpr int kLanes = 4;
+  int32x4_t v;
+  static Quads zero() { return {vdupq_n_s32(0)}; }
+  void add(Bytes x, Four four) {
+    const int8x16_t y = vreinterpretq_s8_u8(x.v);
+    const int16x8_t low = vmull_s8(vget_low_s8(y), vget_low_s8(four.v)), high = vmull_high_s8(y, four.v);
+    v = vpadalq_s16(v, vpaddq_s16(low, high));
+  }
+};
+
+constexpr int kOrigin = 128;
+inline Bytes multiplicand(Bytes x) { return x ^ Bytes::set1(kOrigin); }
+
+inline void store_in_order(const Quads (&x)[4], uint32_t* out) {
+  for (int i = 0; i < 4; ++i) vst1q_u32(out + 4 * i, vreinterpretq_u32_s32(x[i].v));
+}
+
+inline uint64_t at_least(const uint32_t* sums, uint32_t floor) {
+  const uint32x4_t bar = vdupq_n_u32(floor), low = {1, 2, 4, 8}, high = {16, 32, 64, 128};
+  uint64_t mask = 0;
+  for (int i = 0; i < 8; ++i) {
+    const uint32x4_t a = vcgeq_u32(vld1q_u32(sums + 8 * i), bar), b = vcgeq_u32(vld1q_u32(sums + 8 * i + 4), bar);
+    mask |= static_cast<uint64_t>(vaddvq_u32(vorrq_u32(vandq_u32(low, a), vandq_u32(high, b)))) << (8 * i);
+  }
+  return mask;
+}
+
+inline uint64_t not_below(const float* x, float bar) {
+  const float32x4_t wanted = vdupq_n_f32(bar);
+  const uint32x4_t low = {1, 2, 4, 8}, high = {16, 32, 64, 128};
+  uint64_t mask = 0;
+  for (int i = 0; i < 8; ++i) {
+    const uint32x4_t below = vcltq_f32(vld1q_f32(x + 8 * i), wanted), more = vcltq_f32(vld1q_f32(x + 8 * i + 4), wanted);
+    mask |= static_cast<uint64_t>(vaddvq_u32(vorrq_u32(vbicq_u32(low, below), vbicq_u32(high, more)))) << (8 * i);
   }
   return mask;
 }

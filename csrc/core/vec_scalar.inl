@@ -8,6 +8,7 @@ struct Bytes {
     __builtin_memcpy(&out.v, p, 8);
     return out;
   }
+  void store(uint8_t* p) const { __builtin_memcpy(p, &v, 8); }
   static Bytes set1(uint8_t x) { return {x * 0x0101010101010101u}; }
   static Bytes zero() { return {0}; }
   Bytes popcount() const {  // bits summed in pairs, nibbles, bytes
@@ -17,6 +18,11 @@ struct Bytes {
   }
   Bytes operator^(Bytes o) const { return {v ^ o.v}; }
   Bytes operator+(Bytes o) const { return {v + o.v}; }  // callers keep bytes below 256: no carry into the next
+  Bytes operator|(Bytes o) const { return {v | o.v}; }
+  template <int kShift, int W>
+  Bytes field() const { return {v >> kShift & 0x0101010101010101u * ((1u << W) - 1)}; }
+  template <int W>
+  Bytes up() const { return {v << W}; }
 };
 
 struct ByteSums {
@@ -36,6 +42,53 @@ struct ByteSums {
 inline uint64_t at_least(const uint16_t* sums, uint16_t floor) {
   uint64_t mask = 0;
   for (int r = 0; r < 64; ++r) mask |= static_cast<uint64_t>(sums[r] >= floor) << r;
+  return mask;
+}
+
+inline void interleave(Bytes (&x)[4]) {
+  Bytes out[4];
+  for (int k = 0; k < 4; ++k) {
+    out[k].v = 0;
+    for (int row = 0; row < 2; ++row)
+      for (int i = 0; i < 4; ++i) out[k].v |= (x[i].v >> (8 * (2 * k + row)) & 255) << (32 * row + 8 * i);
+  }
+  for (int k = 0; k < 4; ++k) x[k] = out[k];
+}
+
+struct Four {
+  int v[4];
+  explicit Four(const int8_t* p) {
+    for (int i = 0; i < 4; ++i) v[i] = p[i];
+  }
+};
+
+struct Quads {
+  static constexpr int kLanes = 2;
+  int32_t v[2];
+  static Quads zero() { return {{0, 0}}; }
+  void add(Bytes x, const Four& four) {
+    for (int row = 0; row < 2; ++row)
+      for (int i = 0; i < 4; ++i) v[row] += static_cast<int>(x.v >> (32 * row + 8 * i) & 255) * four.v[i];
+  }
+};
+
+constexpr int kOrigin = 0;
+inline Bytes multiplicand(Bytes x) { return x; }
+
+inline void store_in_order(const Quads (&x)[4], uint32_t* out) {
+  for (int k = 0; k < 4; ++k)
+    for (int row = 0; row < 2; ++row) out[2 * k + row] = static_cast<uint32_t>(x[k].v[row]);
+}
+
+inline uint64_t at_least(const uint32_t* sums, uint32_t floor) {
+  uint64_t mask = 0;
+  for (int r = 0; r < 64; ++r) mask |= static_cast<uint64_t>(sums[r] >= floor) << r;
+  return mask;
+}
+
+inline uint64_t not_below(const float* x, float bar) {
+  uint64_t mask = 0;
+  for (int r = 0; r < 64; ++r) mask |= static_cast<uint64_t>(!(x[r] < bar)) << r;
   return mask;
 }
 

@@ -19,7 +19,7 @@ namespace {
 VECPRESS_END
 
 namespace vecpress {
-static const Register<Lut4> registered(Isa::avx2, {avx2::scan_lut4, avx2::make_screen<16>, avx2::settle<16>});
+static const Register<Lut4> registered(Isa::avx2, {avx2::scan_lut4, avx2::make_screen<16>, avx2::screen_bytes<16>, avx2::settle<avx2::TableSums<16>>});
 }  // namespace vecpress
 
 #endif

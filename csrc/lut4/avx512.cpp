@@ -19,7 +19,7 @@ namespace {
 VECPRESS_END
 
 namespace vecpress {
-static const Register<Lut4> registered(Isa::avx512, {avx512::scan_lut4, avx512::make_screen<16>, avx512::settle<16>});
+static const Register<Lut4> registered(Isa::avx512, {avx512::scan_lut4, avx512::make_screen<16>, avx512::screen_bytes<16>, avx512::settle<avx512::TableSums<16>>});
 }  // namespace vecpress
 
 #endif

@@ -2,7 +2,8 @@
 // widened. Included inside a target region and an anonymous namespace, after the region's vectors and core/scan.inl.
 
 struct NibbleTables {
-  static constexpr int kQueries = 4, kEntries = 16;
+  static constexpr int kQueries = 4;
+  using Exact = TableSums<16>;
   static constexpr int64_t kPlanes = 256;  // 256 * 2 * 127 < 65536
 
   template <int G>
@@ -10,7 +11,7 @@ struct NibbleTables {
     for (int r = 0; r < kBlock; r += Bytes::kLanes) {
       ByteSums total[G];
       const uint8_t* tables[G];
-      for (int g = 0; g < G; ++g) tables[g] = s.screens[q + g].tables;
+      for (int g = 0; g < G; ++g) tables[g] = s.screens[q + g].numbers;
 #pragma GCC unroll 4
       for (int64_t j = begin; j < end; ++j) {
         const Bytes codes = Bytes::load(payload + j * kBlock + r);

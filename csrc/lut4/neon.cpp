@@ -17,7 +17,7 @@ namespace {
 }  // namespace vecpress::neon
 
 namespace vecpress {
-static const Register<Lut4> registered(Isa::neon, {neon::scan_lut4, neon::make_screen<16>, neon::settle<16>});
+static const Register<Lut4> registered(Isa::neon, {neon::scan_lut4, neon::make_screen<16>, neon::screen_bytes<16>, neon::settle<neon::TableSums<16>>});
 }  // namespace vecpress
 
 #endif

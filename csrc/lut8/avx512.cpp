@@ -35,7 +35,7 @@ void scan_lut8(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Co
 VECPRESS_END
 
 namespace vecpress {
-static const Register<Lut8> registered(Isa::avx512, {avx512::scan_lut8, avx512::make_screen<256>, avx512::settle<256>});
+static const Register<Lut8> registered(Isa::avx512, {avx512::scan_lut8, avx512::make_screen<256>, avx512::screen_bytes<256>, avx512::settle<avx512::TableSums<256>>});
 }  // namespace vecpress
 
 #endif

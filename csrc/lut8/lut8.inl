@@ -4,7 +4,8 @@
 
 template <int Q>
 struct ByteTables {
-  static constexpr int kQueries = Q, kEntries = 256;
+  static constexpr int kQueries = Q;
+  using Exact = TableSums<256>;
   static constexpr int64_t kPlanes = 512;  // 512 * 127 < 65536
 
   template <int G>
@@ -14,7 +15,7 @@ struct ByteTables {
     for (int64_t j = begin; j < end; j += 2) {
       const uint8_t* plane = payload + j * kBlock;
       for (int g = 0; g < G; ++g) {
-        const uint8_t* tables = s.screens[q + g].tables + 256 * j;
+        const uint8_t* tables = s.screens[q + g].numbers + 256 * j;
         const Table256 first(tables);
         Bytes sum[kParts];
         for (int p = 0; p < kParts; ++p) sum[p] = first.lookup(Bytes::load(plane + p * Bytes::kLanes));

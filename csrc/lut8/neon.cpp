@@ -33,7 +33,7 @@ void scan_lut8(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Co
 }  // namespace vecpress::neon
 
 namespace vecpress {
-static const Register<Lut8> registered(Isa::neon, {neon::scan_lut8, neon::make_screen<256>, neon::settle<256>});
+static const Register<Lut8> registered(Isa::neon, {neon::scan_lut8, neon::make_screen<256>, neon::screen_bytes<256>, neon::settle<neon::TableSums<256>>});
 }  // namespace vecpress
 
 #endif

@@ -7,6 +7,8 @@
 VECPRESS_BEGIN_AVX2
 namespace vecpress::avx2 {
 namespace {
+#include "pack_codes/planes.inl"
+
 #include "pack_codes/pack_codes.inl"
 }  // namespace
 }  // namespace vecpress::avx2

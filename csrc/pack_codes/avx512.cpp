@@ -7,6 +7,8 @@
 VECPRESS_BEGIN_AVX512
 namespace vecpress::avx512 {
 namespace {
+#include "pack_codes/planes.inl"
+
 #include "pack_codes/pack_codes.inl"
 }  // namespace
 }  // namespace vecpress::avx512

@@ -6,6 +6,8 @@
 
 namespace vecpress::neon {
 namespace {
+#include "pack_codes/planes.inl"
+
 #include "pack_codes/pack_codes.inl"
 }  // namespace
 }  // namespace vecpress::neon

@@ -4,6 +4,8 @@
 
 namespace vecpress::scalar {
 namespace {
+#include "pack_codes/planes.inl"
+
 #include "pack_codes/pack_codes.inl"
 }  // namespace
 }  // namespace vecpress::scalar

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -15,7 +16,6 @@ from vecpress.ops.factors import from_u2
 from vecpress.ops.pack_codes import packed_size
 
 WIDTHS = range(1, 9)
-SCANNED = (1, 2, 4)  # the widths whose scan is the same on every backend of this build
 HOLDS = math.erf(1.9 / math.sqrt(2))  # the share of a bound of 1.9 standard errors
 
 
@@ -91,7 +91,7 @@ def test_bounds_with_float_factors_are_as_wide_as_they_say(metric):
 
 
 @pytest.mark.parametrize("metric", ["ip", "cos"])
-@pytest.mark.parametrize("n_bits", SCANNED)
+@pytest.mark.parametrize("n_bits", WIDTHS)
 def test_scores_of_inner_products_are_the_estimates(n_bits, metric):
     x, q = clustered(1, 90, 30), clustered(1, 7, 30, draw=1)
     codec = vp.RaBitQ(n_bits, metric=metric).fit(x)
@@ -105,11 +105,9 @@ def test_an_estimate_is_the_same_alone_and_in_a_batch(n_bits, monkeypatch):
     codec = vp.RaBitQ(n_bits, metric="l2").fit(x)
     codes = codec.encode(x)
     whole = codec.estimate(codes, q)
-    monkeypatch.setattr("vecpress.codecs.rabitq.ESTIMATE_BYTES", 4 * 30 * 7)
+    monkeypatch.setattr(sys.modules[vp.RaBitQ.__module__], "ESTIMATE_BYTES", 4 * 30 * 7)
     assert [bits(a) for a in codec.estimate(codes, q, num_threads=1)] == [bits(a) for a in whole]
-    assert bits(codec.estimate(codes[5], q[2])[0] if codes[5].ndim == 2 else codec.estimate(codes[5:6], q[2:3])[0]) == bits(
-        whole[0][2:3, 5:6]
-    )
+    assert [bits(a) for a in codec.estimate(codes[5:6], q[2])] == [bits(a[2:3, 5:6]) for a in whole]
     assert all(a.shape == (7, 0) for a in codec.estimate(codes[:0], q))
     assert all(a.shape == (0, 90) for a in codec.estimate(codes, q[:0]))
 
@@ -130,7 +128,7 @@ def test_bad_input_to_estimate():
 
 
 @pytest.mark.parametrize("metric", ["ip", "l2", "cos"])
-@pytest.mark.parametrize("n_bits", [1, 2, 4, 5])
+@pytest.mark.parametrize("n_bits", WIDTHS)
 def test_a_vector_at_the_mean_decodes_to_it(metric, n_bits):
     x = values(0, 1, 9)
     codec = vp.RaBitQ(n_bits, metric=metric).fit(x)
@@ -189,13 +187,13 @@ def test_a_large_constant_column_leaves_room():
 @pytest.mark.parametrize("metric", ["ip", "l2", "cos"])
 def test_more_bits_find_more_and_two_bytes_lose_next_to_nothing(metric):
     x, q = clustered(1, 2000, 32), clustered(1, 50, 32, draw=1)
-    recall = [vp.evaluate(vp.RaBitQ(n_bits, metric=metric), x, q, repeats=1).recall for n_bits in SCANNED]
-    assert recall[0] > 0.25 and (np.diff(recall) > 0.1).all()
-    wide = [vp.evaluate(vp.RaBitQ(n_bits, metric=metric, factors="f4"), x, q, repeats=1).recall for n_bits in SCANNED]
-    assert np.abs(np.subtract(recall, wide)).max() < 0.01
+    recall = [vp.evaluate(vp.RaBitQ(n_bits, metric=metric), x, q, repeats=1).recall for n_bits in WIDTHS]
+    assert recall[-1] > 0.95 and (np.diff(recall[:6]) > 0.01).all()
+    wide = [vp.evaluate(vp.RaBitQ(n_bits, metric=metric, factors="f4"), x, q, repeats=1).recall for n_bits in WIDTHS]
+    assert np.abs(np.subtract(recall, wide)).max() < 0.02 and abs(np.mean(np.subtract(recall, wide))) < 0.005
 
 
-@pytest.mark.parametrize("n_bits", [1, 2, 4])
+@pytest.mark.parametrize("n_bits", [1, 3, 4])
 def test_beside_faiss(n_bits):
     """The same estimator over its own rotation: about the same recall, from fewer bytes."""
     faiss = pytest.importorskip("faiss")

@@ -339,6 +339,13 @@ def scan_call(op: str, seed: tuple[int, ...], n: int, payload: int, mix: dict[st
         codes = x.astype(f"<f{group}").view(np.uint8).reshape(n, group * d)
         operand = _numbers(rng, data, nq, d)
         options["l2"] = bool(rng.integers(2))
+    elif op == "dot":
+        n_bits = int(rng.integers(1, 9))
+        d = 8 * payload // n_bits
+        codes = _bytes(rng, data, n, packed_size(d, n_bits))  # whatever is in a last byte's rest
+        operand = _numbers(rng, data, nq, d)
+        levels = (None, _numbers(rng, data, 2**n_bits), np.linspace(-1, 2, 2**n_bits, dtype=np.float32))[rng.integers(3)]
+        options |= {"n_bits": n_bits, "levels": levels}
     else:
         codes = _bytes(rng, data, n, payload)
         if op == "hamming":
@@ -356,7 +363,7 @@ def scan_call(op: str, seed: tuple[int, ...], n: int, payload: int, mix: dict[st
     return Call(label, lambda t: getattr(ops, op)(blocks, operand, k, num_threads=t, **options))
 
 
-SCANS = ("hamming", "lut4", "lut8", "flat")
+SCANS = ("hamming", "lut4", "lut8", "flat", "dot")
 
 
 def worst_rounding_call(op: str, seed: int, factors: str) -> Call:
@@ -384,6 +391,32 @@ def worst_rounding_call(op: str, seed: int, factors: str) -> Call:
         options["bias"] = Factor(0, "u1", np.zeros(256, np.float32))
     blocks, ids = Blocks.pack(np.hstack([head, codes]), head.shape[1]), rng.permutation(n)
     return Call(f"seed={seed} {factors}", lambda t: getattr(ops, op)(blocks, tables, 7, ids=ids, num_threads=t, **options))
+
+
+def worst_multiplication_call(seed: int, factors: str, nq: int) -> Call:
+    """`dot` with queries whose rounding to whole numbers misleads as far as it can.
+
+    Columns come in pairs of equal whole numbers, one rounded down by 0.49, one up. The best rows have the highest level where
+    that raises their true sum and the lowest where not; the others have it the other way round, and a number more in one column,
+    so that their rounded sums are larger and their true ones smaller.
+    """
+    rng = np.random.default_rng(seed)
+    n_bits, pairs, n = int(rng.integers(2, 8)), 20, 3000
+    most, finest = 2**n_bits - 1, 127 * 128 if nq <= 4 else 127  # in one part or in two: csrc/dot/numbers.inl
+    whole = rng.integers(1, finest // 2, (nq, pairs)).astype(np.float64)
+    rows = np.concatenate((whole + 0.49, whole - 0.49, np.full((nq, 1), finest)), axis=1) * 2.0 ** rng.integers(-3, 4, (nq, 1))
+    labels = np.zeros((n, 2 * pairs + 1), np.int64)
+    labels[:, pairs : 2 * pairs] = most
+    labels[np.arange(n), rng.integers(0, pairs, n)] = 1
+    best = n // 3 + rng.choice(n - n // 3, 40, replace=False)
+    labels[best] = np.concatenate((np.full(pairs, most), np.zeros(pairs + 1, np.int64)))
+    codes = ops.pack_codes(labels.astype(np.uint8), n_bits)
+    head, options = _factors(rng, factors, n)
+    if factors == "bias u1":
+        options["bias"] = Factor(0, "u1", np.zeros(256, np.float32))
+    blocks, ids, rows = Blocks.pack(np.hstack([head, codes]), head.shape[1]), rng.permutation(n), rows.astype(np.float32)
+    label = f"seed={seed} {factors} nq={nq} n_bits={n_bits}"
+    return Call(label, lambda t: ops.dot(blocks, rows, 7, n_bits=n_bits, ids=ids, num_threads=t, **options))
 
 
 def _scan(op: str) -> Callable[[int], Iterator[Call]]:

@@ -105,6 +105,10 @@ BAD = [
     ("lut4", lambda: ops.lut4(codes, f(1, 4, 16), 1), ValueError, "lut4: tables expected 6 or 5 on axis 1"),
     ("lut4", lambda: ops.lut4(codes, f(1, 6, 256), 1), ValueError, "lut4: tables expected shape"),
     ("lut4", lambda: ops.lut4(rows, f(1, 16, 16), 1), ValueError, "lut4: blocks expected group 1, got 4"),
+    ("dot", lambda: ops.dot(codes, f(1, 6), 1, n_bits=9), ValueError, "dot: n_bits expected"),
+    ("dot", lambda: ops.dot(codes, f(1, 99), 1, n_bits=4), ValueError, "dot: rows expected columns whose numbers of 4 bits fill"),
+    ("dot", lambda: ops.dot(rows, f(1, 16), 1, n_bits=4), ValueError, "dot: blocks expected group 1, got 4"),
+    ("dot", lambda: ops.dot(codes, f(1, 6), 1, n_bits=4, levels=f(15)), ValueError, "dot: levels expected shape"),
     ("lut8", lambda: ops.lut8(codes, f(1, 4, 256), 1), ValueError, "lut8: tables expected shape"),
     ("lut8", lambda: ops.lut8(rows, f(1, 8, 256), 1), ValueError, "lut8: blocks expected group 1, got 4"),
     ("flat", lambda: ops.flat(codes, f(1, 3), 1), ValueError, r"flat: blocks expected group 4 \(float32\) or 2"),
@@ -161,6 +165,9 @@ def crashes():
     yield "hamming", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, u(1, 3), None, None, half, one, f(1), 1)
     yield "hamming", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, u(1, 3), None, None, one, one, f(2), 1)
     yield "lut4", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, f(1, 7, 16), None, None, one, one, f(1), 1)
+    for d, levels, n_bits in ((4, None, 4), (7, None, 4), (6, f(15), 4), (6, None, 9), (6, None, 0), (3, f(255), 8)):
+        operand = f(1, d), levels, n_bits
+        yield "dot", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, *operand, None, None, one, one, f(1), 1)
     yield "lut8", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, f(1, 2, 256), None, None, one, one, f(1), 1)
     yield "flat", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, f(1, 3), 4, False, None, None, one, one, f(1), 1)
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
-from calls import CALLS, DATA, FACTORS, SCANS, scan_call, worst_rounding_call
+from calls import CALLS, DATA, FACTORS, SCANS, scan_call, worst_multiplication_call, worst_rounding_call
 from hard_values import SIZES
 
 import vecpress as vp
@@ -14,7 +14,8 @@ from vecpress import dispatch
 
 THREADS = (1, 2, 3)
 BACKENDS = [name for name, state in vp.backends().items() if state == "ok" and name != "reference"]
-LONG = {"hamming": 2100, "lut4": 700, "lut8": 600, "flat": 2100}  # payload bytes: sums of bytes and of 16 bits must widen
+# payload bytes: sums of bytes and of 16 bits must widen
+LONG = {"hamming": 2100, "lut4": 700, "lut8": 600, "flat": 2100, "dot": 1500}
 
 
 def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
@@ -104,11 +105,15 @@ def test_many_rows(op, data, factors, backend):
 @lru_cache(maxsize=1)
 def worst_rounding(op: str, factors: str):
     with vp.use("reference"):
-        return [(call, outputs(call, 1)) for call in (worst_rounding_call(op, seed, factors) for seed in range(3))]
+        if op == "dot":
+            calls = [worst_multiplication_call(seed, factors, nq) for seed in range(6) for nq in (2, 6)]
+        else:
+            calls = [worst_rounding_call(op, seed, factors) for seed in range(3)]
+        return [(call, outputs(call, 1)) for call in calls]
 
 
 @pytest.mark.parametrize("factors", ["one", "negative", "bias u1"])
-@pytest.mark.parametrize("op", ["lut4", "lut8"])
+@pytest.mark.parametrize("op", ["lut4", "lut8", "dot"])
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_bounds_hold_when_all_roundings_point_the_same_way(op, factors, backend):
     for call, wanted in worst_rounding(op, factors):

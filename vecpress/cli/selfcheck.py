@@ -110,6 +110,11 @@ def _get_rows(rng: np.random.Generator) -> Work:
     return lambda: (blocks.rows(rows, num_threads=THREADS),)
 
 
+def _dot(rng: np.random.Generator) -> Work:
+    blocks, rows = ops.Blocks.pack(_bytes(rng, ROWS, 10), num_threads=THREADS), _floats(rng, 3, 20)
+    return lambda: ops.dot(blocks, rows, 10, n_bits=4, levels=np.arange(16, dtype=np.float32) ** 2, num_threads=THREADS)
+
+
 def _flat(rng: np.random.Generator) -> Work:
     blocks, rows = ops.Blocks.pack(_floats(rng, ROWS, 9).view(np.uint8), group=4, num_threads=THREADS), _floats(rng, 3, 9)
     return lambda: (*ops.flat(blocks, rows, 10, num_threads=THREADS), *ops.flat(blocks, rows, 10, l2=True, num_threads=THREADS))
@@ -133,6 +138,7 @@ def _lut8(rng: np.random.Generator) -> Work:
 # per operation: makes the inputs, and gives the call that is to come out the same with every kernel
 SAMPLES: dict[str, Callable[[np.random.Generator], Work]] = {
     "assign": _assign,
+    "dot": _dot,
     "encode_grid": _encode_grid,
     "encode_pq": _encode_pq,
     "flat": _flat,

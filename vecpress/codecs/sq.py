@@ -43,7 +43,7 @@ class SQ(Codec):
     learns nothing: both are zeros.
 
     Values beyond 2^50, at 16 bits beyond float16's range (65504), are a ValueError.
-    Cost: fit about 50 passes over the sample; encode a few passes over x; a query d look-ups a code.
+    Cost: fit about 50 passes over the sample; encode a few passes over x; a query d multiplications a code, d look-ups for l2.
     """
 
     state = {"low_": Array("float32", ("dim",)), "step_": Array("float32", ("dim",))}  # noqa: RUF012  ClassVar in Codec
@@ -91,14 +91,16 @@ class SQ(Codec):
     def _query(self, q: np.ndarray, num_threads: int | None) -> Query:
         if self.n_bits == 16:
             return Query("flat", rows=q, options={"l2": self.metric == "l2"})
+        if self.metric != "l2":  # x_hat = middle + step (c - most / 2)
+            middle = self.low_ + self.step_ * np.float32(self._most / 2)
+            with np.errstate(over="ignore"):  # a query too far away for float32 scores -inf
+                constant = ops.project(q, middle[:, None], num_threads=num_threads)[:, 0]
+                return Query("dot", rows=q * self.step_, constant=constant, options={"n_bits": self.n_bits})
         levels = self.low_[:, None] + np.arange(self._most + 1, dtype=np.float32) * self.step_[:, None]
-        with np.errstate(over="ignore"):  # a query too far away for float32 scores -inf
-            if self.metric == "l2":
-                tables = q[:, :, None] - levels
-                tables *= tables
-                np.negative(tables, out=tables)
-            else:
-                tables = q[:, :, None] * levels
+        with np.errstate(over="ignore"):
+            tables = q[:, :, None] - levels
+            tables *= tables
+            np.negative(tables, out=tables)
         return Query("lut8" if self.n_bits == 8 else "lut4", tables=tables)
 
     @property

@@ -1,0 +1,225 @@
+// Codes unpacked to whole numbers of 8 bits, four dimensions of a row in 32 bits, and multiplied with those of the queries. Included
+// inside a target region and an anonymous namespace, after the region's vectors, core/scan.inl, dot/numbers.inl, the planes'
+// unpacking (pack_codes/planes.inl) and the region's LevelTable<bits>, which looks up Bytes in 2^bits bytes.
+
+constexpr int64_t kTileUnits = 32;     // unpacked at a time, 64 KB; for few queries 16 KB, which stay in the nearest cache
+constexpr int64_t kFewTileUnits = 4;
+constexpr int64_t kTogether = 64;      // queries that an unpacked block serves
+constexpr int64_t kVectors = kUnit / 4;  // of a unit, for Bytes::kLanes rows: 4 Bytes each
+constexpr int64_t kChunks = kBlock / Bytes::kLanes;
+
+struct AsTheyAre {
+  explicit AsTheyAre(const uint8_t*) {}
+  Bytes lookup(Bytes numbers) const { return numbers; }
+};
+
+// The numbers of byte x[k], W bits each, from number kNumber on: vector 8 / W * e + number of the unit.
+template <int W, bool kFirst, bool kLast, int kNumber, class Table>
+[[gnu::always_inline]] inline void split_bytes(const Bytes (&x)[4], const Table& table, uint8_t* tile) {
+  if constexpr (kNumber < 8 / W) {
+    constexpr int shift = W == 4 ? 4 * kNumber : 8 - W * (kNumber + 1);
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) {
+      uint8_t* at = tile + (kNumber * 4 + k) * Bytes::kLanes;
+      Bytes y = x[k].template field<shift, W>();
+      if (!kFirst) y = y | Bytes::load(at).template up<W>();
+      if (kLast) y = multiplicand(table.lookup(y));
+      y.store(at);
+    }
+    split_bytes<W, kFirst, kLast, kNumber + 1>(x, table, tile);
+  }
+}
+
+// One plane's share of a unit, written to the tile or appended to what is there. plane: its bytes from the unit's first on, `left` of
+// them. Byte e of group i holds dimensions 8 i + 8 / W e and following.
+template <int W, bool kFirst, bool kLast, class Table>
+[[gnu::always_inline]] inline void unpack_unit(const uint8_t* plane, int64_t left, const Table& table, uint8_t* tile) {
+#pragma GCC unroll 8
+  for (int e = 0; e < W; ++e) {
+    Bytes x[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) x[i] = i * W + e < left ? Bytes::load(plane + (i * W + e) * kBlock) : Bytes::zero();
+    interleave(x);
+    split_bytes<W, kFirst, kLast, 0>(x, table, tile + 8 / W * e * 4 * Bytes::kLanes);
+  }
+}
+
+// Units [u0, u1) of a block, as tile [chunk of rows][unit][vector][4][lanes].
+template <int kBits, class Table>
+inline void unpack_units(const Scan& s, const uint8_t* payload, int64_t u0, int64_t u1, uint8_t* tile) {
+  constexpr int first = kPlanes[kBits][0], second = kPlanes[kBits][1], third = kPlanes[kBits][2];
+  const Table table(s.levels->number);
+  const int64_t sizes[3] = {plane_size(s.m, first), plane_size(s.m, second), plane_size(s.m, third)};
+  for (int64_t chunk = 0; chunk < kChunks; ++chunk) {
+    const uint8_t* rows = payload + chunk * Bytes::kLanes;
+    for (int64_t u = u0; u < u1; ++u, tile += kVectors * 4 * Bytes::kLanes) {
+      unpack_unit<first, true, second == 0>(rows + 4 * first * u * kBlock, sizes[0] - 4 * first * u, table, tile);
+      if constexpr (second != 0)
+        unpack_unit<second, false, third == 0>(rows + (sizes[0] + 4 * second * u) * kBlock, sizes[1] - 4 * second * u, table, tile);
+      if constexpr (third != 0)
+        unpack_unit<third, false, true>(rows + (sizes[0] + sizes[1] + 4 * third * u) * kBlock, sizes[2] - 4 * third * u, table, tile);
+    }
+  }
+}
+
+// A part of a query, and where its products are added, `shift` bits up.
+struct Part {
+  const int8_t* numbers;
+  uint32_t* sums;
+  int shift;
+};
+
+// Not inlined: one copy of each serves all widths. Unrolled, so that the sums stay in registers.
+template <int G>
+[[gnu::noinline]] void multiply(const uint8_t* tile, int64_t units, int64_t u0, const Part* parts) {
+  const int64_t vectors = units * kVectors;
+  for (int64_t chunk = 0; chunk < kChunks; ++chunk) {
+    const uint8_t* codes = tile + chunk * vectors * 4 * Bytes::kLanes;
+    Quads total[G][4];
+    const int8_t* numbers[G];
+#pragma GCC unroll 8
+    for (int g = 0; g < G; ++g) {
+      numbers[g] = parts[g].numbers + u0 * kUnit;
+#pragma GCC unroll 4
+      for (int k = 0; k < 4; ++k) total[g][k] = Quads::zero();
+    }
+    for (int64_t v = 0; v < vectors; ++v, codes += 4 * Bytes::kLanes) {
+      Bytes x[4];
+#pragma GCC unroll 4
+      for (int k = 0; k < 4; ++k) x[k] = Bytes::load(codes + k * Bytes::kLanes);
+#pragma GCC unroll 8
+      for (int g = 0; g < G; ++g) {
+        const Four four(numbers[g] + 4 * v);
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; ++k) total[g][k].add(x[k], four);
+      }
+    }
+    alignas(64) uint32_t sums[Bytes::kLanes];
+#pragma GCC unroll 8
+    for (int g = 0; g < G; ++g) {
+      store_in_order(total[g], sums);
+      uint32_t* out = parts[g].sums + chunk * Bytes::kLanes;
+      for (int r = 0; r < Bytes::kLanes; ++r) out[r] += sums[r] << parts[g].shift;
+    }
+  }
+}
+
+// The exact sums, by the definition.
+struct NumberSums {
+  static constexpr int64_t kPiece = 512;  // dimensions of which a row's bytes are gathered at a time
+
+  static void exact(const Scan& s, int64_t q, const int64_t (&rows)[8], int count, float (&sums)[8]) {
+    for (int i = 0; i < count; ++i) sums[i] = exact_row(s, q, rows[i]);
+  }
+
+  static float exact_row(const Scan& s, int64_t q, int64_t row) {
+    const uint8_t* payload = s.block(row / kBlock) + s.head * kBlock + row % kBlock;
+    const float* query = static_cast<const float*>(s.operand) + q * s.m;
+    const float* level = s.levels->level;
+    uint8_t bytes[kPiece], labels[kPiece];
+    alignas(64) float total[16] = {};
+    Floats part[16 / Floats::kLanes];
+    for (int i = 0; i < 16; i += Floats::kLanes) part[i / Floats::kLanes] = Floats::zero();
+    for (int64_t t0 = 0; t0 < s.m; t0 += kPiece) {
+      const int64_t d = s.m - t0 < kPiece ? s.m - t0 : kPiece;
+      const uint8_t* plane = payload;
+      for (int p = 0; p < 3 && kPlanes[s.n_bits][p]; ++p) {
+        const int width = kPlanes[s.n_bits][p];
+        const int64_t count = plane_size(d, width), from = t0 * width / 8;
+        for (int64_t j = 0; j < count; ++j) bytes[j] = plane[(from + j) * kBlock];
+        if (p)
+          unpack_plane_of<false>(width, bytes, d, labels);
+        else
+          unpack_plane_of<true>(width, bytes, d, labels);
+        plane += plane_size(s.m, width) * kBlock;
+      }
+      int64_t t = 0;
+      for (; t + 16 <= d; t += 16) {
+        alignas(64) float x[16];
+        for (int i = 0; i < 16; ++i) x[i] = level[labels[t + i]];
+        for (int i = 0; i < 16; i += Floats::kLanes)
+          part[i / Floats::kLanes] = fma(Floats::load(query + t0 + t + i), Floats::load(x + i), part[i / Floats::kLanes]);
+      }
+      if (t == d) continue;
+      for (int i = 0; i < 16; i += Floats::kLanes) part[i / Floats::kLanes].store(total + i);
+      for (int i = 0; t < d; ++t, ++i) total[i] = __builtin_fmaf(query[t0 + t], level[labels[t]], total[i]);
+      for (int i = 0; i < 16; i += Floats::kLanes) part[i / Floats::kLanes] = Floats::load(total + i);
+    }
+    for (int i = 0; i < 16; i += Floats::kLanes) part[i / Floats::kLanes].store(total + i);
+    for (int half = 8; half > 0; half /= 2)
+      for (int j = 0; j < half; ++j) total[j] = total[j] + total[j + half];
+    return total[0];
+  }
+};
+
+template <int kBits, class Table>
+inline void scan_numbers(const Scan& s, int64_t q, int count, int64_t b0, int64_t b1, Collector* collectors) {
+  alignas(64) uint8_t tile[kTileUnits * kVectors * 4 * kBlock];
+  alignas(64) uint32_t sums[kTogether][kBlock];
+  Part parts[2 * kTogether];
+  uint32_t floors[kTogether];
+  const int64_t units = units_of(s), at_once = count <= kFewQueries ? kFewTileUnits : kTileUnits;
+  const bool plain = s.plain();
+  int n_parts = 0;
+  for (int g = 0; g < count; ++g) {
+    const Screen& screen = s.screens[q + g];
+    for (int p = 0; p < screen.parts; ++p)
+      parts[n_parts++] = {reinterpret_cast<const int8_t*>(screen.numbers) + p * units * kUnit, sums[g], 7 * (screen.parts - 1 - p)};
+    floors[g] = floor_of(screen, collectors[g].bar(), s.constant[q + g]);
+  }
+  for (int64_t b = b0; b < b1; ++b) {
+    const uint64_t mask = rows_of(s, b);
+    if (!mask) continue;
+    const uint8_t* block = s.block(b);
+    for (int g = 0; g < count; ++g)
+      for (int r = 0; r < kBlock; ++r) sums[g][r] = s.screens[q + g].start;
+    for (int64_t u = 0; u < units; u += at_once) {
+      const int64_t end = u + at_once < units ? u + at_once : units;
+      unpack_units<kBits, Table>(s, block + s.head * kBlock, u, end, tile);
+      int p = 0;
+      for (; p + kQueriesAtOnce <= n_parts; p += kQueriesAtOnce) multiply<kQueriesAtOnce>(tile, end - u, u, parts + p);
+      for (; p + 2 <= n_parts; p += 2) multiply<2>(tile, end - u, u, parts + p);
+      if (p < n_parts) multiply<1>(tile, end - u, u, parts + p);
+    }
+    if (plain) {
+      for (int g = 0; g < count; ++g) {
+        const uint64_t pass = mask & at_least(sums[g], floors[g]);
+        if (!pass) continue;
+        collect<NumberSums>(s, q + g, collectors[g], b, pass, sums[g]);
+        floors[g] = floor_of(s.screens[q + g], collectors[g].bar(), s.constant[q + g]);
+      }
+    } else {
+      const BlockFactors factors(s, block);
+      for (int g = 0; g < count; ++g) {
+        const float bar = collectors[g].bar();
+        const uint64_t pass = mask & reach(s, s.screens[q + g], factors, bar, block, sums[g], s.constant[q + g]);
+        if (pass) collect<NumberSums>(s, q + g, collectors[g], b, pass, sums[g]);
+      }
+    }
+  }
+}
+
+template <int kBits>
+inline void scan_bits(const Scan& s, int64_t q, int count, int64_t b0, int64_t b1, Collector* collectors) {
+  if (s.given_levels)
+    scan_numbers<kBits, LevelTable<kBits>>(s, q, count, b0, b1, collectors);
+  else
+    scan_numbers<kBits, AsTheyAre>(s, q, count, b0, b1, collectors);
+}
+
+void scan_dot(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Collector* collectors) {
+  for (int64_t q = q0; q < q1; q += kTogether) {
+    const int count = static_cast<int>(q1 - q < kTogether ? q1 - q : kTogether);
+    Collector* mine = collectors + (q - q0);
+    switch (s.n_bits) {
+      case 1: scan_bits<1>(s, q, count, b0, b1, mine); break;
+      case 2: scan_bits<2>(s, q, count, b0, b1, mine); break;
+      case 3: scan_bits<3>(s, q, count, b0, b1, mine); break;
+      case 4: scan_bits<4>(s, q, count, b0, b1, mine); break;
+      case 5: scan_bits<5>(s, q, count, b0, b1, mine); break;
+      case 6: scan_bits<6>(s, q, count, b0, b1, mine); break;
+      case 7: scan_bits<7>(s, q, count, b0, b1, mine); break;
+      default: scan_bits<8>(s, q, count, b0, b1, mine); break;
+    }
+  }
+}

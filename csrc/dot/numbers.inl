@@ -1,0 +1,121 @@
+// The query and the levels as whole numbers of 8 bits, with a proven bound of what that loses. Included inside a target region and an
+// anonymous namespace, after core/screen.inl; the region says how large the numbers may be:
+//   kLargestNumber of a level; largest_factor(most) of a query's component where levels go up to `most`; kOrigin, which is
+//   subtracted from levels before they are multiplied
+
+constexpr int64_t kUnit = 32;  // dimensions that are unpacked together
+constexpr int64_t kFewQueries = 4;  // so few are multiplied in two parts of 8 bits: the codes' unpacking takes longer anyway
+
+inline int64_t units_of(const Scan& s) { return (s.m + kUnit - 1) / kUnit; }
+inline int parts_of(const Scan& s) { return s.nq <= kFewQueries ? 2 : 1; }
+inline int64_t dot_screen_bytes(const Scan& s) { return parts_of(s) * units_of(s) * kUnit; }
+
+// The numbers that levels are, at `step` from the lowest on; returns the largest error.
+inline double number_levels(const float* levels, int count, double low, double step, uint8_t* numbers) {
+  double error = 0;
+  for (int c = 0; c < count; ++c) {
+    const double number = __builtin_floor((levels[c] - low) / step + 0.5);
+    const double lost = __builtin_fabs(levels[c] - low - step * number);
+    numbers[c] = static_cast<uint8_t>(number);
+    error = lost > error ? lost : error;
+  }
+  return error;
+}
+
+// out: fresh
+void prepare_levels(const Scan& s, Levels& out) {
+  const int count = 1 << s.n_bits;
+  float low = 0, high = 0;
+  for (int c = 0; c < count; ++c) {
+    const float x = s.given_levels ? s.given_levels[c] : static_cast<float>(c) - static_cast<float>(count - 1) * 0.5f;
+    out.level[c] = x;
+    const float size = __builtin_fabsf(x);
+    if (!(size <= out.largest)) out.largest = size <= kLargestScore ? size : __builtin_inff();
+    if (c == 0 || x < low) low = x;
+    if (c == 0 || x > high) high = x;
+  }
+  if (!(out.largest <= kLargestScore)) return;
+  out.base = low;
+  if (!s.given_levels) {
+    for (int c = 0; c < count; ++c) out.number[c] = static_cast<uint8_t>(c);
+    out.most = count - 1;
+    return;
+  }
+  const double span = static_cast<double>(high) - low;
+  if (!(span > 0)) return;
+  // the count of steps for which the levels are nearest to whole numbers; levels that are multiples of one number lose nothing
+  out.error = span;
+  uint8_t numbers[256] = {};
+  const int fewest = s.n_bits <= 5 ? (kLargestNumber + 1) / 2 : kLargestNumber;
+  for (int most = kLargestNumber; most >= fewest; --most) {
+    const double step = span / most, error = number_levels(out.level, count, low, step, numbers);
+    if (!(error < out.error)) continue;
+    __builtin_memcpy(out.number, numbers, sizeof numbers);
+    out.step = step;
+    out.error = error;
+    out.most = most;
+    if (error <= 0x1p-20 * step) break;
+  }
+}
+
+// Query q's row as whole numbers: component t = factor * (number + less than a half), the number in parts of 7 bits and one of 8 in
+// front. Dimension 32 u + 8 i + r stands at place 32 u + 4 r + i of each part.
+Screen screen_row(const Scan& s, int64_t q, uint8_t* out) {
+  const Levels& levels = *s.levels;
+  const float* row = static_cast<const float*>(s.operand) + q * s.m;
+  Screen screen;
+  screen.numbers = out;
+  screen.parts = parts_of(s);
+  float largest = 0;
+  double nothing = 0, total = 0, sum = 0;
+  for (int64_t t = 0; t < s.m; ++t) {
+    const float size = __builtin_fabsf(row[t]);
+    largest = size > largest ? size : largest;
+    nothing += static_cast<double>(row[t]) - row[t];  // not a number where one is infinite or none
+    total += size;
+    sum += row[t];
+  }
+  const double magnitude = total * levels.largest;
+  const double largest_score = magnitude + __builtin_fabs(s.constant[q]);
+  if (!(nothing == 0) || !(largest_score <= kLargestScore)) return screen;
+  // the largest part stays within its bits: the others add up to less than one of it
+  const int finest = screen.parts == 2 ? largest_factor(levels.most) * 128 : largest_factor(levels.most);
+  const double factor = largest > 0 ? largest / static_cast<double>(finest) : 1, inverse = 1 / factor;
+  screen.step = factor * levels.step;
+  if (!(screen.step >= kSmallestStep) || !(factor >= kSmallestStep)) return screen;
+  int8_t* parts = reinterpret_cast<int8_t*>(out);
+  const int64_t size = units_of(s) * kUnit;
+  int64_t numbers = 0, negative = 0, absolute = 0;
+  double lost = 0;
+  for (int64_t t = 0; t < s.m; ++t) {
+    const double number = __builtin_floor(row[t] * inverse + 0.5);
+    lost += __builtin_fabs(row[t] - factor * number);
+    const int x = static_cast<int>(number);
+    numbers += x;
+    negative += x < 0 ? -x : 0;
+    absolute += x < 0 ? -x : x;
+    const int64_t place = t / kUnit * kUnit + t % 8 * 4 + t % kUnit / 8;
+    if (screen.parts == 2) {
+      const int front = (x + 64) >> 7;  // the rest is -64 to 63
+      parts[place] = static_cast<int8_t>(front);
+      parts[size + place] = static_cast<int8_t>(x - 128 * front);
+    } else {
+      parts[place] = static_cast<int8_t>(x);
+    }
+  }
+  if (absolute * levels.most >= int64_t{1} << 31) return screen;
+  const int64_t offset = negative * levels.most;  // Q = offset + sum of numbers * levels
+  screen.start = static_cast<uint32_t>(offset + kOrigin * numbers);
+  // row = factor number + lost, level = middle + step (number - most / 2) + error: what their product is beside step * Q
+  const double half = levels.most * 0.5, middle = levels.base + levels.step * half;
+  screen.base = middle * sum - screen.step * (half * static_cast<double>(numbers) + static_cast<double>(offset));
+  const double error = levels.step * half * lost + levels.error * total;
+  // float32 rounds d / 16 + 4 operations of a chain, float64 what is computed here
+  const double span = screen.step * static_cast<double>(absolute) * levels.most;
+  const double rounding = 0x1p-24 * (static_cast<double>(s.m) / 16 + 8) * magnitude + 0x1p-40 * (magnitude + span) + 0x1p-23 * largest_score;
+  screen.high = error + rounding;
+  screen.low = -screen.high;
+  screen.extent = magnitude + 2 * span + __builtin_fabs(screen.base) + 2 * screen.high;
+  screen.usable = screen.extent <= kLargestScore;
+  return screen;
+}

@@ -1,0 +1,94 @@
+"""The scan of small whole numbers by hand, against sums in float64, and with levels that break its screen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vecpress import dispatch, ops
+from vecpress.ops import Blocks, Factor
+from vecpress.ops.dot import even_levels
+
+BACKENDS = dispatch.operations()["dot"]
+N, K = 2000, 10
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request, need_backend):
+    need_backend(request.param)
+    return request.param
+
+
+def test_by_hand(backend):
+    rows, levels = np.array([[1, 10, 100]], np.float32), np.array([0, 1, 2, 7], np.float32)
+    labels = np.array([[0, 1, 2], [3, 3, 0], [0, 0, 3], [3, 3, 0]], np.uint8)
+    with dispatch.use(backend):
+        scores, ids = ops.dot(Blocks.pack(ops.pack_codes(labels, 2)), rows, 4, n_bits=2, levels=levels)
+        even, order = ops.dot(Blocks.pack(ops.pack_codes(labels, 2)), rows, 1, n_bits=2)
+    assert scores.tolist() == [[700, 210, 77, 77]]
+    assert ids.tolist() == [[2, 0, 1, 3]]
+    assert (even[0, 0], order[0, 0]) == (1.5 * 100 - 1.5 * 11, 2)
+
+
+@pytest.mark.parametrize("nq", [1, 9])  # few queries are multiplied more precisely
+@pytest.mark.parametrize("n_bits", range(1, 9))
+def test_finds_the_largest_sums(n_bits, nq, backend):
+    rng = np.random.default_rng(n_bits)
+    rows = rng.standard_normal((nq, 77)).astype(np.float32)
+    labels = rng.integers(0, 2**n_bits, (N, 77)).astype(np.uint8)
+    blocks = Blocks.pack(ops.pack_codes(labels, n_bits))
+    for levels in (None, np.sort(rng.standard_normal(2**n_bits)).astype(np.float32)):
+        sums = rows.astype(np.float64) @ (even_levels(n_bits) if levels is None else levels)[labels].T
+        with dispatch.use(backend):
+            scores, ids = ops.dot(blocks, rows, K, n_bits=n_bits, levels=levels)
+        np.testing.assert_allclose(scores, -np.sort(-sums, axis=1)[:, :K], rtol=1e-5)
+        np.testing.assert_allclose(np.take_along_axis(sums, ids, axis=1), scores, rtol=1e-5)
+
+
+def same(backend, blocks, rows, **options):
+    with dispatch.use("reference"):
+        wanted = ops.dot(blocks, rows, K, **options)
+    for threads in (1, 2):
+        with dispatch.use(backend):
+            got = ops.dot(blocks, rows, K, num_threads=threads, **options)
+        np.testing.assert_array_equal(got[0], wanted[0])
+        np.testing.assert_array_equal(got[1], wanted[1])
+
+
+@pytest.mark.parametrize("n_bits", [1, 3, 4, 7, 8])
+@pytest.mark.parametrize(
+    ("name", "levels_of", "rows_of"),
+    [
+        ("one level far from the others", lambda v, rng: np.where(np.arange(len(v)) == 1, 1e4, v), lambda r: r),
+        ("levels far from zero", lambda v, rng: v + 1e5, lambda r: r),
+        ("equal levels", lambda v, rng: np.ones_like(v), lambda r: r),
+        ("an infinite level", lambda v, rng: np.where(np.arange(len(v)) == 1, np.inf, v), lambda r: r),
+        ("a level that is no number", lambda v, rng: np.where(np.arange(len(v)) == 0, np.nan, v), lambda r: r),
+        ("in no order", lambda v, rng: rng.permutation(v), lambda r: r),
+        ("tiny", lambda v, rng: v * 1e-30, lambda r: r * 1e-12),
+        ("near float32's largest", lambda v, rng: v * 1e19, lambda r: r * 3e18),
+        ("one component far larger", lambda v, rng: v, lambda r: r * np.where(np.arange(r.shape[1]) == 5, 1e4, 1)),
+        ("zero queries", lambda v, rng: v, lambda r: 0 * r),
+        ("an infinite component", lambda v, rng: v, lambda r: np.where(np.arange(r.shape[1]) == 5, np.inf, r)),
+    ],
+    ids=lambda v: v if isinstance(v, str) else "",
+)
+def test_hard_levels_and_queries(n_bits, name, levels_of, rows_of, backend):
+    rng = np.random.default_rng(n_bits)
+    for nq in (3, 7):
+        with np.errstate(all="ignore"):
+            rows = rows_of(rng.standard_normal((nq, 45))).astype(np.float32)
+            levels = levels_of(np.sort(rng.standard_normal(2**n_bits)), rng).astype(np.float32)
+        codes = ops.pack_codes(rng.integers(0, 2**n_bits, (N, 45)).astype(np.uint8), n_bits)
+        scales = rng.uniform(0.5, 2, N).astype("<f4")[:, None].view(np.uint8)
+        same(backend, Blocks.pack(codes), rows, n_bits=n_bits, levels=levels, ids=np.arange(N)[::-1].copy())
+        same(backend, Blocks.pack(np.hstack([scales, codes]), 4), rows, n_bits=n_bits, levels=levels, scale=Factor(0, "f4"))
+
+
+def test_more_dimensions_than_are_unpacked_at_once(backend):
+    rng = np.random.default_rng(0)
+    for d in (1023, 1025, 2100):
+        codes = ops.pack_codes(rng.integers(0, 8, (130, d)).astype(np.uint8), 3)
+        rows = rng.standard_normal((6, d)).astype(np.float32)
+        same(backend, Blocks.pack(codes), rows, n_bits=3)
+        same(backend, Blocks.pack(codes), rows[:1], n_bits=3)
