@@ -12,10 +12,10 @@ from helpers import bits, clustered, scan_all
 import vecpress as vp
 from vecpress import ops
 from vecpress.codecs.lloydmax import normal_levels
-from vecpress.labels import nibble_tables
 from vecpress.ops.factors import from_u2, to_u2
+from vecpress.ops.pack_codes import packed_size
 
-WIDTHS = (1, 2, 4, 8)
+WIDTHS = range(1, 9)
 
 
 def cells(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -43,28 +43,13 @@ def test_levels_of_one_and_two_bits_by_hand():
     np.testing.assert_allclose(normal_levels(2), [-1.5104176, -0.4527800, 0.4527800, 1.5104176], atol=1e-7)
 
 
-@pytest.mark.parametrize("n_bits", WIDTHS)
-@pytest.mark.parametrize("d", [1, 3, 8, 21])
-def test_tables_sum_what_codes_stand_for(n_bits, d):
-    rng = np.random.default_rng(d)
-    rows, levels = rng.standard_normal((2, d)).astype(np.float32), normal_levels(n_bits).astype(np.float32)
-    labels = rng.integers(0, 2**n_bits, (9, d), dtype=np.uint8)
-    if n_bits == 8:
-        return
-    codes = ops.pack_codes(labels, n_bits)
-    nibbles = np.stack((codes & 15, codes >> 4), axis=2).reshape(9, -1)
-    tables = nibble_tables(rows, levels, n_bits)
-    got = tables[:, np.arange(tables.shape[1]), nibbles].sum(axis=2)
-    np.testing.assert_allclose(got, rows @ levels[labels].T, atol=1e-5)
-
-
 @pytest.mark.parametrize("metric", ["ip", "l2"])
 @pytest.mark.parametrize("n_bits", WIDTHS)
 def test_a_code_is_factors_then_labels(n_bits, metric):
     x = clustered(0, 300, 21)
     codec = vp.LloydMax(n_bits, metric=metric, seed=3).fit(x)
     codes = codec.encode(x)
-    assert codec.code_size == (6 if metric == "l2" else 2) + math.ceil(21 * n_bits / 8)
+    assert codec.code_size == (6 if metric == "l2" else 2) + packed_size(21, n_bits)
     y = ops.rotate(x - codec.mean_, codec.signs_).astype(np.float64)
     u = y * math.sqrt(21) / np.linalg.norm(y, axis=1, keepdims=True)
     labels = ops.unpack_codes(np.ascontiguousarray(codes[:, codec.head :]), 21, n_bits)
@@ -163,4 +148,4 @@ def test_a_large_constant_column_leaves_room():
 def test_more_bits_find_more():
     x, q = clustered(1, 2000, 32), clustered(1, 50, 32, draw=1)
     recall = [vp.evaluate(vp.LloydMax(n_bits), x, q, repeats=1).recall for n_bits in WIDTHS]
-    assert recall[0] > 0.25 and recall[3] > 0.95 and (np.diff(recall) > 0.05).all()
+    assert recall[0] > 0.25 and recall[-1] > 0.95 and (np.diff(recall[:6]) > 0.01).all()

@@ -67,13 +67,13 @@ def test_sums_are_those_of_the_row_and_its_point(n_bits):
 
 
 @pytest.mark.parametrize("n_bits", range(1, 9))
-@pytest.mark.parametrize("d", [10, 63, 64, 128, 384, 768])
+@pytest.mark.parametrize("d", [10, 31, 32, 128, 384])
 def test_normal_rows_lose_next_to_nothing_of_the_best(n_bits, d):
-    y = np.random.default_rng((n_bits, d)).standard_normal((30, d)).astype(np.float32)
+    y = np.random.default_rng((n_bits, d)).standard_normal((100, d)).astype(np.float32)
     got = off(y, ops.encode_grid(y, n_bits)[0], n_bits)
     least = off(y, np.stack([best(row, n_bits) for row in y]), n_bits)
     assert (got > least * (1 - 1e-9)).all()  # the oracle is one
-    assert got.mean() < least.mean() * (1 + 2e-4)
+    assert got.mean() < least.mean() * (1 + (2e-4 if d > 31 else 2e-3))
 
 
 @pytest.mark.parametrize(("n_bits", "d"), [(2, 1), (2, 3), (2, 6), (3, 3), (3, 5), (4, 3), (5, 2)])

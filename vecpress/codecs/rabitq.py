@@ -116,7 +116,7 @@ class RaBitQ(Codec):
         # what `largest` allows is to hold the mean four times
         most = max(most, 10 * math.sqrt(x.dim) * float(np.abs(self.mean_).max()) / U2_LARGEST)
         if most > 0:
-            self.unit_[0] = 2.0 ** min(max(math.ceil(math.log2(most)), -90), 90)
+            self.unit_[0] = 2.0 ** min(max(math.ceil(math.log2(most)), -105), 90)
 
     @property
     def largest(self) -> float:  # type: ignore[override]
