@@ -26,7 +26,7 @@ def test_sums_are_of_what_labels_stand_for(d, n_bits, even):
     np.testing.assert_allclose(scores, np.take_along_axis(expected, ids, axis=1), rtol=1e-5, atol=1e-4)
 
 
-@pytest.mark.parametrize("n_bits", [1, 2, 4])
+@pytest.mark.parametrize("n_bits", [1, 2])
 def test_tables_of_nibbles_by_hand(n_bits):
     rows = np.array([[1, 10, 100, 1000, 1e4, 1e5, 1e6, 1e7]], np.float32)[:, : 8 // n_bits]
     tables = nibble_tables(rows, np.arange(2**n_bits, dtype=np.float32), n_bits)

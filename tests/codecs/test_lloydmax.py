@@ -11,7 +11,7 @@ from helpers import bits, clustered, scan_all
 
 import vecpress as vp
 from vecpress import ops
-from vecpress.codecs.lloydmax import normal_levels
+from vecpress.codecs.lloydmax import coded_levels, normal_levels
 from vecpress.ops.factors import from_u2, to_u2
 from vecpress.ops.pack_codes import packed_size
 
@@ -36,6 +36,25 @@ def test_levels_have_the_known_error_and_are_the_means_of_their_cells(n_bits, er
     assert len(levels) == 2**n_bits and (np.diff(levels) > 0).all() and (levels == -levels[::-1]).all()
     np.testing.assert_allclose(levels, mean, atol=1e-9)
     assert 1 - (share * levels**2).sum() == pytest.approx(error, rel=2e-3)
+
+
+@pytest.mark.parametrize(("n_bits", "most", "loss"), [(3, 127, 4e-4), (4, 127, 3e-3), (5, 254, 5e-3)])
+def test_coded_levels_are_multiples_of_one_number_and_lose_next_to_nothing(n_bits, most, loss):
+    levels, best = coded_levels(n_bits), normal_levels(n_bits)
+    assert (levels == -levels[::-1]).all()
+    apart = np.diff(levels)
+    multiples = [apart / (apart.min() / times) for times in range(1, 20)]
+    fitting = [m for m in multiples if np.abs(m - np.rint(m)).max() < 1e-9]
+    assert fitting and np.rint(fitting[0]).sum() <= most
+    share, mean = cells(levels)  # a sum of squares less what the cells' means explain
+    error = 1 - 2 * (share * mean * levels).sum() + (share * levels**2).sum()
+    share, mean = cells(best)
+    assert error < (1 - (share * best**2).sum()) * (1 + loss)
+
+
+@pytest.mark.parametrize("n_bits", [1, 2, 6, 7, 8])
+def test_other_levels_are_the_best(n_bits):
+    assert (coded_levels(n_bits) == normal_levels(n_bits)).all()
 
 
 def test_levels_of_one_and_two_bits_by_hand():

@@ -49,7 +49,8 @@ class LloydMax(Codec):
     metric : "ip", "l2" or "cos"
     seed : of the rotation
 
-    Learned: mean_ float32[d], over every row; signs_, drawn from the seed; levels_ float32[2**n_bits], the same for all data;
+    Learned: mean_ float32[d], over every row; signs_, drawn from the seed; levels_ float32[2**n_bits], `coded_levels`, the same for all
+    data;
     unit_ float32[1], a power of two that brings the training rows' scales to 1 or below, so that 2-byte scales keep 11 bits
     from 2^-30 of that up to 2^33 times that.
 
@@ -99,7 +100,7 @@ class LloydMax(Codec):
     def _fit(self, x: Rows, queries: Rows | None, num_threads: int | None) -> None:
         rng = np.random.Generator(np.random.PCG64(self.seed))
         self.signs_ = rng.integers(0, 256, (4, self.sign_bytes), np.uint8)
-        self.levels_ = normal_levels(self.n_bits).astype(np.float32)
+        self.levels_ = coded_levels(self.n_bits).astype(np.float32)
         total = np.zeros(x.dim)
         for _, block in x.blocks():
             total += block.sum(axis=0, dtype=np.float64)
@@ -195,11 +196,7 @@ def normal_levels(n_bits: int) -> np.ndarray:
     # what a compander makes that is best for many levels: even steps of the distribution of three times the variance
     levels = math.sqrt(3) * _quantiles(0.5 + (np.arange(count) + 0.5) / (2 * count))
     for _ in range(NEWTON_ROUNDS):
-        edges = np.concatenate(([0.0], (levels[1:] + levels[:-1]) / 2, [np.inf]))
-        density = np.exp(-np.square(edges) / 2) / math.sqrt(2 * math.pi)
-        above = np.array([math.erfc(edge / math.sqrt(2)) / 2 for edge in edges])
-        share = above[:-1] - above[1:]
-        mean = (density[:-1] - density[1:]) / share
+        edges, density, share, mean = _cells(levels)
         # how a cell's mean moves with its edges, of which each lies midway between two levels; the outermost do not move
         by_lower = density[:-1] * (mean - edges[:-1]) / share / 2
         by_upper = np.append(density[1:-1] * (edges[1:-1] - mean[:-1]) / share[:-1] / 2, 0.0)
@@ -210,6 +207,40 @@ def normal_levels(n_bits: int) -> np.ndarray:
         if np.abs(step).max() < 1e-9:
             break
     return np.concatenate((-levels[::-1], levels))
+
+
+def coded_levels(n_bits: int) -> np.ndarray:
+    """float64[2**n_bits]: `normal_levels`, from 3 to 5 bits rounded to multiples of one number, half ones or whole ones.
+
+    `ops.dot` then multiplies whole numbers of 8 bits and nothing is lost. Of the numbers that leave at most 128 multiples, at 5
+    bits 255, the one of least error is taken: the squared error of normal numbers rises by 0.03, 0.2 and 0.4 %.
+    """
+    levels = normal_levels(n_bits)
+    if not 3 <= n_bits <= 5:
+        return levels
+    upper = levels[len(levels) // 2 :]
+    share = _cells(upper)[2]
+    best, least = levels, np.inf
+    for most in range(64, 255 if n_bits == 5 else 128):  # multiples from the lowest level to the highest
+        half = most % 2 / 2
+        multiples = np.rint(upper / (2 * upper[-1] / most) - half) + half
+        if multiples[0] <= 0 or (np.diff(multiples) <= 0).any():
+            continue
+        step = (share * multiples * upper).sum() / (share * multiples**2).sum()
+        _, _, own_share, mean = _cells(step * multiples)
+        error = (own_share * step * multiples * (step * multiples - 2 * mean)).sum()  # less the numbers' own squares
+        if error < least:
+            best, least = step * np.concatenate((-multiples[::-1], multiples)), error
+    return best
+
+
+def _cells(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Of the cells of the positive half's levels: edges and the normal density there; shares of all numbers, and means."""
+    edges = np.concatenate(([0.0], (levels[1:] + levels[:-1]) / 2, [np.inf]))
+    density = np.exp(-np.square(edges) / 2) / math.sqrt(2 * math.pi)
+    above = np.array([math.erfc(edge / math.sqrt(2)) / 2 for edge in edges])
+    share = above[:-1] - above[1:]
+    return edges, density, share, (density[:-1] - density[1:]) / share
 
 
 def _quantiles(shares: np.ndarray) -> np.ndarray:
