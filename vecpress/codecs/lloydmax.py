@@ -49,10 +49,9 @@ class LloydMax(Codec):
     metric : "ip", "l2" or "cos"
     seed : of the rotation
 
-    Learned: mean_ float32[d], over every row; signs_, drawn from the seed; levels_ float32[2**n_bits], `coded_levels`, the same for all
-    data;
-    unit_ float32[1], a power of two that brings the training rows' scales to 1 or below, so that 2-byte scales keep 11 bits
-    from 2^-30 of that up to 2^33 times that.
+    Learned: mean_ float32[d], over every row; signs_, drawn from the seed; levels_ float32[2**n_bits], `coded_levels`, the same
+    for all data; unit_ float32[1], a power of two that brings the training rows' scales to 1 or below, so that 2-byte scales
+    keep 11 bits from 2^-30 of that up to 2^33 times that.
 
     Raises ValueError, naming the row, in `fit` for values beyond 2^50, in `encode` for values so large that their scale might be
     beyond 2^33 unit_.
