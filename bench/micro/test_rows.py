@@ -52,8 +52,8 @@ def test_assign(measure, rng, backend, d, k):
 @group("encode_grid")
 def test_encode_grid(measure, rng, backend, n_bits):
     n = rows_of(backend, 4096)
-    time_rows(measure, backend, "encode_grid", lambda r: (rng.standard_normal((r, 384), dtype=np.float32), n_bits), n, "dram_read",
-              n * 384 * 4, "bytes/s")
+    time_rows(measure, backend, "encode_grid", lambda r: (rng.standard_normal((r, 384), dtype=np.float32), n_bits), n,
+              "dram_read", n * 384 * 4, "bytes/s")
 
 
 @pytest.mark.parametrize(("m", "n_bits"), [(48, 8), (96, 4)])

@@ -59,7 +59,8 @@ inline double by_lanes(const double* lane) {
 }
 
 // a: the magnitudes, each becomes twice that of the grid's point with the sign of y.
-inline void finish(const float* y, int16_t* a, int64_t d, int64_t scale, int n_bits, uint8_t* labels, double* sums) {
+inline void finish(const float* y, const float* along, int16_t* a, int64_t d, int64_t scale, int n_bits, uint8_t* labels,
+                   double* sums) {
   const int shift = 29 - n_bits, most = (1 << n_bits) - 1;
   int64_t square = 0;
   for (int64_t t = 0; t < d; ++t) {
@@ -70,22 +71,20 @@ inline void finish(const float* y, int16_t* a, int64_t d, int64_t scale, int n_b
     a[t] = static_cast<int16_t>(doubled);
     labels[t] = static_cast<uint8_t>((doubled + most) >> 1);
   }
-  double squares[8] = {}, products[8] = {};
+  double lanes[4][8] = {};
+  const auto add = [&](int64_t t, int l) {
+    const double value = y[t + l], point = 0.5 * a[t + l], w = along[t + l];
+    lanes[0][l] += value * value;
+    lanes[1][l] += value * point;
+    lanes[2][l] += value * w;
+    lanes[3][l] += point * w;
+  };
   int64_t t = 0;
   for (; t + 8 <= d; t += 8)
-    for (int l = 0; l < 8; ++l) {
-      const double value = y[t + l];
-      squares[l] += value * value;
-      products[l] += value * (0.5 * a[t + l]);
-    }
-  for (int l = 0; t + l < d; ++l) {
-    const double value = y[t + l];
-    squares[l] += value * value;
-    products[l] += value * (0.5 * a[t + l]);
-  }
-  sums[0] = by_lanes(squares);
-  sums[1] = by_lanes(products);
-  sums[2] = 0.25 * static_cast<double>(square);
+    for (int l = 0; l < 8; ++l) add(t, l);
+  for (int l = 0; t + l < d; ++l) add(t, l);
+  for (int i = 0; i < 4; ++i) sums[i] = by_lanes(lanes[i]);
+  sums[4] = 0.25 * static_cast<double>(square);
 }
 
 void encode_grid_rows(const EncodeGridArgs& args, int64_t begin, int64_t end, int16_t* a) {
@@ -110,6 +109,6 @@ void encode_grid_rows(const EncodeGridArgs& args, int64_t begin, int64_t end, in
     } else {
       for (int64_t t = 0; t < d; ++t) a[t] = 0;
     }
-    finish(y, a, d, scale, args.n_bits, args.labels + row * d, args.sums + row * 3);
+    finish(y, args.along, a, d, scale, args.n_bits, args.labels + row * d, args.sums + row * EncodeGrid::kSums);
   }
 }

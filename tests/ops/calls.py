@@ -90,7 +90,8 @@ def encode_grid(size: int) -> Iterator[Call]:
     for n_bits in range(1, 9):
         for n, d in ((min(size, 9), 40), (2, max(size, 1)), (1, 64 + size)):
             y = values(size, n, d) if size % 2 else np.random.default_rng(size).standard_normal((n, d)).astype(np.float32)
-            yield Call(f"n={n} d={d} n_bits={n_bits}", lambda t, y=y, b=n_bits: ops.encode_grid(y, b, num_threads=t))
+            w = values(size + 1, d)
+            yield Call(f"n={n} d={d} n_bits={n_bits}", lambda t, y=y, b=n_bits, w=w: ops.encode_grid(y, b, w, num_threads=t))
         y = extreme(size, 3, size + 2)  # rows of one huge number, of tiny ones, of zeros
         y[:1] = 0
         y[1:2] *= np.float32(2.0**-120)

@@ -44,6 +44,7 @@ BAD = [
     ("encode_grid", lambda: ops.encode_grid(u(2, 3), 4), TypeError, "encode_grid: y expected a float32 array, got uint8"),
     ("encode_grid", lambda: ops.encode_grid(f(3), 4), ValueError, "encode_grid: y expected shape"),
     ("encode_grid", lambda: ops.encode_grid(f(2, 3), 9), ValueError, "encode_grid: n_bits expected one of 1, .*, 8, got 9"),
+    ("encode_grid", lambda: ops.encode_grid(f(2, 3), 4, f(2)), ValueError, r"encode_grid: along expected shape \(3\), got"),
     ("encode_grid", lambda: ops.encode_grid(f(2, 0), 4), ValueError, "encode_grid: y expected at least 1 column"),
     ("encode_pq", lambda: ops.encode_pq(f(2, 6), f(3, 17, 2)), ValueError, "encode_pq: codebooks expected 16 or 256 on axis 1"),
     ("encode_pq", lambda: ops.encode_pq(f(2, 7), f(3, 16, 2)), ValueError, r"encode_pq: x expected shape \(any, 6\)"),
@@ -144,11 +145,12 @@ def crashes():
     yield "project", (f(1, 2), f(2, 3), f(3, 2), f(2), 1)
     yield "assign", (np.zeros(1, np.int32), f(2), f(2, 3), f(4, 3), 1)
     yield "assign", (np.zeros(2, np.int32), f(2), f(2, 3), f(0, 3), 1)
-    yield "encode_grid", (u(2, 3), np.zeros((2, 3)), f(2, 4), 4, 1)
-    yield "encode_grid", (u(2, 3), np.zeros((1, 3)), f(2, 3), 4, 1)
-    yield "encode_grid", (u(2, 3), np.zeros((2, 2)), f(2, 3), 4, 1)
-    yield "encode_grid", (u(2, 3), np.zeros((2, 3)), f(2, 3), 9, 1)
-    yield "encode_grid", (u(2, 3), np.zeros((2, 3)), f(2, 3), 0, 1)
+    yield "encode_grid", (u(2, 3), np.zeros((2, 5)), f(2, 4), f(4), 4, 1)
+    yield "encode_grid", (u(2, 3), np.zeros((1, 5)), f(2, 3), f(3), 4, 1)
+    yield "encode_grid", (u(2, 3), np.zeros((2, 4)), f(2, 3), f(3), 4, 1)
+    yield "encode_grid", (u(2, 3), np.zeros((2, 5)), f(2, 3), f(3), 9, 1)
+    yield "encode_grid", (u(2, 3), np.zeros((2, 5)), f(2, 3), f(3), 0, 1)
+    yield "encode_grid", (u(2, 3), np.zeros((2, 5)), f(2, 3), f(2), 4, 1)
     yield "encode_pq", (u(2, 3), f(2, 6), f(3, 16, 2), 1)
     yield "encode_pq", (u(2, 3), f(2, 6), f(3, 32, 2), 1)
     yield "tables", (f(2, 3, 16), f(2, 7), f(3, 16, 2), False, 1)

@@ -47,8 +47,10 @@ def test_by_hand():
     assert labels[0].tolist() == [2, 3, 1, 0]  # 1/2 3/2 -1/2 -3/2: the row itself
     assert labels[1, :3].tolist() == [3, 3, 3] and labels[1, 3] == 1  # a zero counts as below zero
     assert labels[2].tolist() == [2, 1, 2, 3]
-    np.testing.assert_array_equal(sums[0], [20, 10, 5])
-    np.testing.assert_array_equal(sums[1], [12, 9, 7])
+    np.testing.assert_array_equal(sums[0], [20, 10, 0, 0, 5])
+    np.testing.assert_array_equal(sums[1], [12, 9, 0, 0, 7])
+    along = np.array([1, 10, 100, 1000], np.float32)
+    np.testing.assert_array_equal(ops.encode_grid(y, 2, along)[1][0], [20, 10, -3069, -1534.5, 5])
     assert ops.encode_grid(y, 1)[0].tolist() == (y > 0).astype(int).tolist()
 
 
@@ -56,12 +58,15 @@ def test_by_hand():
 def test_sums_are_those_of_the_row_and_its_point(n_bits):
     y = values(n_bits, 40, 77)
     y[3] = 0
-    labels, sums = ops.encode_grid(y, n_bits)
+    along = values(0, 77)
+    labels, sums = ops.encode_grid(y, n_bits, along)
     g = points(labels, n_bits)
     assert labels.max() < 2**n_bits
     np.testing.assert_allclose(sums[:, 0], (y.astype(np.float64) ** 2).sum(axis=1), rtol=1e-14)
     np.testing.assert_allclose(sums[:, 1], (y * g).sum(axis=1), rtol=1e-13)
-    np.testing.assert_array_equal(sums[:, 2], (g**2).sum(axis=1))
+    np.testing.assert_allclose(sums[:, 2], (y.astype(np.float64) * along).sum(axis=1), rtol=1e-11, atol=1e-3)
+    np.testing.assert_allclose(sums[:, 3], (g * along).sum(axis=1), rtol=1e-11, atol=1e-3)
+    np.testing.assert_array_equal(sums[:, 4], (g**2).sum(axis=1))
     assert (sums[:, 1] >= np.abs(y).sum(axis=1, dtype=np.float64) / 2 * (1 - 1e-12)).all()
     assert (labels[3] == 2 ** (n_bits - 1) - 1).all()
 
@@ -108,7 +113,7 @@ def test_signs_mirror_and_powers_of_two_change_nothing(n_bits):
     for power in (-90, -3, 90):
         scaled, other = ops.encode_grid(y * np.float32(2.0**power), n_bits)
         assert (scaled == labels).all()
-        np.testing.assert_array_equal(other, sums * [4.0**power, 2.0**power, 1])
+        np.testing.assert_array_equal(other, sums * [4.0**power, 2.0**power, 1, 1, 1])
 
 
 @pytest.mark.parametrize("backend", [name for name, why in vp.backends().items() if why == "ok"])
@@ -118,10 +123,10 @@ def test_the_longest_rows_do_not_overflow(backend):
     with vp.use(backend):
         labels, sums = ops.encode_grid(np.full((2, d), 3, np.float32), 8)
     assert (labels == labels[0, 0]).all()
-    np.testing.assert_allclose(sums[:, 1] ** 2, sums[:, 0] * sums[:, 2], rtol=1e-12)
+    np.testing.assert_allclose(sums[:, 1] ** 2, sums[:, 0] * sums[:, 4], rtol=1e-12)
 
 
 def test_rows_of_tiny_numbers_are_their_signs():
     y = np.array([[2.0**-101, -(2.0**-120), 0, 1e-45]], np.float32)
     assert ops.encode_grid(y, 4)[0].tolist() == [[8, 7, 7, 8]]
-    assert math.isclose(ops.encode_grid(y, 4)[1][0, 2], 1.0)
+    assert math.isclose(ops.encode_grid(y, 4)[1][0, 4], 1.0)

@@ -55,7 +55,7 @@ def _encode_grid(rng: np.random.Generator) -> Work:
 
     def work() -> tuple[np.ndarray, ...]:
         calls = ((x, n_bits) for n_bits in (1, 2, 5, 8) for x in (y, wide))
-        return tuple(out for x, n_bits in calls for out in ops.encode_grid(x, n_bits, num_threads=THREADS))
+        return tuple(out for x, n_bits in calls for out in ops.encode_grid(x, n_bits, x[0], num_threads=THREADS))
 
     return work
 

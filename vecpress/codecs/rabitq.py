@@ -20,31 +20,36 @@ MAX_SEED = 2**63 - 1
 SHORT = 2.0**-100  # vectors so near to the mean count as it
 ROUNDING = 2.0**-11  # of a 2-byte float, relative
 ESTIMATE_BYTES = 16 << 20  # of labels as float32 at a time
+DIGITS = {1: 8, 2: 4, 3: 2, 4: 2, 5: 1, 6: 1, 7: 1, 8: 1}  # labels of what a vector lacks along the mean
 
 
 class RaBitQ(Codec):
-    """x_hat = mean_ + R^-1 (s g), where g is a point of a grid of n_bits a dimension and s is one number a vector.
+    """x_hat = mean_ + s (R^-1 g + a v), where g is a point of a grid of n_bits a dimension, and s and a are two numbers a vector.
 
-    R is `ops.rotate` with signs_. With y = R (x - mean_), g is the grid point of largest cosine with y, a component of it
-    c - (2^n_bits - 1) / 2 for a label c (`ops.encode_grid`), and
+    R is `ops.rotate` with signs_, v the direction of mean_. With y = R (x - mean_), g is the grid point of largest cosine with y,
+    a component of it c - (2^n_bits - 1) / 2 for a label c (`ops.encode_grid`), and
 
-        s = |y|^2 / <y, g>      for ip and cos: <q, x_hat> is an unbiased estimate of <q, x> over rotations
-        s = <y, g> / |g|^2      for l2: the scale of least squared error
+        s = |y|^2 / <y, g>                 for ip and cos: <q, x_hat> is an unbiased estimate of <q, x> over rotations
+        s = <y, g> / |g|^2                 for l2: the scale of least squared error
         e = |y| tan(angle between y and g): how far s g (that of ip) is from y
+        a = <y, R v> / s - <g, R v>        for ip and cos: what g lacks in the direction of the mean; 0 for l2
 
-    The error of an estimate is that of a random direction: `estimate` gives unbiased estimates, for l2 too, and bounds.
+    The error of an estimate is that of a random direction: `estimate` gives unbiased estimates, for l2 too, and bounds. The
+    direction of the mean is the one that inner products with real queries weigh most, so the error in it is coded as well: a
+    is about normal of variance 0.1 whatever n_bits, and is coded as m = 8, 4, 2, 2, 1, 1, 1, 1 more labels for 1, 2, ...
+    8 bits, the digits of floor(a / u) + 2^(m n_bits - 1) from the lowest on, u = 4 / 2^(m n_bits): a multiple of u and a half.
 
-    Code layout, code_size = head + `packed_size(d, n_bits)` (d n_bits / 8 where d is a multiple of 8):
+    Code layout, code_size = head + `packed_size(d + m, n_bits)`, m = 0 for l2:
 
     | bytes, factors "u2" | bytes, factors "f4" | content |
     |---|---|---|
     | 0, 1 | 0 .. 3 | s; "u2": s / unit_ as `ops.factors.to_u2` rounds it |
     | 2, 3 | 4 .. 7 | e; "u2": e / error_unit as `to_u2` rounds it |
     | 4 .. 7 | 8 .. 11 | l2 only: abs(x_hat - mean_)^2, IEEE 754 binary32 |
-    | then | then | the labels as `ops.pack_codes` packs them |
+    | then | then | the d labels of g and the m of a as `ops.pack_codes` packs them |
 
-    All little-endian; "f4" is IEEE 754 binary32; error_unit = unit_ 2^(n_bits - 1 + ceil(log2(d) / 2)). A vector nearer than 2^-100
-    to the mean has s = e = 0. Scores are those of the query with x_hat, up to float32 rounding: for ip and cos they are the
+    All little-endian; "f4" is IEEE 754 binary32; error_unit = unit_ 2^(n_bits - 1 + ceil(log2(d) / 2)). A vector nearer to the
+    mean than 2^-100 has s = e = 0. Scores are those of the query with x_hat, up to float32 rounding: for ip and cos they are the
     unbiased estimates. For l2 they are not, as no vector has all of these for its squared distances; they order vectors about
     alike. There the squared norm cancels in the score, so it is stored as precisely as that is to be.
 
@@ -90,7 +95,24 @@ class RaBitQ(Codec):
 
     @property
     def code_size(self) -> int:
-        return self.head + packed_size(self.dim, self.n_bits)
+        return self.head + packed_size(self.dim + self._digits, self.n_bits)
+
+    @property
+    def _digits(self) -> int:
+        """Labels of a vector's part along the mean."""
+        return 0 if self.metric == "l2" else DIGITS[self.n_bits]
+
+    def _weights(self) -> np.ndarray:
+        """float32[_digits]: what a step of each of these labels is."""
+        places = self.n_bits * np.arange(self._digits)
+        return (4 * 2.0 ** (places - self._digits * self.n_bits)).astype(np.float32)
+
+    def _along(self, num_threads: int | None) -> np.ndarray:
+        """float32[d], the direction of the mean; zeros where it has none, and for l2, which codes nothing along it."""
+        length = ops.norms(self.mean_[None], num_threads=num_threads)[0]
+        if self.metric == "l2" or length < SHORT:
+            return np.zeros(self.dim, np.float32)
+        return self.mean_ / length
 
     @property
     def sign_bytes(self) -> int:
@@ -132,18 +154,28 @@ class RaBitQ(Codec):
 
     def _encode(self, x: np.ndarray, num_threads: int | None) -> np.ndarray:
         y = ops.rotate(x - self.mean_, self.signs_, num_threads=num_threads)
-        labels, sums = ops.encode_grid(y, self.n_bits, num_threads=num_threads)
-        own, product, square = sums.T
+        along = ops.rotate(self._along(num_threads)[None], self.signs_, num_threads=num_threads)[0]
+        labels, sums = ops.encode_grid(y, self.n_bits, along, num_threads=num_threads)
+        own, product, own_along, point_along, square = sums.T
         there = own >= SHORT**2
         product = np.where(there, product, 1.0)
         scale = np.where(there, product / square if self.metric == "l2" else own / product, 0.0)
         error = np.where(there, np.sqrt(np.maximum(own * square - product * product, 0.0) * own) / product, 0.0)
         scale_unit, error_unit = self._units
         head = [_stored(scale / scale_unit, self.factors), _stored(error / error_unit, self.factors)]
+        kept = self._factor(head[0], scale_unit).astype(np.float64)
         if self.metric == "l2":
-            kept = self._factor(head[0], scale_unit).astype(np.float64)
             head.append((kept * kept * square).astype("<f4")[:, None].view(np.uint8))
+        else:
+            lacks = np.where(kept > 0, own_along / np.where(kept > 0, kept, 1.0) - point_along, 0.0)
+            labels = np.hstack([labels, self._digits_of(lacks)])
         return np.hstack([*head, ops.pack_codes(labels, self.n_bits, num_threads=num_threads)])
+
+    def _digits_of(self, lacks: np.ndarray) -> np.ndarray:
+        """uint8[n, _digits] of float64[n]."""
+        width = self._digits * self.n_bits
+        steps = np.clip(np.floor(lacks * (2.0**width / 4)) + 2 ** (width - 1), 0, 2**width - 1).astype(np.int64)
+        return (steps[:, None] >> self.n_bits * np.arange(self._digits) & (2**self.n_bits - 1)).astype(np.uint8)
 
     @property
     def _units(self) -> tuple[float, float]:
@@ -159,13 +191,19 @@ class RaBitQ(Codec):
         return from_u2(numbers) * np.float32(unit) if self.factors == "u2" else numbers.astype(np.float32)
 
     def _labels(self, codes: np.ndarray) -> np.ndarray:
-        return ops.unpack_codes(np.ascontiguousarray(codes[:, self.head :]), self.dim, self.n_bits, num_threads=1)
+        """uint8[n, d + _digits]."""
+        return ops.unpack_codes(np.ascontiguousarray(codes[:, self.head :]), self.dim + self._digits, self.n_bits, num_threads=1)
 
     def _decode(self, codes: np.ndarray) -> np.ndarray:
-        y = even_levels(self.n_bits)[self._labels(codes)]
-        y *= self._factor(codes[:, : self._width], self._units[0])[:, None]
-        y = ops.rotate(y, self.signs_, inverse=True, num_threads=1)
+        points = even_levels(self.n_bits)[self._labels(codes)]
+        points *= self._factor(codes[:, : self._width], self._units[0])[:, None]
+        y = ops.rotate(np.ascontiguousarray(points[:, : self.dim]), self.signs_, inverse=True, num_threads=1)
         y += self.mean_
+        along = np.zeros(len(y), np.float32)
+        for j, weight in enumerate(self._weights()):
+            along += points[:, self.dim + j] * weight
+        if self._digits:
+            y += along[:, None] * self._along(1)
         return y
 
     def _query(self, q: np.ndarray, num_threads: int | None) -> Query:
@@ -178,17 +216,19 @@ class RaBitQ(Codec):
             return label_query(rows * np.float32(2), self.n_bits, scale=scale, bias=bias, constant=-constant)
 
     def _turned(self, q: np.ndarray, num_threads: int | None) -> tuple[np.ndarray, np.ndarray]:
-        """Rotated queries float32[nq, d], for l2 from the mean; and float32[nq], <q, mean_>, for l2 their squared lengths."""
-        with np.errstate(over="ignore", invalid="ignore"):  # a query too far away for float32 scores -inf
-            if self.metric != "l2":
-                constant = ops.project(q, self.mean_[:, None], num_threads=num_threads)[:, 0]
-                return ops.rotate(q, self.signs_, num_threads=num_threads), constant
-            y = ops.rotate(q - self.mean_, self.signs_, num_threads=num_threads)
-            return y, np.square(ops.norms(y, num_threads=num_threads))
+        """Queries as rows float32[nq, d + _digits] that labels' points are multiplied with; and float32[nq], <q, mean_>.
 
-    def estimate(
-        self, codes: Any, q: Any, *, epsilon: float = 1.9, num_threads: int | None = None
-    ) -> tuple[Any, Any]:
+        For l2, rotated from the mean, and their squared lengths.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):  # a query too far away for float32 scores -inf
+            if self.metric == "l2":
+                y = ops.rotate(q - self.mean_, self.signs_, num_threads=num_threads)
+                return y, np.square(ops.norms(y, num_threads=num_threads))
+            both = ops.project(q, np.stack([self.mean_, self._along(num_threads)], axis=1), num_threads=num_threads)
+            y = ops.rotate(q, self.signs_, num_threads=num_threads)
+            return np.hstack([y, both[:, 1:] * self._weights()]), np.ascontiguousarray(both[:, 0])
+
+    def estimate(self, codes: Any, q: Any, *, epsilon: float = 1.9, num_threads: int | None = None) -> tuple[Any, Any]:
         """Unbiased estimates float32[nq, n] of what the metric compares, and how far they are off at most, float32[nq, n].
 
         codes : uint8[n, code_size]
@@ -198,12 +238,13 @@ class RaBitQ(Codec):
         The estimate is of the inner product, the cosine, or the squared distance, which is not negated here, and may be below 0.
         With y, g and e as in the class, and q' = R q, for l2 R (q - mean_):
 
-            ip, cos   <q, mean_> + |y|^2 / <y, g> <q', g>                       bound  |q'| e epsilon / sqrt(d - 1)
-            l2        |q'|^2 + |y|^2 - 2 |y|^2 / <y, g> <q', g>                 bound  twice that
+            ip, cos   <q, mean_> + |y|^2 / <y, g> <q', g> + s a <q, v>     standard error  |q' - <q, v> R v| e / sqrt(d - 1)
+            l2        |q'|^2 + |y|^2 - 2 |y|^2 / <y, g> <q', g>            standard error  2 |q'| e / sqrt(d - 1)
 
-        to which 2-byte factors add what their rounding may change, 2^-11 of a factor. Over rotations the error divided by
-        |q'| e / sqrt(d - 1) is at most about a standard normal number wide, so a bound holds with a probability of at least
-        erf(epsilon / sqrt(2)): 94.3 % with 1.9, the papers' value; 99.7 % with 3.
+        to which that of the rounded a comes, s u |<q, v>| / sqrt(12), as the root of the sum of squares. The bound is epsilon of
+        it, and what the rounding of 2-byte factors may change, 2^-11 of each. Over rotations errors spread about as
+        normal numbers do, or less, so a bound holds with a probability of about erf(epsilon / sqrt(2)) or more: 94.3 % with 1.9,
+        the papers' value; 99.7 % with 3.
 
         Raises NotFittedError before `fit`; TypeError or ValueError for bad input.
         Cost: nq n d multiply-adds in float32, in a fixed order, and an unpacking of the codes.
@@ -214,30 +255,38 @@ class RaBitQ(Codec):
         rows, constant = self._turned(self._query_rows(q, "estimate: q", self.dim, num_threads).all(), num_threads)
         n = len(codes_array)
         estimates, bounds = np.empty((len(rows), n), np.float32), np.empty((len(rows), n), np.float32)
-        length = ops.norms(rows, num_threads=num_threads)[:, None].astype(np.float64)
-        length *= epsilon / math.sqrt(max(self.dim - 1, 1))
+        length, along = self._lengths(rows, num_threads)
+        length /= math.sqrt(max(self.dim - 1, 1))
         step = max(1, ESTIMATE_BYTES // (4 * self.dim))
         for start in range(0, n, step):
             block = codes_array[start : start + step]
             points = even_levels(self.n_bits)[self._labels(block)]
             product = ops.project(rows, np.ascontiguousarray(points.T), num_threads=num_threads).astype(np.float64)
-            value, rounding, error = self._estimate(block, points, product, constant.astype(np.float64)[:, None])
+            value, rounding, error, scale = self._estimate(block, points, product, constant.astype(np.float64)[:, None])
             estimates[:, start : start + step] = value
-            bounds[:, start : start + step] = length * error + rounding
+            bounds[:, start : start + step] = epsilon * np.hypot(length * error, along * scale) + rounding
         return like(q, estimates), like(q, bounds)
+
+    def _lengths(self, rows: np.ndarray, num_threads: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """float64[nq, 1] of queries: the length that meets the error of g, and the standard error of a times what it weighs."""
+        turned = np.ascontiguousarray(rows[:, : self.dim])
+        whole = ops.norms(turned, num_threads=num_threads)[:, None].astype(np.float64)
+        if not self._digits:
+            return whole, np.zeros_like(whole)
+        step = np.abs(rows[:, self.dim :][:, :1].astype(np.float64))  # <q, v> times u
+        along = step / float(self._weights()[0])
+        return np.sqrt(np.maximum(whole * whole - along * along, 0.0)), step / math.sqrt(12)
 
     def _estimate(
         self, codes: np.ndarray, points: np.ndarray, product: np.ndarray, constant: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """float64: estimates [nq, n], what rounded factors change [nq, n], and the error of a unit query [n]."""
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """float64: estimates [nq, n], what rounded factors change [nq, n], the error of a unit query [n], and s [n]."""
         width, units = self._width, self._units
-        scale, error = (
-            self._factor(codes[:, i * width : (i + 1) * width], units[i]).astype(np.float64) for i in range(2)
-        )
+        scale, error = (self._factor(codes[:, i * width : (i + 1) * width], units[i]).astype(np.float64) for i in range(2))
         rounding = ROUNDING if self.factors == "u2" else 0.0
         product *= scale
         if self.metric != "l2":
-            return constant + product, rounding * np.abs(product), error
+            return constant + product, rounding * np.abs(product), error, scale
         # s is that of least error here, s |g| = |y| cos; with it and e = |y| tan, tan^2 = w is a root of (e / s |g|)^2 = w + w^2
         short = np.square(scale) * np.square(points, dtype=np.float64).sum(axis=1)
         ratio = np.square(error) / np.where(short > 0, short, 1.0)
@@ -247,7 +296,7 @@ class RaBitQ(Codec):
         # the derivative by the logarithm of e, and that by the logarithm of s
         by_error = 2 * w * (1 + w) / (1 + 2 * w) * part
         by_scale = 2 * (1 + w) * (short - product) - by_error
-        return constant + value, rounding * (np.abs(by_error) + np.abs(by_scale)), 2 * error
+        return constant + value, rounding * (np.abs(by_error) + np.abs(by_scale)), 2 * error, scale
 
     @classmethod
     def examples(cls) -> list[Codec]:

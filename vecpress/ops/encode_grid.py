@@ -23,7 +23,9 @@ COARSE = {2: 32, 3: 32, 4: 48, 5: 96, 6: 128, 7: 256, 8: 512}
 COARSE_SMALL = 1024
 
 
-def encode_grid(y: np.ndarray, n_bits: int, *, num_threads: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+def encode_grid(
+    y: np.ndarray, n_bits: int, along: np.ndarray | None = None, *, num_threads: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """For each row the grid point g of the largest cosine with it, but for a loss below; g[t] is one of c - (2^n_bits - 1) / 2.
 
     The best point of all is, for some scale, the row's components rounded to the grid. The search is over scales, in whole
@@ -51,12 +53,13 @@ def encode_grid(y: np.ndarray, n_bits: int, *, num_threads: int | None = None) -
     ----------
     y : float32[n, d], finite, d at least 1
     n_bits : 1 to 8
+    along : float32[d], a vector w that rows and points are multiplied with, zeros if None
 
     Returns
     -------
     labels uint8[n, d]
-    sums float64[n, 3] : <y, y>, <y, g> and <g, g>. The first two are summed in float64 as `norms` does, by lanes of every eighth
-        column; their terms are exact, and so is the third.
+    sums float64[n, 5] : <y, y>, <y, g>, <y, w>, <g, w> and <g, g>. The first four are summed in float64 as `norms` does, by lanes
+        of every eighth column; their terms are exact, and so is the last.
 
     Cost: COARSE[n_bits] + 32 passes of about 8 instructions over 2-byte numbers in the L1 cache; one pass with one bit.
     Source: Gao et al., "Practical and asymptotically optimal quantization of high-dimensional vectors ...", SIGMOD 2025, for the
@@ -66,13 +69,17 @@ def encode_grid(y: np.ndarray, n_bits: int, *, num_threads: int | None = None) -
     n_bits = check_choice("encode_grid", "n_bits", n_bits, BITS)
     if y.shape[1] == 0:
         raise ValueError(f"encode_grid: y expected at least 1 column, got shape {y.shape}")
-    labels, sums = empty(y.shape, np.uint8), empty((len(y), 3), np.float64)
-    run("encode_grid", labels, sums, y, n_bits, num_threads=num_threads)
+    if along is None:
+        along = np.zeros(y.shape[1], np.float32)
+    along = array("encode_grid", "along", along, np.float32, (y.shape[1],))
+    labels, sums = empty(y.shape, np.uint8), empty((len(y), 5), np.float64)
+    run("encode_grid", labels, sums, y, along, n_bits, num_threads=num_threads)
     return labels, sums
 
 
 @reference("encode_grid")
-def _encode_grid(labels: np.ndarray, sums: np.ndarray, y: np.ndarray, n_bits: int) -> None:
+def _encode_grid(labels: np.ndarray, sums: np.ndarray, y: np.ndarray, along: np.ndarray, n_bits: int) -> None:
+    w = along.astype(np.float64)
     d = y.shape[1]
     most = 2**n_bits - 1
     for i, row in enumerate(y):
@@ -83,8 +90,9 @@ def _encode_grid(labels: np.ndarray, sums: np.ndarray, y: np.ndarray, n_bits: in
             m = _magnitudes(a, _best_scale(a, n_bits), n_bits)
         doubled = np.where(row > 0, m, -m)
         labels[i] = (doubled + most) >> 1
-        values = row.astype(np.float64)
-        sums[i] = _by_lanes(values * values), _by_lanes(values * (0.5 * doubled)), 0.25 * (m * m).sum()
+        values, point = row.astype(np.float64), 0.5 * doubled
+        sums[i, :4] = [_by_lanes(terms) for terms in (values * values, values * point, values * w, point * w)]
+        sums[i, 4] = 0.25 * (m * m).sum()
 
 
 def _best_scale(a: np.ndarray, n_bits: int) -> int:
