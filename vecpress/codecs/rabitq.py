@@ -64,9 +64,8 @@ class RaBitQ(Codec):
     training rows' s near 1 or below, so that 2-byte factors keep 11 bits; 1 with "f4".
 
     Raises ValueError, naming the row, in `fit` for values beyond 2^50, in `encode` for values so large that s might be beyond
-    2^33 unit_.
-    Cost: fit two passes over x; encode a rotation and `ops.encode_grid`; a query a rotation and d n_bits / 4 look-ups a code, from
-    3 bits on d multiply-adds.
+    2^33 unit_. Cost: fit two passes over x; encode a rotation and `ops.encode_grid`; a query a rotation and d n_bits / 4
+    look-ups a code, from 3 bits on d multiply-adds.
 
     Source: Gao and Long, "RaBitQ", SIGMOD 2024; Gao et al., "Practical and asymptotically optimal quantization of
     high-dimensional vectors in Euclidean space for approximate nearest neighbor search", SIGMOD 2025.
