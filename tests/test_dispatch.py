@@ -198,7 +198,8 @@ def test_import_is_light():
 
 def test_import_takes_less_than_300_ms():
     """In processor time, so that what else the machine does counts for nothing."""
-    code = "import time; t = time.process_time(); import vecpress; print(time.process_time() - t)"
+    code = "import os; os.environ['OPENBLAS_NUM_THREADS'] = '1'; "  # whose threads spin while they wait
+    code += "import time; t = time.process_time(); import vecpress; print(time.process_time() - t)"
     assert sorted(float(python(code)) for _ in range(5))[2] < 0.3
 
 

@@ -185,13 +185,20 @@ struct Bounds {
 // Between what a row's score lies, from its whole number.
 inline Bounds bounds_of(const Scan& s, const Screen& screen, const uint8_t* block, int r, double number, float constant) {
   constexpr double kNearOverflow = 1e38;  // where float32 may have given inf, or a product that is no number
-  const double scale = factor_of(s.scale, block, r), middle = screen.base + screen.step * number;
+  // the score's three roundings and those to float here: relative, and absolute among float32's smallest numbers
+  constexpr double kRelative = 12 * 0x1p-24, kAbsolute = 6 * 0x1p-149;
+  const double middle = screen.base + screen.step * number;
+  if (!screen.usable) return {-__builtin_inff(), __builtin_inff()};
+  if (s.plain()) {
+    const double slack = kRelative * (screen.extent + __builtin_fabs(constant)) + kAbsolute;
+    return {static_cast<float>(middle + screen.low + constant - slack), static_cast<float>(middle + screen.high + constant + slack)};
+  }
+  const double scale = factor_of(s.scale, block, r);
   const double bias = s.bias.kind != Factor::none ? factor_of(s.bias, block, r) : 0.0f;
   const double one = scale * (middle + screen.low), other = scale * (middle + screen.high);
-  // the score's three roundings and those to float here: relative, and absolute among float32's smallest numbers
   const double sizes = __builtin_fabs(scale) * screen.extent + __builtin_fabs(bias) + __builtin_fabs(constant);
-  const double slack = 12 * 0x1p-24 * sizes + 6 * 0x1p-149;
-  if (!screen.usable || !(sizes < kNearOverflow)) return {-__builtin_inff(), __builtin_inff()};
+  if (!(sizes < kNearOverflow)) return {-__builtin_inff(), __builtin_inff()};
+  const double slack = kRelative * sizes + kAbsolute;
   const double low = (one < other ? one : other) + bias + constant - slack;
   const double high = (one < other ? other : one) + bias + constant + slack;
   return {static_cast<float>(low), static_cast<float>(high)};
