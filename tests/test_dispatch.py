@@ -208,7 +208,7 @@ LAYERS = (  # a module imports from layers above it here, or from its own; nothi
     {"ops"},
     {"arrays", "datasets", "ids", "kmeans", "pca", "rwlock", "sources"},
     {"codec"},
-    {"chain"},
+    {"chain", "labels"},
     {"codecs", "stream", "train"},
     {"contents"},
     {"filters", "ranges", "store"},
