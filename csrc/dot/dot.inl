@@ -2,7 +2,7 @@
 // inside a target region and an anonymous namespace, after the region's vectors, core/scan.inl, dot/numbers.inl, the planes'
 // unpacking (pack_codes/planes.inl) and the region's LevelTable<bits>, which looks up Bytes in 2^bits bytes.
 
-constexpr int64_t kTileUnits = 32;     // unpacked at a time, 64 KB; for few queries 16 KB, which stay in the nearest cache
+constexpr int64_t kTileUnits = 32;     // unpacked at a time, 64 KB; for few queries 8 KB, which stay in the nearest cache
 constexpr int64_t kFewTileUnits = 4;
 constexpr int64_t kTogether = 64;      // queries that an unpacked block serves
 constexpr int64_t kVectors = kUnit / 4;  // of a unit, for Bytes::kLanes rows: 4 Bytes each

@@ -58,8 +58,8 @@ void prepare_levels(const Scan& s, Levels& out) {
   }
 }
 
-// Query q's row as whole numbers: component t = factor * (number + less than a half), the number in parts of 7 bits and one of 8 in
-// front. Dimension 32 u + 8 i + r stands at place 32 u + 4 r + i of each part.
+// Query q's row as whole numbers: component t = factor * (number + a half at most), the number as one part of 8 bits, or as two, the
+// first of which counts 128 times. Dimension 32 u + 8 i + r stands at place 32 u + 4 r + i of each part.
 Screen screen_row(const Scan& s, int64_t q, uint8_t* out) {
   const Levels& levels = *s.levels;
   const float* row = static_cast<const float*>(s.operand) + q * s.m;
@@ -78,7 +78,7 @@ Screen screen_row(const Scan& s, int64_t q, uint8_t* out) {
   const double magnitude = total * levels.largest;
   const double largest_score = magnitude + __builtin_fabs(s.constant[q]);
   if (!(nothing == 0) || !(largest_score <= kLargestScore)) return screen;
-  // the largest part stays within its bits: the others add up to less than one of it
+  // so large that the first part, the number to the nearest 128, stays within what a factor may be
   const int finest = screen.parts == 2 ? largest_factor(levels.most) * 128 : largest_factor(levels.most);
   const double factor = largest > 0 ? largest / static_cast<double>(finest) : 1, inverse = 1 / factor;
   screen.step = factor * levels.step;

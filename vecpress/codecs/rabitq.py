@@ -11,6 +11,7 @@ from .. import ops
 from ..arrays import Rows, like
 from ..checks import check_choice, check_int
 from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
+from ..dispatch import empty
 from ..labels import label_query
 from ..ops.dot import even_levels
 from ..ops.factors import U2_LARGEST, Factor, from_u2, to_u2
@@ -64,8 +65,9 @@ class RaBitQ(Codec):
     training rows' s near 1 or below, so that 2-byte factors keep 11 bits; 1 with "f4".
 
     Raises ValueError, naming the row, in `fit` for values beyond 2^50, in `encode` for values so large that s might be beyond
-    2^33 unit_. Cost: fit two passes over x; encode a rotation and `ops.encode_grid`; a query a rotation and d n_bits / 4
-    look-ups a code, from 3 bits on d multiply-adds.
+    2^33 unit_.
+    Cost: fit two passes over x; encode a rotation and `ops.encode_grid`; a query a rotation and d n_bits / 4 look-ups a code,
+    from 3 bits on d multiply-adds.
 
     Source: Gao and Long, "RaBitQ", SIGMOD 2024; Gao et al., "Practical and asymptotically optimal quantization of
     high-dimensional vectors in Euclidean space for approximate nearest neighbor search", SIGMOD 2025.
@@ -253,7 +255,7 @@ class RaBitQ(Codec):
         epsilon = _check_epsilon(epsilon)
         rows, constant = self._turned(self._query_rows(q, "estimate: q", self.dim, num_threads).all(), num_threads)
         n = len(codes_array)
-        estimates, bounds = np.empty((len(rows), n), np.float32), np.empty((len(rows), n), np.float32)
+        estimates, bounds = (empty((len(rows), n), np.float32) for _ in range(2))
         length, along = self._lengths(rows, num_threads)
         length /= math.sqrt(max(self.dim - 1, 1))
         step = max(1, ESTIMATE_BYTES // (4 * self.dim))
