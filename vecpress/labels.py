@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from . import ops
 from .codec import Query
 from .ops import Factor
 from .ops.dot import even_levels
@@ -14,24 +17,36 @@ def label_query(
     n_bits: int,
     levels: np.ndarray | None = None,
     *,
+    l2: bool = False,
     scale: float | Factor = 1.0,
-    bias: Factor | None = None,
     constant: np.ndarray | None = None,
+    num_threads: int | None = None,
 ) -> Query:
     """The scan whose sums are those of rows[q, t] * levels[label t], for codes of n_bits, 1 to 8, a dimension.
 
     rows : float32[nq, d]
-    levels : float32[2**n_bits]; None for c - (2**n_bits - 1) / 2
-    scale, bias, constant : as in `Query`
+    levels : float32[2**n_bits]; None for c - (2**n_bits - 1) / 2; those of 1 bit x and -x
+    l2 : scores are the negative squared distances from rows[q] to scale * levels[labels] instead; takes no constant
+    scale, constant : as in `Query`; with l2 the scale is a factor of kind "u2" or "f4"
 
     Labels of 1 and 2 bits fill nibbles, of which a table knows all that there are: four or two dimensions at a look-up. Wider
-    ones are multiplied.
+    ones are multiplied. For distances only those of 1 bit are looked up, where all codes of one scale are equally long.
     """
-    if n_bits <= 2:
+    if n_bits == 1 and l2 and isinstance(scale, Factor):
+        level = 0.5 if levels is None else float(levels[1])
+        square = Factor(scale.offset, scale.kind + "^2", times=-rows.shape[1] * (level * scale.times) ** 2)
+        tables = nibble_tables(rows * np.float32(2), even_levels(1) if levels is None else levels, 1)
+        own = -np.square(ops.norms(rows, num_threads=num_threads))
+        return Query("lut4", tables=tables, scale=scale, bias=square, constant=own)
+    if n_bits <= 2 and not l2:
         tables = nibble_tables(rows, even_levels(n_bits) if levels is None else levels, n_bits)
-        return Query("lut4", tables=tables, scale=scale, bias=bias, constant=constant)
-    options = {"n_bits": n_bits} if levels is None else {"n_bits": n_bits, "levels": levels}
-    return Query("dot", rows=rows, scale=scale, bias=bias, constant=constant, options=options)
+        return Query("lut4", tables=tables, scale=scale, constant=constant)
+    options: dict[str, Any] = {"n_bits": n_bits}
+    if levels is not None:
+        options["levels"] = levels
+    if l2:
+        options["l2"] = True
+    return Query("dot", rows=rows, scale=scale, constant=constant, options=options)
 
 
 def nibble_tables(rows: np.ndarray, levels: np.ndarray, n_bits: int) -> np.ndarray:

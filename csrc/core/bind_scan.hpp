@@ -12,9 +12,9 @@ using Layout = std::tuple<int64_t, int64_t, int64_t>;                           
 using FactorArgument = std::tuple<int, int64_t, float, std::optional<Array<float>>>;         // kind, offset, value, table
 
 inline Factor make_factor(const FactorArgument& argument, int64_t head) {
-  static const int64_t widths[] = {0, 2, 4, 1, 2};
+  static const int64_t widths[] = {0, 2, 4, 1, 2, 2, 4, 2};
   const auto& [kind, offset, value, table] = argument;
-  expect(kind >= 0 && kind <= Factor::u2 && offset >= 0 && offset + widths[kind] <= head, "factor outside the code's head");
+  expect(kind >= 0 && kind <= Factor::u2_square && offset >= 0 && offset + widths[kind] <= head, "factor outside the code's head");
   expect(kind != Factor::u1 || (table && table->size() == 256), "factor table expected 256 entries");
   return {static_cast<Factor::Kind>(kind), offset, value, table ? table->data() : nullptr};
 }

@@ -14,7 +14,8 @@ constexpr int64_t kBlock = 64;  // rows in a block, vecpress/ops/blocks.py
 
 // A per-vector number in the head of a code, or one value for all.
 struct Factor {
-  enum Kind { none, f2, f4, u1, u2 } kind = none;  // the order of KINDS in vecpress/ops/factors.py
+  // the order of KINDS in vecpress/ops/factors.py
+  enum Kind { none, f2, f4, u1, u2, f2_square, f4_square, u2_square } kind = none;
   int64_t offset = 0;
   float value = 0;               // what the stored number is multiplied with, or the number for all
   const float* table = nullptr;  // float[256] for u1
@@ -28,6 +29,7 @@ struct Screen {
   bool usable = false;               // false where the query is too wild for the bound; then every row is summed in float
   double base = 0, step = 1, low = 0, high = 0;
   double extent = 0;                 // no number on the way to the sum or to its bounds exceeds it
+  double square = 0;                 // `dot` with squared distances: the query's squared length
   int parts = 1;                     // `dot`: whole numbers that a component of the query is made of
   uint32_t start = 0;                // `dot`: what the sum of products begins with, modulo 2^32, so that Q is never negative
 };
@@ -53,6 +55,8 @@ struct Scan {
   const int64_t* ids = nullptr;        // nullptr: the row number
   const uint64_t* allow = nullptr;     // nullptr: all rows
   Factor scale{Factor::none, 0, 1.0f, nullptr}, bias;
+  bool distances = false;              // `dot`: the sum is -|row - stretch * levels|^2; there are no other factors
+  Factor stretch;
   const float* constant = nullptr;
   int64_t k = 0;
   const Screen* screens = nullptr;     // by query, where the kernel asks for them
@@ -62,7 +66,7 @@ struct Scan {
 
   const uint8_t* block(int64_t b) const { return blocks + b * code_size * kBlock; }
   // True where score = sum + constant, so that a bound on the sum is a bound on the score.
-  bool plain() const { return scale.kind == Factor::none && scale.value == 1.0f && bias.kind == Factor::none; }
+  bool plain() const { return !distances && scale.kind == Factor::none && scale.value == 1.0f && bias.kind == Factor::none; }
 };
 
 // Scans blocks [b0, b1) for queries [q0, q1), on the calling thread; collectors[q - q0] collects. Rows come in ascending order.

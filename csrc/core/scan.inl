@@ -9,26 +9,31 @@ inline uint64_t rows_of(const Scan& s, int64_t b) {
 
 inline float factor_of(const Factor& f, const uint8_t* block, int64_t row) {
   const uint8_t* p = block + f.offset * kBlock + row;
+  float stored = 0;
   switch (f.kind) {
     case Factor::f2:
-      return half_to_float(static_cast<uint16_t>(p[0] | p[kBlock] << 8)) * f.value;
-    case Factor::f4: {
+    case Factor::f2_square:
+      stored = half_to_float(static_cast<uint16_t>(p[0] | p[kBlock] << 8));
+      break;
+    case Factor::f4:
+    case Factor::f4_square: {
       const uint32_t bits = p[0] | p[kBlock] << 8 | p[2 * kBlock] << 16 | static_cast<uint32_t>(p[3 * kBlock]) << 24;
-      float out;
-      __builtin_memcpy(&out, &bits, 4);
-      return out * f.value;
+      __builtin_memcpy(&stored, &bits, 4);
+      break;
+    }
+    case Factor::u2:
+    case Factor::u2_square: {  // vecpress/ops/factors.py
+      const uint32_t bits = static_cast<uint32_t>(p[0] | p[kBlock] << 8) << 13;
+      __builtin_memcpy(&stored, &bits, 4);
+      stored *= 0x1p96f;
+      break;
     }
     case Factor::u1:
       return f.table[p[0]];
-    case Factor::u2: {  // vecpress/ops/factors.py
-      const uint32_t bits = static_cast<uint32_t>(p[0] | p[kBlock] << 8) << 13;
-      float out;
-      __builtin_memcpy(&out, &bits, 4);
-      return out * 0x1p96f * f.value;
-    }
     default:
       return f.value;
   }
+  return (f.kind >= Factor::f2_square ? stored * stored : stored) * f.value;
 }
 
 // The three roundings of vecpress/ops/scan.py.
@@ -60,26 +65,32 @@ inline void factors_of(const Factor& f, const uint8_t* block, float* out) {
   alignas(64) uint16_t halves[kBlock];
   switch (f.kind) {
     case Factor::f2:
+    case Factor::f2_square:
       for (int r = 0; r < kBlock; ++r) halves[r] = static_cast<uint16_t>(p[r] | p[kBlock + r] << 8);
-      for (int r = 0; r < kBlock; r += Floats::kLanes) (Floats::load_half(halves + r) * Floats::set1(f.value)).store(out + r);
-      return;
+      for (int r = 0; r < kBlock; r += Floats::kLanes) Floats::load_half(halves + r).store(out + r);
+      break;
     case Factor::u2:
+    case Factor::u2_square:
       for (int r = 0; r < kBlock; ++r) bits[r] = static_cast<uint32_t>(p[r] | p[kBlock + r] << 8) << 13;
       __builtin_memcpy(out, bits, sizeof bits);
-      for (int r = 0; r < kBlock; ++r) out[r] = out[r] * 0x1p96f * f.value;
-      return;
+      for (int r = 0; r < kBlock; ++r) out[r] = out[r] * 0x1p96f;
+      break;
     case Factor::f4:
+    case Factor::f4_square:
       for (int r = 0; r < kBlock; ++r)
         bits[r] = p[r] | p[kBlock + r] << 8 | p[2 * kBlock + r] << 16 | static_cast<uint32_t>(p[3 * kBlock + r]) << 24;
       __builtin_memcpy(out, bits, sizeof bits);
-      for (int r = 0; r < kBlock; ++r) out[r] = out[r] * f.value;
-      return;
+      break;
     case Factor::u1:
       for (int r = 0; r < kBlock; ++r) out[r] = f.table[p[r]];
       return;
     default:
       for (int r = 0; r < kBlock; ++r) out[r] = f.value;
+      return;
   }
+  if (f.kind >= Factor::f2_square)
+    for (int r = 0; r < kBlock; ++r) out[r] = out[r] * out[r];
+  for (int r = 0; r < kBlock; ++r) out[r] = out[r] * f.value;
 }
 
 // Scores of a block from its sums, float[64] to float[64].
@@ -178,51 +189,53 @@ inline void settle(const Scan& s, int64_t q, Collector& collector) {
   reservoir.restart();
 }
 
-struct Bounds {
-  float low, high;
-};
-
-// Between what a row's score lies, from its whole number.
-inline Bounds bounds_of(const Scan& s, const Screen& screen, const uint8_t* block, int r, double number, float constant) {
-  constexpr double kNearOverflow = 1e38;  // where float32 may have given inf, or a product that is no number
-  // the score's three roundings and those to float here: relative, and absolute among float32's smallest numbers
-  constexpr double kRelative = 12 * 0x1p-24, kAbsolute = 6 * 0x1p-149;
-  const double middle = screen.base + screen.step * number;
-  if (!screen.usable) return {-__builtin_inff(), __builtin_inff()};
-  if (s.plain()) {
-    const double slack = kRelative * (screen.extent + __builtin_fabs(constant)) + kAbsolute;
-    return {static_cast<float>(middle + screen.low + constant - slack), static_cast<float>(middle + screen.high + constant + slack)};
-  }
-  const double scale = factor_of(s.scale, block, r);
-  const double bias = s.bias.kind != Factor::none ? factor_of(s.bias, block, r) : 0.0f;
-  const double one = scale * (middle + screen.low), other = scale * (middle + screen.high);
-  const double sizes = __builtin_fabs(scale) * screen.extent + __builtin_fabs(bias) + __builtin_fabs(constant);
-  if (!(sizes < kNearOverflow)) return {-__builtin_inff(), __builtin_inff()};
-  const double slack = kRelative * sizes + kAbsolute;
-  const double low = (one < other ? one : other) + bias + constant - slack;
-  const double high = (one < other ? other : one) + bias + constant + slack;
-  return {static_cast<float>(low), static_cast<float>(high)};
-}
-
-// A block's factors, for bounds of all rows at once.
+// A block's factors, for bounds: the bias between two numbers, already widened by what roundings may lose.
 struct BlockFactors {
-  alignas(64) float scale[kBlock], bias[kBlock];  // the bias already widened by what roundings may lose
+  alignas(64) float scale[kBlock], bias[kBlock], least_bias[kBlock];
   float largest_scale, largest_bias;
 
+  // For score = sum * scale + bias + constant.
   BlockFactors(const Scan& s, const uint8_t* block) {
     factors_of(s.scale, block, scale);
-    largest_scale = largest(scale);
-    if (s.bias.kind == Factor::none) {
+    if (s.bias.kind == Factor::none)
       for (int r = 0; r < kBlock; ++r) bias[r] = 0;
-      largest_bias = 0;
-    } else {
+    else
       factors_of(s.bias, block, bias);
-      largest_bias = largest(bias);
-      for (int r = 0; r < kBlock; ++r) bias[r] = bias[r] + kSlack * __builtin_fabsf(bias[r]);
+    __builtin_memcpy(least_bias, bias, sizeof bias);
+    widen(kSlack);
+  }
+
+  // For score = -|row|^2 + 2 stretch <row, levels> - stretch^2 |levels|^2 + constant, with |levels|^2 between `least` and `most`.
+  BlockFactors(const Scan& s, const uint8_t* block, const float* least, const float* most) {
+    factors_of(s.stretch, block, scale);
+    for (int r = 0; r < kBlock; ++r) {
+      const float square = scale[r] * scale[r];
+      bias[r] = -square * least[r];
+      least_bias[r] = -square * most[r];
+      scale[r] = 2 * scale[r];
     }
+    widen(static_cast<float>(slack_of(s)));
   }
 
   static constexpr float kSlack = 32 * 0x1p-24f;
+
+  // What roundings may lose of squares: those of `kSlack`, and those of the definition's chains of m / 16 and 4 additions, in which a
+  // sum of squared differences is at most twice the two squares.
+  static double slack_of(const Scan& s) { return kSlack + (s.distances ? 0x1p-24 * (static_cast<double>(s.m) / 8 + 20) : 0); }
+
+ private:
+  void widen(float slack) {
+    largest_scale = largest(scale);
+    const float one = largest(bias), other = largest(least_bias);
+    largest_bias = one > other || one != one ? one : other;
+    for (int r = 0; r < kBlock; ++r) {
+      const float lost = slack * __builtin_fabsf(least_bias[r]);
+      const float lost_too = slack * __builtin_fabsf(bias[r]);
+      const float more = lost > lost_too ? lost : lost_too;
+      bias[r] = bias[r] + more;
+      least_bias[r] = least_bias[r] - more;
+    }
+  }
 
   // The largest absolute value, not a number if one is not; absolute floats are ordered as their bits are.
   static float largest(const float* x) {
@@ -239,24 +252,51 @@ struct BlockFactors {
   }
 };
 
+struct Bounds {
+  float low, high;
+};
+
+// Between what a row's score lies, from its whole number. factors: of its block, nullptr where score = sum + constant.
+inline Bounds bounds_of(const Scan& s, const Screen& screen, const BlockFactors* factors, int r, double number, float constant) {
+  constexpr double kNearOverflow = 1e38;  // where float32 may have given inf, or a product that is no number
+  // the score's three roundings and those to float here: relative, and absolute among float32's smallest numbers
+  constexpr double kRelative = 12 * 0x1p-24, kAbsolute = 6 * 0x1p-149;
+  const double middle = screen.base + screen.step * number;
+  if (!screen.usable) return {-__builtin_inff(), __builtin_inff()};
+  if (!factors) {
+    const double slack = kRelative * (screen.extent + __builtin_fabs(constant)) + kAbsolute;
+    return {static_cast<float>(middle + screen.low + constant - slack), static_cast<float>(middle + screen.high + constant + slack)};
+  }
+  const double scale = factors->scale[r], added = constant - screen.square;
+  const double one = scale * (middle + screen.low), other = scale * (middle + screen.high);
+  const double sizes = __builtin_fabs(scale) * screen.extent + __builtin_fabs(constant);
+  const double all = sizes + screen.square + __builtin_fabs(factors->bias[r]) + __builtin_fabs(factors->least_bias[r]);
+  if (!(all < kNearOverflow)) return {-__builtin_inff(), __builtin_inff()};
+  const double slack = kRelative * all + BlockFactors::slack_of(s) * screen.square + kAbsolute;
+  const double low = (one < other ? one : other) + factors->least_bias[r] + added - slack;
+  const double high = (one < other ? other : one) + factors->bias[r] + added + slack;
+  return {static_cast<float>(low), static_cast<float>(high)};
+}
+
 // Bit r: row r's upper bound reaches the bar. numbers: uint32[64] below 2^31.
-inline uint64_t reach(const Scan& s, const Screen& screen, const BlockFactors& f, float bar, const uint8_t* block,
-                      const uint32_t* numbers, float constant) {
+inline uint64_t reach(const Scan& s, const Screen& screen, const BlockFactors& f, float bar, const uint32_t* numbers,
+                      float constant) {
   if (!screen.usable || bar == -__builtin_inff()) return ~uint64_t{0};
-  const double sizes = static_cast<double>(f.largest_scale) * screen.extent + f.largest_bias + __builtin_fabs(constant);
+  const double sizes =
+      static_cast<double>(f.largest_scale) * screen.extent + f.largest_bias + __builtin_fabs(constant) + screen.square;
   if (!(sizes < 1e37)) {
     uint64_t pass = 0;
     for (int r = 0; r < kBlock; ++r)
-      pass |= static_cast<uint64_t>(!(bounds_of(s, screen, block, r, numbers[r], constant).high < bar)) << r;
+      pass |= static_cast<uint64_t>(!(bounds_of(s, screen, &f, r, numbers[r], constant).high < bar)) << r;
     return pass;
   }
   // bounds_of in float32: its roundings, here and of the score, are each at most 2^-24 of what `kSlack` is a part of
   const double slack = BlockFactors::kSlack * screen.extent;
   const float high = static_cast<float>(screen.base + screen.high + slack), low = static_cast<float>(screen.base + screen.low - slack);
   const float step = static_cast<float>(screen.step);
-  const double need = static_cast<double>(bar) - constant;
-  const float wanted = static_cast<float>(
-      need - BlockFactors::kSlack * (__builtin_fabs(constant) + __builtin_fabs(bar)) - 0x1p-130);
+  const double need = static_cast<double>(bar) - constant + screen.square;
+  const float wanted = static_cast<float>(need - BlockFactors::kSlack * (__builtin_fabs(constant) + __builtin_fabs(bar)) -
+                                          BlockFactors::slack_of(s) * screen.square - 0x1p-130);
   alignas(64) float reached[kBlock];
   for (int r = 0; r < kBlock; ++r) {
     const float above = step * static_cast<float>(static_cast<int32_t>(numbers[r]));
@@ -268,12 +308,12 @@ inline uint64_t reach(const Scan& s, const Screen& screen, const BlockFactors& f
 
 // Collects the rows of `pass` of block b; settles them where they get too many.
 template <class Exact, class Number>
-inline void collect(const Scan& s, int64_t q, Collector& collector, int64_t b, uint64_t pass, const Number* numbers) {
+inline void collect(const Scan& s, int64_t q, Collector& collector, int64_t b, uint64_t pass, const Number* numbers,
+                    const BlockFactors* factors = nullptr) {
   Reservoir& reservoir = collector.reservoir;
-  const uint8_t* block = s.block(b);
   for (; pass; pass &= pass - 1) {
     const int r = __builtin_ctzll(pass);
-    const Bounds bounds = bounds_of(s, s.screens[q], block, r, numbers[r], s.constant[q]);
+    const Bounds bounds = bounds_of(s, s.screens[q], factors, r, numbers[r], s.constant[q]);
     reservoir.candidates[reservoir.size++] = {b * kBlock + r, bounds.low, bounds.high};
   }
   if (reservoir.size >= reservoir.limit && !reservoir.tighten()) settle<Exact>(s, q, collector);
@@ -320,8 +360,8 @@ inline void scan_screened_group(const Scan& s, int64_t q, int64_t b0, int64_t b1
       const BlockFactors factors(s, block);
       for (int g = 0; g < G; ++g) {
         const uint64_t pass =
-            mask & reach(s, s.screens[q + g], factors, collectors[g].bar(), block, wide[g], s.constant[q + g]);
-        if (pass) collect<Exact>(s, q + g, collectors[g], b, pass, wide[g]);
+            mask & reach(s, s.screens[q + g], factors, collectors[g].bar(), wide[g], s.constant[q + g]);
+        if (pass) collect<Exact>(s, q + g, collectors[g], b, pass, wide[g], &factors);
       }
       continue;
     }

@@ -73,6 +73,7 @@ struct Four {
     __builtin_memcpy(&four, p, 4);
     v = _mm256_set1_epi32(four);
   }
+  Bytes operator&(Bytes x) const { return {_mm256_and_si256(v, x.v)}; }
 };
 
 struct Quads {  // callers keep the sum of two products within 16 bits
@@ -81,6 +82,10 @@ struct Quads {  // callers keep the sum of two products within 16 bits
   static Quads zero() { return {_mm256_setzero_si256()}; }
   void add(Bytes x, Four four) {
     v = _mm256_add_epi32(v, _mm256_madd_epi16(_mm256_maddubs_epi16(x.v, four.v), _mm256_set1_epi16(1)));
+  }
+  void add_squares(Bytes x) {
+    const __m256i even = _mm256_and_si256(x.v, _mm256_set1_epi16(255)), odd = _mm256_srli_epi16(x.v, 8);
+    v = _mm256_add_epi32(v, _mm256_add_epi32(_mm256_madd_epi16(even, even), _mm256_madd_epi16(odd, odd)));
   }
 };
 

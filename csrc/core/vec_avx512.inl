@@ -70,6 +70,7 @@ struct Four {
     __builtin_memcpy(&four, p, 4);
     v = _mm512_set1_epi32(four);
   }
+  Bytes operator&(Bytes x) const { return {_mm512_and_si512(v, x.v)}; }
 };
 
 // 32-bit sums of products of four bytes each.
@@ -78,6 +79,10 @@ struct Quads {
   __m512i v;
   static Quads zero() { return {_mm512_setzero_si512()}; }
   void add(Bytes x, Four four) { v = _mm512_dpbusd_epi32(v, x.v, four.v); }
+  void add_squares(Bytes x) {
+    const __m512i even = _mm512_and_si512(x.v, _mm512_set1_epi16(255)), odd = _mm512_srli_epi16(x.v, 8);
+    v = _mm512_dpwssd_epi32(_mm512_dpwssd_epi32(v, even, even), odd, odd);
+  }
 };
 
 // How bytes are to be multiplied: as they are here, less kOrigin.

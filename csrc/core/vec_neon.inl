@@ -71,6 +71,7 @@ struct Four {
     __builtin_memcpy(&four, p, 4);
     v = vreinterpretq_s8_s32(vdupq_n_s32(four));
   }
+  Bytes operator&(Bytes x) const { return {vandq_u8(vreinterpretq_u8_s8(v), x.v)}; }
 };
 
 struct Quads {  // bytes are signed here: two products stay within 16 bits
@@ -81,6 +82,12 @@ struct Quads {  // bytes are signed here: two products stay within 16 bits
     const int8x16_t y = vreinterpretq_s8_u8(x.v);
     const int16x8_t low = vmull_s8(vget_low_s8(y), vget_low_s8(four.v)), high = vmull_high_s8(y, four.v);
     v = vpadalq_s16(v, vpaddq_s16(low, high));
+  }
+  void add_squares(Bytes x) {  // two squares may be 2^15
+    const int8x16_t y = vreinterpretq_s8_u8(x.v);
+    const uint16x8_t low = vreinterpretq_u16_s16(vmull_s8(vget_low_s8(y), vget_low_s8(y)));
+    const uint16x8_t high = vreinterpretq_u16_s16(vmull_high_s8(y, y));
+    v = vreinterpretq_s32_u32(vpadalq_u16(vreinterpretq_u32_s32(v), vpaddq_u16(low, high)));
   }
 };
 

@@ -60,6 +60,11 @@ struct Four {
   explicit Four(const int8_t* p) {
     for (int i = 0; i < 4; ++i) v[i] = p[i];
   }
+  Bytes operator&(Bytes x) const {
+    uint64_t four = 0;
+    for (int i = 0; i < 4; ++i) four |= static_cast<uint64_t>(v[i] & 255) << (8 * i);
+    return {(four | four << 32) & x.v};
+  }
 };
 
 struct Quads {
@@ -69,6 +74,13 @@ struct Quads {
   void add(Bytes x, const Four& four) {
     for (int row = 0; row < 2; ++row)
       for (int i = 0; i < 4; ++i) v[row] += static_cast<int>(x.v >> (32 * row + 8 * i) & 255) * four.v[i];
+  }
+  void add_squares(Bytes x) {
+    for (int row = 0; row < 2; ++row)
+      for (int i = 0; i < 4; ++i) {
+        const int number = static_cast<int>(x.v >> (32 * row + 8 * i) & 255);
+        v[row] += number * number;
+      }
   }
 };
 

@@ -104,6 +104,67 @@ template <int G>
   }
 }
 
+// The numbers of an unpacked row and their squares, summed: from these |levels|^2 of a row.
+struct OwnSums {
+  alignas(64) uint32_t negative[kBlock], squares[kBlock];  // sums of minus the numbers, modulo 2^32, and of their squares
+  alignas(64) float least[kBlock], most[kBlock];           // between what |levels|^2 of each row is
+  alignas(4) int8_t inside[kUnit], last[kUnit];            // -1 for dimensions below m: of any unit but the last, of the last
+
+  explicit OwnSums(int64_t m) {
+    const int64_t left = m - (m - 1) / kUnit * kUnit;
+    for (int64_t t = 0; t < kUnit; ++t) {
+      inside[t] = -1;
+      last[t % 8 * 4 + t / 8] = t < left ? -1 : 0;
+    }
+  }
+
+  void start() {
+    for (int r = 0; r < kBlock; ++r) negative[r] = squares[r] = 0;
+  }
+
+  // Units [u0, u0 + units) of `all`.
+  [[gnu::noinline]] void add(const uint8_t* tile, int64_t units, int64_t u0, int64_t all) {
+    for (int64_t chunk = 0; chunk < kChunks; ++chunk) {
+      Quads sum[4], square[4];
+      for (int k = 0; k < 4; ++k) sum[k] = square[k] = Quads::zero();
+      for (int64_t u = u0; u < u0 + units; ++u) {
+        const int8_t* mask = u + 1 < all ? inside : last;
+        for (int64_t v = 0; v < kVectors; ++v, tile += 4 * Bytes::kLanes) {
+          const Four four(mask + 4 * v);
+#pragma GCC unroll 4
+          for (int k = 0; k < 4; ++k) {
+            const Bytes x = four & Bytes::load(tile + k * Bytes::kLanes);
+            sum[k].add(x, four);
+            square[k].add_squares(x);
+          }
+        }
+      }
+      alignas(64) uint32_t sums[2][Bytes::kLanes];
+      store_in_order(sum, sums[0]);
+      store_in_order(square, sums[1]);
+      for (int r = 0; r < Bytes::kLanes; ++r) {
+        negative[chunk * Bytes::kLanes + r] += sums[0][r];
+        squares[chunk * Bytes::kLanes + r] += sums[1][r];
+      }
+    }
+  }
+
+  // level = base + step * (number + kOrigin) + error
+  void finish(const Scan& s) {
+    const Levels& levels = *s.levels;
+    const double m = static_cast<double>(s.m), step = levels.step, base = levels.base + kOrigin * step, error = levels.error;
+    for (int r = 0; r < kBlock; ++r) {
+      const double number = -static_cast<double>(static_cast<int32_t>(negative[r])), square = squares[r];
+      const double own = m * base * base + 2 * base * step * number + step * step * square;
+      const double lost = error > 0 ? error * (2 * __builtin_sqrt(m * (own > 0 ? own : 0)) + m * error) : 0;
+      // what is computed here cancels where levels are far from zero
+      const double slack = lost + 0x1p-48 * m * (base * base + step * step * 65536);
+      least[r] = own > slack ? static_cast<float>(own - slack) : 0.0f;
+      most[r] = static_cast<float>(own + slack);
+    }
+  }
+};
+
 // The exact sums, by the definition.
 struct NumberSums {
   static constexpr int64_t kPiece = 512;  // dimensions of which a row's bytes are gathered at a time
@@ -116,6 +177,7 @@ struct NumberSums {
     const uint8_t* payload = s.block(row / kBlock) + s.head * kBlock + row % kBlock;
     const float* query = static_cast<const float*>(s.operand) + q * s.m;
     const float* level = s.levels->level;
+    const float stretch = s.distances ? factor_of(s.stretch, s.block(row / kBlock), row % kBlock) : 1.0f;
     uint8_t bytes[kPiece], labels[kPiece];
     alignas(64) float total[16] = {};
     Floats part[16 / Floats::kLanes];
@@ -137,18 +199,29 @@ struct NumberSums {
       for (; t + 16 <= d; t += 16) {
         alignas(64) float x[16];
         for (int i = 0; i < 16; ++i) x[i] = level[labels[t + i]];
-        for (int i = 0; i < 16; i += Floats::kLanes)
-          part[i / Floats::kLanes] = fma(Floats::load(query + t0 + t + i), Floats::load(x + i), part[i / Floats::kLanes]);
+        for (int i = 0; i < 16; i += Floats::kLanes) {
+          Floats& sum = part[i / Floats::kLanes];
+          const Floats y = Floats::load(query + t0 + t + i), z = Floats::load(x + i);
+          if (s.distances) {
+            const Floats e = y - z * Floats::set1(stretch);
+            sum = fma(e, e, sum);
+          } else {
+            sum = fma(y, z, sum);
+          }
+        }
       }
       if (t == d) continue;
       for (int i = 0; i < 16; i += Floats::kLanes) part[i / Floats::kLanes].store(total + i);
-      for (int i = 0; t < d; ++t, ++i) total[i] = __builtin_fmaf(query[t0 + t], level[labels[t]], total[i]);
+      for (int i = 0; t < d; ++t, ++i) {
+        const float y = query[t0 + t], z = level[labels[t]], e = y - z * stretch;
+        total[i] = s.distances ? __builtin_fmaf(e, e, total[i]) : __builtin_fmaf(y, z, total[i]);
+      }
       for (int i = 0; i < 16; i += Floats::kLanes) part[i / Floats::kLanes] = Floats::load(total + i);
     }
     for (int i = 0; i < 16; i += Floats::kLanes) part[i / Floats::kLanes].store(total + i);
     for (int half = 8; half > 0; half /= 2)
       for (int j = 0; j < half; ++j) total[j] = total[j] + total[j + half];
-    return total[0];
+    return s.distances ? -total[0] : total[0];
   }
 };
 
@@ -160,6 +233,7 @@ inline void scan_numbers(const Scan& s, int64_t q, int count, int64_t b0, int64_
   uint32_t floors[kTogether];
   const int64_t units = units_of(s), at_once = count <= kFewQueries ? kFewTileUnits : kTileUnits;
   const bool plain = s.plain();
+  OwnSums own(s.m);
   int n_parts = 0;
   for (int g = 0; g < count; ++g) {
     const Screen& screen = s.screens[q + g];
@@ -173,6 +247,7 @@ inline void scan_numbers(const Scan& s, int64_t q, int count, int64_t b0, int64_
     const uint8_t* block = s.block(b);
     for (int g = 0; g < count; ++g)
       for (int r = 0; r < kBlock; ++r) sums[g][r] = s.screens[q + g].start;
+    if (s.distances) own.start();
     for (int64_t u = 0; u < units; u += at_once) {
       const int64_t end = u + at_once < units ? u + at_once : units;
       unpack_units<kBits, Table>(s, block + s.head * kBlock, u, end, tile);
@@ -180,6 +255,7 @@ inline void scan_numbers(const Scan& s, int64_t q, int count, int64_t b0, int64_
       for (; p + kQueriesAtOnce <= n_parts; p += kQueriesAtOnce) multiply<kQueriesAtOnce>(tile, end - u, u, parts + p);
       for (; p + 2 <= n_parts; p += 2) multiply<2>(tile, end - u, u, parts + p);
       if (p < n_parts) multiply<1>(tile, end - u, u, parts + p);
+      if (s.distances) own.add(tile, end - u, u, units);
     }
     if (plain) {
       for (int g = 0; g < count; ++g) {
@@ -189,11 +265,12 @@ inline void scan_numbers(const Scan& s, int64_t q, int count, int64_t b0, int64_
         floors[g] = floor_of(s.screens[q + g], collectors[g].bar(), s.constant[q + g]);
       }
     } else {
-      const BlockFactors factors(s, block);
+      if (s.distances) own.finish(s);
+      const BlockFactors factors = s.distances ? BlockFactors(s, block, own.least, own.most) : BlockFactors(s, block);
       for (int g = 0; g < count; ++g) {
         const float bar = collectors[g].bar();
-        const uint64_t pass = mask & reach(s, s.screens[q + g], factors, bar, block, sums[g], s.constant[q + g]);
-        if (pass) collect<NumberSums>(s, q + g, collectors[g], b, pass, sums[g]);
+        const uint64_t pass = mask & reach(s, s.screens[q + g], factors, bar, sums[g], s.constant[q + g]);
+        if (pass) collect<NumberSums>(s, q + g, collectors[g], b, pass, sums[g], &factors);
       }
     }
   }

@@ -67,16 +67,18 @@ Screen screen_row(const Scan& s, int64_t q, uint8_t* out) {
   screen.numbers = out;
   screen.parts = parts_of(s);
   float largest = 0;
-  double nothing = 0, total = 0, sum = 0;
+  double nothing = 0, total = 0, sum = 0, square = 0;
   for (int64_t t = 0; t < s.m; ++t) {
     const float size = __builtin_fabsf(row[t]);
     largest = size > largest ? size : largest;
     nothing += static_cast<double>(row[t]) - row[t];  // not a number where one is infinite or none
     total += size;
     sum += row[t];
+    square += static_cast<double>(row[t]) * row[t];
   }
   const double magnitude = total * levels.largest;
-  const double largest_score = magnitude + __builtin_fabs(s.constant[q]);
+  screen.square = s.distances ? square : 0;
+  const double largest_score = magnitude + screen.square + __builtin_fabs(s.constant[q]);
   if (!(nothing == 0) || !(largest_score <= kLargestScore)) return screen;
   // so large that the first part, the number to the nearest 128, stays within what a factor may be
   const int finest = screen.parts == 2 ? largest_factor(levels.most) * 128 : largest_factor(levels.most);

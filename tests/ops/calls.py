@@ -227,8 +227,8 @@ def blocks(size: int) -> Iterator[Call]:
 # ---- scans
 
 FACTORS = (
-    "one", "negative", "zero", "f2", "f4", "u1", "u2", "bias f2", "bias f4", "bias u1", "bias u2", "both",
-    "any bytes", "infinite", "nan",
+    "one", "negative", "zero", "f2", "f4", "u1", "u2", "bias f2", "bias f4", "bias u1", "bias u2", "square f2",
+    "square f4", "square u2", "both", "any bytes", "infinite", "nan",
 )  # fmt: skip
 ALLOW = ("all rows", "all", "none", "random", "clustered", "single")
 IDS = ("row numbers", "shuffled", "extreme")
@@ -275,7 +275,7 @@ def _ids(rng: np.random.Generator, kind: str, n: int) -> np.ndarray | None:
     return ids
 
 
-def _factors(rng: np.random.Generator, kind: str, n: int) -> tuple[np.ndarray, dict[str, Any]]:
+def make_factors(rng: np.random.Generator, kind: str, n: int) -> tuple[np.ndarray, dict[str, Any]]:
     """The codes' head uint8[n, head] and the arguments scale and bias."""
     numbers = rng.choice(np.array([-2.0, -0.5, -0.0, 0.0, 0.25, 1.0, 1.0, 1.5, 6e-8], np.float32), (n, 2))
     table = rng.standard_normal(256).astype(np.float32)
@@ -294,6 +294,9 @@ def _factors(rng: np.random.Generator, kind: str, n: int) -> tuple[np.ndarray, d
         "bias f4": (floats, {"scale": -1.0, "bias": Factor(0, "f4", times=1e-3)}),
         "bias u1": (any_bytes[:, :1], {"scale": 1.0, "bias": Factor(0, "u1", table)}),
         "bias u2": (any_bytes[:, :3], {"scale": Factor(1, "u2", times=2e-4), "bias": Factor(0, "u2", times=-3.0)}),
+        "square f2": (halves, {"scale": 0.5, "bias": Factor(2, "f2^2", times=0.7)}),
+        "square f4": (floats, {"scale": Factor(4, "f4^2", times=1e-3), "bias": Factor(0, "f4^2", times=-2.0)}),
+        "square u2": (any_bytes[:, :2], {"scale": Factor(0, "u2", times=2e-4), "bias": Factor(0, "u2^2", times=-1e-9)}),
         "both": (np.hstack([halves[:, :2], any_bytes[:, :1]]), {"scale": Factor(0, "f2"), "bias": Factor(2, "u1", table)}),
         "any bytes": (any_bytes, {"scale": Factor(0, "f4"), "bias": Factor(5, "f2")}),
         "infinite": (any_bytes[:, :0], {"scale": -np.inf}),
@@ -330,7 +333,7 @@ def scan_call(op: str, seed: tuple[int, ...], n: int, payload: int, mix: dict[st
     """A call of scan `op` over n codes of about `payload` bytes behind the head."""
     rng = np.random.default_rng(seed)
     nq, data = mix["nq"], mix["data"]
-    head, options = _factors(rng, mix["factors"], n)
+    head, options = make_factors(rng, mix["factors"], n)
     group = 1
     if op == "flat":
         group = int(rng.choice([2, 4]))
@@ -346,7 +349,9 @@ def scan_call(op: str, seed: tuple[int, ...], n: int, payload: int, mix: dict[st
         codes = _bytes(rng, data, n, packed_size(d, n_bits))  # whatever is in a last byte's rest
         operand = _numbers(rng, data, nq, d)
         levels = (None, _numbers(rng, data, 2**n_bits), np.linspace(-1, 2, 2**n_bits, dtype=np.float32))[rng.integers(3)]
-        options |= {"n_bits": n_bits, "levels": levels}
+        options |= {"n_bits": n_bits, "levels": levels, "l2": bool(rng.integers(2))}
+        if options["l2"]:
+            options.pop("bias", None)
     else:
         codes = _bytes(rng, data, n, payload)
         if op == "hamming":
@@ -365,59 +370,6 @@ def scan_call(op: str, seed: tuple[int, ...], n: int, payload: int, mix: dict[st
 
 
 SCANS = ("hamming", "lut4", "lut8", "flat", "dot")
-
-
-def worst_rounding_call(op: str, seed: int, factors: str) -> Call:
-    """A table scan in which rounding the tables to 127 steps misleads as far as it can.
-
-    The best rows pick only numbers 0.49 of a step above a whole one, the many others only such 0.49 below: the others' rounded
-    sums are up to 39 larger, their true sums smaller by 0.2 at least. So a bound that is a little too tight loses the best rows.
-    """
-    rng = np.random.default_rng(seed)
-    entries, m, n, nq = 16 if op == "lut4" else 256, 40, 3000, 5
-    values = np.full(entries, 59.51)
-    values[0], values[1] = 0, 127
-    values[2::3], values[3::3] = 60.49, 60.51
-    stretch = 2.0 ** rng.integers(-3, 4, nq)
-    tables = np.broadcast_to(values * stretch[:, None, None], (nq, m, entries)).astype(np.float32)
-    tables += rng.integers(-8, 9, (nq, m, 1)).astype(np.float32) * stretch[:, None, None].astype(np.float32)
-    above, below, less = (np.arange(first, entries, 3) for first in (2, 3, 4))
-    labels = rng.choice(below, (n, m))
-    np.put_along_axis(labels, rng.integers(0, m, (n, 3)), rng.choice(less, (n, 3)), axis=1)
-    best = n // 3 + rng.choice(n - n // 3, 40, replace=False)
-    labels[best] = rng.choice(above, (40, m))
-    codes = (labels[:, 0::2] | labels[:, 1::2] << 4 if entries == 16 else labels).astype(np.uint8)
-    head, options = _factors(rng, factors, n)
-    if factors == "bias u1":
-        options["bias"] = Factor(0, "u1", np.zeros(256, np.float32))
-    blocks, ids = Blocks.pack(np.hstack([head, codes]), head.shape[1]), rng.permutation(n)
-    return Call(f"seed={seed} {factors}", lambda t: getattr(ops, op)(blocks, tables, 7, ids=ids, num_threads=t, **options))
-
-
-def worst_multiplication_call(seed: int, factors: str, nq: int) -> Call:
-    """`dot` with queries whose rounding to whole numbers misleads as far as it can.
-
-    Columns come in pairs of equal whole numbers, one rounded down by 0.49, one up. The best rows have the highest level where
-    that raises their true sum and the lowest where not; the others have it the other way round, and a number more in one column,
-    so that their rounded sums are larger and their true ones smaller.
-    """
-    rng = np.random.default_rng(seed)
-    n_bits, pairs, n = int(rng.integers(2, 8)), 20, 3000
-    most, finest = 2**n_bits - 1, 127 * 128 if nq <= 4 else 127  # in one part or in two: csrc/dot/numbers.inl
-    whole = rng.integers(1, finest // 2, (nq, pairs)).astype(np.float64)
-    rows = np.concatenate((whole + 0.49, whole - 0.49, np.full((nq, 1), finest)), axis=1) * 2.0 ** rng.integers(-3, 4, (nq, 1))
-    labels = np.zeros((n, 2 * pairs + 1), np.int64)
-    labels[:, pairs : 2 * pairs] = most
-    labels[np.arange(n), rng.integers(0, pairs, n)] = 1
-    best = n // 3 + rng.choice(n - n // 3, 40, replace=False)
-    labels[best] = np.concatenate((np.full(pairs, most), np.zeros(pairs + 1, np.int64)))
-    codes = ops.pack_codes(labels.astype(np.uint8), n_bits)
-    head, options = _factors(rng, factors, n)
-    if factors == "bias u1":
-        options["bias"] = Factor(0, "u1", np.zeros(256, np.float32))
-    blocks, ids, rows = Blocks.pack(np.hstack([head, codes]), head.shape[1]), rng.permutation(n), rows.astype(np.float32)
-    label = f"seed={seed} {factors} nq={nq} n_bits={n_bits}"
-    return Call(label, lambda t: ops.dot(blocks, rows, 7, n_bits=n_bits, ids=ids, num_threads=t, **options))
 
 
 def _scan(op: str) -> Callable[[int], Iterator[Call]]:

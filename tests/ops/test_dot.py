@@ -45,6 +45,33 @@ def test_finds_the_largest_sums(n_bits, nq, backend):
         np.testing.assert_allclose(np.take_along_axis(sums, ids, axis=1), scores, rtol=1e-5)
 
 
+@pytest.mark.parametrize("nq", [1, 9])
+@pytest.mark.parametrize("n_bits", range(1, 9))
+def test_finds_the_least_distances(n_bits, nq, backend):
+    rng = np.random.default_rng(n_bits)
+    rows = 3 * rng.standard_normal((nq, 77)).astype(np.float32)
+    labels = rng.integers(0, 2**n_bits, (N, 77)).astype(np.uint8)
+    scales = rng.uniform(0.01, 2, N).astype("<f4")
+    blocks = Blocks.pack(np.hstack([scales[:, None].view(np.uint8), ops.pack_codes(labels, n_bits)]), 4)
+    for levels in (None, np.sort(rng.standard_normal(2**n_bits)).astype(np.float32)):
+        values = scales[:, None] * (even_levels(n_bits) if levels is None else levels)[labels].astype(np.float64)
+        distances = np.square(rows[:, None] - values).sum(axis=2)
+        with dispatch.use(backend):
+            scores, ids = ops.dot(blocks, rows, K, n_bits=n_bits, levels=levels, l2=True, scale=Factor(0, "f4"))
+        np.testing.assert_allclose(-scores, np.sort(distances, axis=1)[:, :K], rtol=1e-5)
+        np.testing.assert_allclose(np.take_along_axis(distances, ids, axis=1), -scores, rtol=1e-5)
+
+
+def test_distances_far_from_the_origin_are_as_precise_as_their_differences(backend):
+    """By norms all of them would be 0, or whatever the rounding of 10^12 leaves."""
+    labels = np.tile(np.array([[1, 0], [2, 0], [3, 0], [3, 1]], np.uint8), (40, 1))
+    rows = np.array([[1e6 + 2, 0]], np.float32)
+    levels = np.array([0, 1e6, 1e6 + 1, 1e6 + 2], np.float32)
+    with dispatch.use(backend):
+        scores, ids = ops.dot(Blocks.pack(ops.pack_codes(labels, 2)), rows, 81, n_bits=2, levels=levels, l2=True)
+    assert scores[0].tolist() == [0] * 40 + [-1] * 40 + [-4] and ids[0, 40] == 1
+
+
 def same(backend, blocks, rows, **options):
     with dispatch.use("reference"):
         wanted = ops.dot(blocks, rows, K, **options)
@@ -82,7 +109,9 @@ def test_hard_levels_and_queries(n_bits, name, levels_of, rows_of, backend):
         codes = ops.pack_codes(rng.integers(0, 2**n_bits, (N, 45)).astype(np.uint8), n_bits)
         scales = rng.uniform(0.5, 2, N).astype("<f4")[:, None].view(np.uint8)
         same(backend, Blocks.pack(codes), rows, n_bits=n_bits, levels=levels, ids=np.arange(N)[::-1].copy())
-        same(backend, Blocks.pack(np.hstack([scales, codes]), 4), rows, n_bits=n_bits, levels=levels, scale=Factor(0, "f4"))
+        for l2 in (False, True):
+            blocks = Blocks.pack(np.hstack([scales, codes]), 4)
+            same(backend, blocks, rows, n_bits=n_bits, levels=levels, scale=Factor(0, "f4"), l2=l2)
 
 
 def test_more_dimensions_than_are_unpacked_at_once(backend):
@@ -92,3 +121,4 @@ def test_more_dimensions_than_are_unpacked_at_once(backend):
         rows = rng.standard_normal((6, d)).astype(np.float32)
         same(backend, Blocks.pack(codes), rows, n_bits=3)
         same(backend, Blocks.pack(codes), rows[:1], n_bits=3)
+        same(backend, Blocks.pack(codes), rows[:1], n_bits=3, l2=True)

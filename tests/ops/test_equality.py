@@ -6,8 +6,9 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
-from calls import CALLS, DATA, FACTORS, SCANS, scan_call, worst_multiplication_call, worst_rounding_call
+from calls import CALLS, DATA, FACTORS, SCANS, scan_call
 from hard_values import SIZES
+from worst_calls import rounded_levels, rounded_rows, rounded_tables
 
 import vecpress as vp
 from vecpress import dispatch
@@ -106,9 +107,17 @@ def test_many_rows(op, data, factors, backend):
 def worst_rounding(op: str, factors: str):
     with vp.use("reference"):
         if op == "dot":
-            calls = [worst_multiplication_call(seed, factors, nq) for seed in range(6) for nq in (2, 6)]
+            calls = [rounded_rows(seed, factors, nq) for seed in range(6) for nq in (2, 6)]
         else:
-            calls = [worst_rounding_call(op, seed, factors) for seed in range(3)]
+            calls = [rounded_tables(op, seed, factors) for seed in range(3)]
+        return [(call, outputs(call, 1)) for call in calls]
+
+
+@lru_cache(maxsize=1)
+def worst_distances():
+    with vp.use("reference"):
+        calls = [rounded_rows(seed, "one", nq, l2=True) for seed in range(6) for nq in (2, 6)]
+        calls += [rounded_levels(seed, finest, nq) for seed in range(3) for finest in (127, 255) for nq in (2, 6)]
         return [(call, outputs(call, 1)) for call in calls]
 
 
@@ -117,4 +126,10 @@ def worst_rounding(op: str, factors: str):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_bounds_hold_when_all_roundings_point_the_same_way(op, factors, backend):
     for call, wanted in worst_rounding(op, factors):
+        check(call, wanted, backend)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_bounds_of_distances_hold_when_all_roundings_point_the_same_way(backend):
+    for call, wanted in worst_distances():
         check(call, wanted, backend)

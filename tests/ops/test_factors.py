@@ -56,3 +56,5 @@ def test_a_factor_is_multiplied_with_its_times(kind):
     assert scores[0].tolist() == [-6, -12, -24] and ids[0].tolist() == [2, 0, 1]
     scores, _ = ops.lut8(blocks, tables, 3, bias=Factor(0, kind, times=100))
     assert scores[0].tolist() == [204, 104, 54]
+    scores, _ = ops.lut8(blocks, tables, 3, bias=Factor(0, kind + "^2", times=100))
+    assert scores[0].tolist() == [404, 104, 29]

@@ -32,16 +32,15 @@ class LloydMax(Codec):
     For l2 the scale is another because the squared distance to a vector that was stretched to be unbiased counts that stretch:
     with the scale of least error all squared distances shrink about alike, which leaves their order alone.
 
-    Code layout, code_size = 2 + ceil(d n_bits / 8), for l2 6 + ceil(d n_bits / 8):
+    Code layout, code_size = 2 + ceil(d n_bits / 8):
 
     | bytes | content |
     |---|---|
     | 0, 1 | s / unit_ as `ops.factors.to_u2` rounds it, little-endian |
-    | 2 .. 5 | l2 only: abs(x_hat - mean_)^2, IEEE 754 binary32, little-endian |
     | then | the labels as `ops.pack_codes` packs them |
 
-    A vector nearer than 2^-100 to the mean has s = 0. Scores are those of the query with x_hat, up to float32 rounding. For l2
-    the squared norm must be stored as precisely as the score is to be, for in the score it cancels: 4 bytes.
+    A vector nearer than 2^-100 to the mean has s = 0. Scores are those of the query with x_hat, up to float32 rounding. For l2 no
+    norm is stored: the scan has it of the labels (`ops.dot`), and with 1 bit it follows from s.
 
     Parameters
     ----------
@@ -62,6 +61,7 @@ class LloydMax(Codec):
     Long, "RaBitQ", 2024, for the same scale at one bit.
     """
 
+    head = 2
     state = {  # noqa: RUF012  ClassVar in Codec
         "mean_": Array("float32", ("dim",)),
         "signs_": Array("uint8", (4, "sign_bytes")),
@@ -77,7 +77,6 @@ class LloydMax(Codec):
         self.n_bits = check_int("LloydMax", "n_bits", n_bits, 1, 8)
         self.metric = check_choice("LloydMax", "metric", metric, METRICS)
         self.seed = check_int("LloydMax", "seed", seed, 0, MAX_SEED)
-        self.head = 6 if self.metric == "l2" else 2
 
     @property
     def code_size(self) -> int:
@@ -121,8 +120,8 @@ class LloydMax(Codec):
         held = U2_LARGEST * float(self.unit_[0]) / (2.6 * math.sqrt(self.dim))
         return min(SQUARES_FIT, held - float(np.abs(self.mean_).max()))
 
-    def _label(self, x: np.ndarray, num_threads: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Labels uint8[n, d], scales float64[n], and norms of what the labels stand for, float64[n]."""
+    def _label(self, x: np.ndarray, num_threads: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """Labels uint8[n, d] and scales float64[n]."""
         y = ops.rotate(x - self.mean_, self.signs_, num_threads=num_threads)
         length = ops.norms(y, num_threads=num_threads)
         there = length >= SHORT
@@ -135,23 +134,15 @@ class LloydMax(Codec):
         product = (norm * norm + other * other - np.square(ops.norms(y, num_threads=num_threads), dtype=np.float64)) / 2
         product = np.where(there, product, 1.0)
         stretch = product / (other * other) if self.metric == "l2" else norm * norm / product
-        return labels, np.where(there, length * stretch / math.sqrt(self.dim), 0.0), other
+        return labels, np.where(there, length * stretch / math.sqrt(self.dim), 0.0)
 
     def _encode(self, x: np.ndarray, num_threads: int | None) -> np.ndarray:
-        labels, scale, norm = self._label(x, num_threads)
-        stored = to_u2((scale / self.unit_).astype(np.float32))
-        parts = [stored[:, None].view(np.uint8)]
-        if self.metric == "l2":
-            square = np.square(self._scales(stored).astype(np.float64) * norm)
-            parts.append(square.astype("<f4")[:, None].view(np.uint8))
-        return np.hstack([*parts, ops.pack_codes(labels, self.n_bits, num_threads=num_threads)])
-
-    def _scales(self, stored: np.ndarray) -> np.ndarray:
-        """float32[n]: the scales that "<u2" patterns stand for."""
-        return from_u2(stored) * self.unit_
+        labels, scale = self._label(x, num_threads)
+        stored = to_u2((scale / self.unit_).astype(np.float32))[:, None].view(np.uint8)
+        return np.hstack([stored, ops.pack_codes(labels, self.n_bits, num_threads=num_threads)])
 
     def _decode(self, codes: np.ndarray) -> np.ndarray:
-        scale = self._scales(np.ascontiguousarray(codes[:, :2]).view("<u2")[:, 0])
+        scale = from_u2(np.ascontiguousarray(codes[:, :2]).view("<u2")[:, 0]) * self.unit_
         y = self.levels_[ops.unpack_codes(np.ascontiguousarray(codes[:, self.head :]), self.dim, self.n_bits, num_threads=1)]
         y *= scale[:, None]
         y = ops.rotate(y, self.signs_, inverse=True, num_threads=1)
@@ -159,16 +150,14 @@ class LloydMax(Codec):
         return y
 
     def _query(self, q: np.ndarray, num_threads: int | None) -> Query:
-        scale, unit = Factor(0, "u2", times=float(self.unit_[0])), np.float32(2)
+        scale = Factor(0, "u2", times=float(self.unit_[0]))
         with np.errstate(over="ignore", invalid="ignore"):  # a query too far away for float32 scores -inf
             if self.metric != "l2":
                 constant = ops.project(q, self.mean_[:, None], num_threads=num_threads)[:, 0]
                 y = ops.rotate(q, self.signs_, num_threads=num_threads)
                 return label_query(y, self.n_bits, self.levels_, scale=scale, constant=constant)
             y = ops.rotate(q - self.mean_, self.signs_, num_threads=num_threads)
-            constant = -np.square(ops.norms(y, num_threads=num_threads))
-            bias = Factor(2, "f4", times=-1.0)
-            return label_query(y * unit, self.n_bits, self.levels_, scale=scale, bias=bias, constant=constant)
+            return label_query(y, self.n_bits, self.levels_, l2=True, scale=scale, num_threads=num_threads)
 
     @classmethod
     def examples(cls) -> list[Codec]:

@@ -21,7 +21,7 @@ MAX_SEED = 2**63 - 1
 SHORT = 2.0**-100  # vectors so near to the mean count as it
 ROUNDING = 2.0**-11  # of a 2-byte float, relative
 ESTIMATE_BYTES = 16 << 20  # of labels as float32 at a time
-DIGITS = {1: 8, 2: 4, 3: 2, 4: 2, 5: 1, 6: 1, 7: 1, 8: 1}  # labels of what a vector lacks along the mean
+DIGITS = {1: 8, 2: 4, 3: 2, 4: 2, 5: 1, 6: 1, 7: 0, 8: 1}  # labels of what a vector lacks along the mean
 
 
 class RaBitQ(Codec):
@@ -37,28 +37,31 @@ class RaBitQ(Codec):
 
     The error of an estimate is that of a random direction: `estimate` gives unbiased estimates, for l2 too, and bounds. The
     direction of the mean is the one that inner products with real queries weigh most, so the error in it is coded as well: a
-    is about normal of variance 0.1 whatever n_bits, and is coded as m = 8, 4, 2, 2, 1, 1, 1, 1 more labels for 1, 2, ...
+    is about normal of variance 0.1 whatever n_bits, and is coded as m = 8, 4, 2, 2, 1, 1, 0, 1 more labels for 1, 2, ...
     8 bits, the digits of floor(a / u) + 2^(m n_bits - 1) from the lowest on, u = 4 / 2^(m n_bits): a multiple of u and a half.
+    (At 7 bits it would cost three bytes, and is 0.) With m > 0 and factors "u2", e = s |g| times the sine of the angle between
+    y and g, and the sine is coded as m labels too: the digits of the largest b with 2^(-b (n_bits + 3) / 2^(m n_bits)) not
+    below it.
 
-    Code layout, code_size = head + `packed_size(d + m, n_bits)`, m = 0 for l2:
+    Code layout, code_size = head + `packed_size(d + more, n_bits)`:
 
     | bytes, factors "u2" | bytes, factors "f4" | content |
     |---|---|---|
     | 0, 1 | 0 .. 3 | s; "u2": s / unit_ as `ops.factors.to_u2` rounds it |
-    | 2, 3 | 4 .. 7 | e; "u2": e / error_unit as `to_u2` rounds it |
-    | 4 .. 7 | 8 .. 11 | l2 only: abs(x_hat - mean_)^2, IEEE 754 binary32 |
-    | then | then | the d labels of g and the m of a as `ops.pack_codes` packs them |
+    | 2, 3 for l2 and 7 bits | 4 .. 7 | e; "u2": e / error_unit as `to_u2` rounds it |
+    | then | then | as `ops.pack_codes` packs them: the d labels of g, the m of a, with "u2" the m of the sine; m = 0 for l2 |
 
-    All little-endian; "f4" is IEEE 754 binary32; error_unit = unit_ 2^(n_bits - 1 + ceil(log2(d) / 2)). A vector nearer to the
-    mean than 2^-100 has s = e = 0. Scores are those of the query with x_hat, up to float32 rounding: for ip and cos they are the
-    unbiased estimates. For l2 they are not, as no vector has all of these for its squared distances; they order vectors about
-    alike. There the squared norm cancels in the score, so it is stored as precisely as that is to be.
+    All little-endian; "f4" is IEEE 754 binary32; error_unit = unit_ 2^(n_bits - 1 + ceil(log2(d) / 2)). So what a vector costs
+    beside g is 4 bytes with "u2", but for the last byte's rest. A vector nearer to the mean than 2^-100 has s = e = 0.
+    Scores are those of the query with x_hat, up to float32 rounding: for ip and cos they are the unbiased estimates. For l2
+    they are not, as no vector has all of these for its squared distances; they order vectors about alike. No norm is stored
+    for it: the scan has it of the labels (`ops.dot`), and with 1 bit it follows from s.
 
     Parameters
     ----------
     n_bits : 1 to 8 a dimension
     metric : "ip", "l2" or "cos"
-    factors : "u2", 2 bytes for each of s and e, or "f4", 4
+    factors : "u2", 2 bytes for s, and e in 2 bytes or as labels, or "f4", 4 bytes for each
     seed : of the rotation
 
     Learned: mean_ float32[d], over every row; signs_, drawn from the seed; unit_ float32[1], a power of two that brings the
@@ -87,7 +90,7 @@ class RaBitQ(Codec):
         self.metric = check_choice("RaBitQ", "metric", metric, METRICS)
         self.factors = check_choice("RaBitQ", "factors", factors, ("u2", "f4"))
         self.seed = check_int("RaBitQ", "seed", seed, 0, MAX_SEED)
-        self.head = 2 * self._width + (4 if self.metric == "l2" else 0)
+        self.head = self._width * (1 if self._sines else 2)
 
     @property
     def _width(self) -> int:
@@ -96,12 +99,22 @@ class RaBitQ(Codec):
 
     @property
     def code_size(self) -> int:
-        return self.head + packed_size(self.dim + self._digits, self.n_bits)
+        return self.head + packed_size(self.dim + self._digits + self._sines, self.n_bits)
 
     @property
     def _digits(self) -> int:
         """Labels of a vector's part along the mean."""
         return 0 if self.metric == "l2" else DIGITS[self.n_bits]
+
+    @property
+    def _sines(self) -> int:
+        """Labels of the angle between a vector and its point; 0 where e itself is stored."""
+        return self._digits if self.factors == "u2" else 0
+
+    def _steps(self) -> np.ndarray:
+        """float32[2**(n_bits _sines)], falling from 1: the sines that there are."""
+        count = 2 ** (self.n_bits * self._sines)
+        return (2.0 ** (-(self.n_bits + 3) / count * np.arange(count))).astype(np.float32)
 
     def _weights(self) -> np.ndarray:
         """float32[_digits]: what a step of each of these labels is."""
@@ -161,22 +174,28 @@ class RaBitQ(Codec):
         there = own >= SHORT**2
         product = np.where(there, product, 1.0)
         scale = np.where(there, product / square if self.metric == "l2" else own / product, 0.0)
-        error = np.where(there, np.sqrt(np.maximum(own * square - product * product, 0.0) * own) / product, 0.0)
+        missed = np.maximum(own * square - product * product, 0.0)
         scale_unit, error_unit = self._units
-        head = [_stored(scale / scale_unit, self.factors), _stored(error / error_unit, self.factors)]
-        kept = self._factor(head[0], scale_unit).astype(np.float64)
-        if self.metric == "l2":
-            head.append((kept * kept * square).astype("<f4")[:, None].view(np.uint8))
-        else:
+        head = [_stored(scale / scale_unit, self.factors)]
+        if not self._sines:
+            error = np.where(there, np.sqrt(missed * own) / product, 0.0)
+            head.append(_stored(error / error_unit, self.factors))
+        if self._digits:
+            kept = self._factor(head[0], scale_unit).astype(np.float64)
             lacks = np.where(kept > 0, own_along / np.where(kept > 0, kept, 1.0) - point_along, 0.0)
-            labels = np.hstack([labels, self._digits_of(lacks)])
+            count = 2 ** (self._digits * self.n_bits)
+            steps = np.clip(np.floor(lacks * (count / 4)) + count // 2, 0, count - 1)
+            labels = np.hstack([labels, self._digits_of(steps)])
+        if self._sines:
+            sine = missed / np.where(there, own * square, 1.0)
+            squares = np.square(self._steps().astype(np.float64))
+            labels = np.hstack([labels, self._digits_of(np.searchsorted(-squares, -sine, side="right") - 1)])
         return np.hstack([*head, ops.pack_codes(labels, self.n_bits, num_threads=num_threads)])
 
-    def _digits_of(self, lacks: np.ndarray) -> np.ndarray:
-        """uint8[n, _digits] of float64[n]."""
-        width = self._digits * self.n_bits
-        steps = np.clip(np.floor(lacks * (2.0**width / 4)) + 2 ** (width - 1), 0, 2**width - 1).astype(np.int64)
-        return (steps[:, None] >> self.n_bits * np.arange(self._digits) & (2**self.n_bits - 1)).astype(np.uint8)
+    def _digits_of(self, numbers: np.ndarray) -> np.ndarray:
+        """uint8[n, _digits]: of whole numbers [n], the digits of n_bits, the lowest first."""
+        places = self.n_bits * np.arange(self._digits)
+        return (numbers.astype(np.int64)[:, None] >> places & (2**self.n_bits - 1)).astype(np.uint8)
 
     @property
     def _units(self) -> tuple[float, float]:
@@ -192,8 +211,9 @@ class RaBitQ(Codec):
         return from_u2(numbers) * np.float32(unit) if self.factors == "u2" else numbers.astype(np.float32)
 
     def _labels(self, codes: np.ndarray) -> np.ndarray:
-        """uint8[n, d + _digits]."""
-        return ops.unpack_codes(np.ascontiguousarray(codes[:, self.head :]), self.dim + self._digits, self.n_bits, num_threads=1)
+        """uint8[n, d + _digits + _sines]."""
+        count = self.dim + self._digits + self._sines
+        return ops.unpack_codes(np.ascontiguousarray(codes[:, self.head :]), count, self.n_bits, num_threads=1)
 
     def _decode(self, codes: np.ndarray) -> np.ndarray:
         points = even_levels(self.n_bits)[self._labels(codes)]
@@ -210,14 +230,13 @@ class RaBitQ(Codec):
     def _query(self, q: np.ndarray, num_threads: int | None) -> Query:
         scale = Factor(0, self.factors, times=self._units[0])
         rows, constant = self._turned(q, num_threads)
-        if self.metric != "l2":
-            return label_query(rows, self.n_bits, scale=scale, constant=constant)
-        bias = Factor(2 * self._width, "f4", times=-1.0)
-        with np.errstate(over="ignore"):
-            return label_query(rows * np.float32(2), self.n_bits, scale=scale, bias=bias, constant=-constant)
+        if self.metric == "l2":
+            with np.errstate(over="ignore"):
+                return label_query(rows, self.n_bits, l2=True, scale=scale, num_threads=num_threads)
+        return label_query(rows, self.n_bits, scale=scale, constant=constant)
 
     def _turned(self, q: np.ndarray, num_threads: int | None) -> tuple[np.ndarray, np.ndarray]:
-        """Queries as rows float32[nq, d + _digits] that labels' points are multiplied with; and float32[nq], <q, mean_>.
+        """Queries as rows float32[nq, labels] that labels' points are multiplied with; and float32[nq], <q, mean_>.
 
         For l2, rotated from the mean, and their squared lengths.
         """
@@ -227,7 +246,8 @@ class RaBitQ(Codec):
                 return y, np.square(ops.norms(y, num_threads=num_threads))
             both = ops.project(q, np.stack([self.mean_, self._along(num_threads)], axis=1), num_threads=num_threads)
             y = ops.rotate(q, self.signs_, num_threads=num_threads)
-            return np.hstack([y, both[:, 1:] * self._weights()]), np.ascontiguousarray(both[:, 0])
+            nothing = np.zeros((len(q), self._sines), np.float32)
+            return np.hstack([y, both[:, 1:] * self._weights(), nothing]), np.ascontiguousarray(both[:, 0])
 
     def estimate(self, codes: Any, q: Any, *, epsilon: float = 1.9, num_threads: int | None = None) -> tuple[Any, Any]:
         """Unbiased estimates float32[nq, n] of what the metric compares, and how far they are off at most, float32[nq, n].
@@ -261,9 +281,12 @@ class RaBitQ(Codec):
         step = max(1, ESTIMATE_BYTES // (4 * self.dim))
         for start in range(0, n, step):
             block = codes_array[start : start + step]
-            points = even_levels(self.n_bits)[self._labels(block)]
+            labels = self._labels(block)
+            points = even_levels(self.n_bits)[labels]
             product = ops.project(rows, np.ascontiguousarray(points.T), num_threads=num_threads).astype(np.float64)
-            value, rounding, error, scale = self._estimate(block, points, product, constant.astype(np.float64)[:, None])
+            lengths = np.square(points[:, : self.dim], dtype=np.float64).sum(axis=1)
+            error = self._errors(block, labels, lengths)
+            value, rounding, error, scale = self._estimate(block, lengths, error, product, constant.astype(np.float64)[:, None])
             estimates[:, start : start + step] = value
             bounds[:, start : start + step] = epsilon * np.hypot(length * error, along * scale) + rounding
         return like(q, estimates), like(q, bounds)
@@ -278,18 +301,26 @@ class RaBitQ(Codec):
         along = step / float(self._weights()[0])
         return np.sqrt(np.maximum(whole * whole - along * along, 0.0)), step / math.sqrt(12)
 
+    def _errors(self, codes: np.ndarray, labels: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """float64[n]: e. lengths: |g|^2."""
+        width, units = self._width, self._units
+        if not self._sines:
+            return self._factor(codes[:, width : 2 * width], units[1]).astype(np.float64)
+        digits = labels[:, self.dim + self._digits :].astype(np.int64)
+        sine = self._steps()[(digits << self.n_bits * np.arange(self._sines)).sum(axis=1)]
+        return self._factor(codes[:, :width], units[0]).astype(np.float64) * np.sqrt(lengths) * sine
+
     def _estimate(
-        self, codes: np.ndarray, points: np.ndarray, product: np.ndarray, constant: np.ndarray
+        self, codes: np.ndarray, lengths: np.ndarray, error: np.ndarray, product: np.ndarray, constant: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """float64: estimates [nq, n], what rounded factors change [nq, n], the error of a unit query [n], and s [n]."""
-        width, units = self._width, self._units
-        scale, error = (self._factor(codes[:, i * width : (i + 1) * width], units[i]).astype(np.float64) for i in range(2))
+        scale = self._factor(codes[:, : self._width], self._units[0]).astype(np.float64)
         rounding = ROUNDING if self.factors == "u2" else 0.0
         product *= scale
         if self.metric != "l2":
             return constant + product, rounding * np.abs(product), error, scale
         # s is that of least error here, s |g| = |y| cos; with it and e = |y| tan, tan^2 = w is a root of (e / s |g|)^2 = w + w^2
-        short = np.square(scale) * np.square(points, dtype=np.float64).sum(axis=1)
+        short = np.square(scale) * lengths
         ratio = np.square(error) / np.where(short > 0, short, 1.0)
         w = 2 * ratio / (1 + np.sqrt(1 + 4 * ratio))
         part = short - 2 * product

@@ -8,10 +8,12 @@ import numpy as np
 
 from .numerics import array
 
-KINDS = ("none", "f2", "f4", "u1", "u2")
-WIDTHS = {"f2": 2, "f4": 4, "u1": 1, "u2": 2}
+KINDS = ("none", "f2", "f4", "u1", "u2", "f2^2", "f4^2", "u2^2")
+WIDTHS = {"f2": 2, "f4": 4, "u1": 1, "u2": 2, "f2^2": 2, "f4^2": 4, "u2^2": 2}
 # a factor as kernels take it: kind as its place in KINDS, offset, `times` (or the value, where the kind is none), table
 KernelFactor = tuple[int, int, float, np.ndarray | None]
+
+NO_FACTOR: KernelFactor = (0, 0, 1.0, None)  # a scale of 1
 
 U2_LARGEST = float(np.uint32(0x1FFFEFFF).view(np.float32)) * 2.0**96  # what still rounds to the largest u2
 _DROPPED = 13  # bits of a float32 that a u2 lacks
@@ -23,7 +25,8 @@ class Factor:
     """Where in the first `head` bytes of a code a per-vector number stands.
 
     offset : first byte
-    kind : "f2" float16, "f4" float32, "u2" what `to_u2` makes (all little-endian), "u1" one byte that indexes `table`
+    kind : "f2" float16, "f4" float32, "u2" what `to_u2` makes (all little-endian), "f2^2", "f4^2", "u2^2" their squares in
+        float32, "u1" one byte that indexes `table`
     table : float32[256], for "u1" only
     times : what the stored number is multiplied with, in float32; not for "u1"
     """
@@ -72,5 +75,7 @@ def factor_values(factor: KernelFactor, raw: np.ndarray) -> np.ndarray:
     if table is not None:
         return table[raw[:, 0]]
     stored = np.ascontiguousarray(raw)
-    numbers = stored.view("<" + KINDS[kind])[:, 0]
-    return (from_u2(numbers) if KINDS[kind] == "u2" else numbers.astype(np.float32)) * np.float32(times)
+    width, _, square = KINDS[kind].partition("^")
+    numbers = stored.view("<" + width)[:, 0]
+    values = from_u2(numbers) if width == "u2" else numbers.astype(np.float32)
+    return (values * values if square else values) * np.float32(times)

@@ -91,9 +91,9 @@ def reference_scan(
     """From the scan's sums float32[nq, n] to the results: the definition of this module's first lines."""
     n, k = layout[0], scores.shape[1]
     with np.errstate(invalid="ignore", over="ignore"):
-        total = sums * _values(scale, data, layout)
+        total = sums * factors_of_rows(scale, data, layout)[:, 0]
         if bias[0]:
-            total = total + _values(bias, data, layout)
+            total = total + factors_of_rows(bias, data, layout)[:, 0]
         total = total + constant[:, None]
     total = np.where(np.isnan(total), np.float32(-np.inf), total)
     ids = np.arange(n) if ids is None else ids
@@ -108,9 +108,10 @@ def reference_scan(
         found[i, : len(best)] = ids[best]
 
 
-def _values(factor: KernelFactor, data: np.ndarray, layout: tuple[int, int, int]) -> np.ndarray:
+def factors_of_rows(factor: KernelFactor, data: np.ndarray, layout: tuple[int, int, int]) -> np.ndarray:
+    """float32[n, 1]."""
     kind, offset, value, _ = factor
     n, size, head = layout
     if KINDS[kind] == "none":
-        return np.full((), value, np.float32)
-    return factor_values(factor, _bytes(data, n, size, head, 1, np.arange(offset, offset + WIDTHS[KINDS[kind]])))
+        return np.full((n, 1), value, np.float32)
+    return factor_values(factor, _bytes(data, n, size, head, 1, np.arange(offset, offset + WIDTHS[KINDS[kind]])))[:, None]
