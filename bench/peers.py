@@ -3,7 +3,8 @@
     python -m bench.peers --data FOLDER [--only recall rerank speed memory] [-o results.json]
 
 FOLDER holds medquad_minilm and sift_photos_us, each with base.npy, queries.npy (and train.npy); without it, recall is skipped.
-Speed by alternating the two, medians, one thread, working sets in and out of the cache.
+Speed by alternating the two, medians, one thread, working sets in and out of the cache. Parts that are not run stay as they are in
+the results file, if they are of the same commit: recall may be measured on a busy machine, speed may not.
 """
 
 from __future__ import annotations
@@ -166,30 +167,42 @@ def main() -> None:
     import faiss
 
     result: dict[str, Any] = {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "commit": commit(),
-        "load_before": os.getloadavg()[0], "cpu": cpu_name(), "cpus": os.cpu_count(), "backends": vp.backends(),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "commit": commit(), "load_before": {}, "cpu": cpu_name(), "cpus": os.cpu_count(), "backends": vp.backends(),
         "versions": {
             "vecpress": vp.__version__, "numpy": np.__version__, "faiss": faiss.__version__,
             "turbovec": importlib.metadata.version("turbovec"),
         },
     }  # fmt: skip
-    if "recall" in arguments.only and arguments.data:
-        result["recall"] = compare_recall(arguments.data)
-    if "rerank" in arguments.only and arguments.data:
-        result["rerank"] = compare_rerank(arguments.data)
-    if "speed" in arguments.only:
-        result["speed"] = compare_speed()
-        for r in result["speed"]:
-            print(
-                f"{r['op']:8s} n={r['n']:<9,d} nq={r['queries']:<4d} k={r['k']:<4d} {r['milliseconds']:9.3f} ms"
-                f"  {r['peer']:16s} {r['peer_milliseconds']:9.3f} ms  ratio {r['speed_ratio']:6.2f}"
-                f"  {r['code_GB_per_s']:6.1f} GB/s, read loop {r['read_loop_GB_per_s']:.1f}"
-            )
-    if "memory" in arguments.only:
-        result["memory"] = compare_memory()
-        print(result["memory"])
-    if arguments.output:
-        arguments.output.write_text(json.dumps(result, indent=1) + "\n")
+    if arguments.output and arguments.output.exists():
+        before = json.loads(arguments.output.read_text())
+        if before["commit"] == result["commit"]:
+            result |= {part: before[part] for part in PARTS if part in before}
+            result["load_before"] = before["load_before"]
+    measurements = {
+        "recall": lambda: compare_recall(arguments.data), "rerank": lambda: compare_rerank(arguments.data),
+        "speed": compare_speed, "memory": compare_memory,
+    }  # fmt: skip
+    for part in PARTS:
+        if part not in arguments.only or (part in ("recall", "rerank") and not arguments.data):
+            continue
+        result["load_before"][part] = round(os.getloadavg()[0], 2)
+        result[part] = measurements[part]()
+        if part == "speed":
+            print_speed(result[part])
+        elif part == "memory":
+            print(result[part])
+        if arguments.output:
+            arguments.output.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def print_speed(rows: list[dict[str, Any]]) -> None:
+    """One line a row."""
+    for r in rows:
+        print(
+            f"{r['op']:8s} n={r['n']:<9,d} nq={r['queries']:<4d} k={r['k']:<4d} {r['milliseconds']:9.3f} ms"
+            f"  {r['peer']:16s} {r['peer_milliseconds']:9.3f} ms  ratio {r['speed_ratio']:6.2f}"
+            f"  {r['code_GB_per_s']:6.1f} GB/s, read loop {r['read_loop_GB_per_s']:.1f}"
+        )
 
 
 if __name__ == "__main__":

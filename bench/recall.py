@@ -153,7 +153,7 @@ CASES = [
     *(Case(MED, "RaBitQ", {"n_bits": b}, rabitq(384, b)) for b in range(1, 9)),
     *(Case(SIFT, "RaBitQ", {"n_bits": b}, rabitq(128, b)) for b in range(1, 9)),
     *(Case(MED, "LloydMax", {"n_bits": b}, eden(384, b)) for b in range(1, 9)),
-    *(Case(MED, "LloydMax", {"n_bits": b}, turbovec(384, b)) for b in (2, 4)),
+    *(Case(MED, "LloydMax", {"n_bits": b}, turbovec(384, b)) for b in (2, 3, 4)),
     *(Case(SIFT, "LloydMax", {"n_bits": b}, eden(128, b)) for b in range(1, 9)),
 ]
 
