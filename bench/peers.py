@@ -3,8 +3,8 @@
     python -m bench.peers --data FOLDER [--only recall rerank speed memory] [-o results.json]
 
 FOLDER holds medquad_minilm and sift_photos_us, each with base.npy, queries.npy (and train.npy); without it, recall is skipped.
-Speed by alternating the two, medians, one thread, working sets in and out of the cache. Parts that are not run stay as they are in
-the results file, if they are of the same commit: recall may be measured on a busy machine, speed may not.
+Speed by alternating the two, medians, one thread, working sets in and out of the cache. Parts that are not run stay
+as they are in the results file, if they are of the same commit: recall may be measured on a busy machine, speed may not.
 """
 
 from __future__ import annotations
@@ -167,7 +167,8 @@ def main() -> None:
     import faiss
 
     result: dict[str, Any] = {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "commit": commit(), "load_before": {}, "cpu": cpu_name(), "cpus": os.cpu_count(), "backends": vp.backends(),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "commit": commit(), "load_before": {},
+        "cpu": cpu_name(), "cpus": os.cpu_count(), "backends": vp.backends(),
         "versions": {
             "vecpress": vp.__version__, "numpy": np.__version__, "faiss": faiss.__version__,
             "turbovec": importlib.metadata.version("turbovec"),

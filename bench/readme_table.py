@@ -50,9 +50,9 @@ def measure() -> Path:
 
 
 def commit() -> str:
-    """What was measured: the commit, and whether files that matter had changed since."""
-    changed = _git("status", "--porcelain", "--", "vecpress", "csrc", "setup.py")
-    return _git("rev-parse", "--short=12", "HEAD") + ("+changes" if changed else "")
+    """What was measured: the last commit that touched the library, and whether its files had changed since."""
+    library = ("--", "vecpress", "csrc", "setup.py")
+    return _git("log", "-1", "--format=%h", "--abbrev=12", *library) + ("+changes" if _git("status", "--porcelain", *library) else "")
 
 
 def _git(*arguments: str) -> str:
@@ -134,7 +134,7 @@ def peers_table(result: dict[str, Any]) -> str:
     lines += [
         "",
         f"Whole search calls on one thread of an {result['cpu']}, 100,000 and 1,000,000 random codes, k = 10 and 100, medians "
-        f"in turn with the peer; load {result['load_before']:.2f} beside the run. Recall: three seeds where there are any, the "
+        f"in turn with the peer; load {result['load_before']['speed']:.2f} beside the run. Recall: three seeds where there are any, the "
         f"mean and in brackets the worst, the same training vectors, exhaustive scans, ties counted; reranking on "
         f"{result['rerank'][0]['set']}. Searching 1,000,000 codes of 64 bytes takes "
         f"{memory['peak_over_codes']:.2f} times their memory at the peak, mapping their file "
