@@ -1,8 +1,8 @@
-"""The tables of README.md, from measurements in bench/results: never typed by hand.
+"""The tables of README.md and docs/peers.md, from measurements in bench/results: never typed by hand.
 
-python -m bench.readme_table              write the tables of the newest measurements into README.md
+python -m bench.readme_table              write the tables of the newest measurements into these
 python -m bench.readme_table --measure    measure the codecs on this machine first (a minute), into bench/results
-python -m bench.readme_table --check      exit 1 if README.md holds other tables than those
+python -m bench.readme_table --check      exit 1 if they hold other tables than those
 
 The peers' table comes from `python -m bench.peers --data FOLDER -o bench/results/peers-MACHINE.json`.
 """
@@ -22,9 +22,10 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results"
-README = ROOT / "README.md"
+README, PEERS = ROOT / "README.md", ROOT / "docs" / "peers.md"
 END = "<!-- end of the table -->"
 SEEDS = (0, 1, 2)
+ODD_WIDTHS = re.compile(r"n_bits=[3567]\b")  # of these docs/peers.md alone tells
 
 
 def measure() -> Path:
@@ -52,7 +53,8 @@ def measure() -> Path:
 def commit() -> str:
     """What was measured: the last commit that touched the library, and whether its files had changed since."""
     library = ("--", "vecpress", "csrc", "setup.py")
-    return _git("log", "-1", "--format=%h", "--abbrev=12", *library) + ("+changes" if _git("status", "--porcelain", *library) else "")
+    changed = _git("status", "--porcelain", *library)
+    return _git("log", "-1", "--format=%h", "--abbrev=12", *library) + ("+changes" if changed else "")
 
 
 def _git(*arguments: str) -> str:
@@ -104,13 +106,13 @@ def codecs_table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def peers_table(result: dict[str, Any]) -> str:
-    """Recall and speed beside peers, in Markdown."""
+def recall_table(rows: list[dict[str, Any]]) -> list[str]:
+    """Recall beside peers, in Markdown."""
     lines = [
         "| data | codec | bytes | recall 10@10 | peer | bytes | recall | difference, 95% interval |",
         "|---|---|--:|--:|---|--:|--:|--:|",
     ]
-    for row in result["recall"]:
+    for row in rows:
         low, high = row["difference_95"]
         cells = [
             row["set"], f"`{row['codec']}`" + (", symmetric" if row["symmetric"] else ""), str(row["code_bytes"]),
@@ -118,6 +120,12 @@ def peers_table(result: dict[str, Any]) -> str:
             f"{row['difference']:+.3f}, {low:+.3f} to {high:+.3f}",
         ]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def peers_table(result: dict[str, Any], everything: bool) -> str:
+    """Recall and speed beside peers, in Markdown."""
+    lines = recall_table([row for row in result["recall"] if everything or not ODD_WIDTHS.search(row["codec"])])
     lines += ["", "| scan | bytes | faiss | one query, times as fast | many queries, times as fast |", "|---|--:|---|--:|--:|"]
     for op in dict.fromkeys(row["op"] for row in result["speed"]):
         rows = [row for row in result["speed"] if row["op"] == op]
@@ -134,8 +142,8 @@ def peers_table(result: dict[str, Any]) -> str:
     lines += [
         "",
         f"Whole search calls on one thread of an {result['cpu']}, 100,000 and 1,000,000 random codes, k = 10 and 100, medians "
-        f"in turn with the peer; load {result['load_before']['speed']:.2f} beside the run. Recall: three seeds where there are any, the "
-        f"mean and in brackets the worst, the same training vectors, exhaustive scans, ties counted; reranking on "
+        f"in turn with the peer; load {result['load_before']['speed']:.2f} beside the run. Recall: three seeds where there are "
+        f"any, the mean and in brackets the worst, the same training vectors, exhaustive scans, ties counted; reranking on "
         f"{result['rerank'][0]['set']}. Searching 1,000,000 codes of 64 bytes takes "
         f"{memory['peak_over_codes']:.2f} times their memory at the peak, mapping their file "
         f"{memory['mmap_load_milliseconds']:.1f} ms. vecpress {versions['vecpress']} at {result['commit']}, "
@@ -158,23 +166,27 @@ def insert(text: str, marker: str, table: str) -> str:
     before, begin, rest = text.partition(marker)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        sys.exit(f"README.md expected the markers {marker} and {END}")
+        sys.exit(f"expected the markers {marker} and {END}")
     return f"{before}{begin}\n{table}\n{end}{after}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--measure", action="store_true", help="measure on this machine first")
-    parser.add_argument("--check", action="store_true", help="exit 1 if README.md is stale")
+    parser.add_argument("--check", action="store_true", help="exit 1 if a table is stale")
     arguments = parser.parse_args()
     if arguments.measure:
         print(measure())
-    text = README.read_text()
-    fresh = insert(text, "<!-- table: python -m bench.readme_table -->", codecs_table(newest("demo")))
-    fresh = insert(fresh, "<!-- table: python -m bench.peers -->", peers_table(newest("peers")))
-    if arguments.check:
-        sys.exit(0 if fresh == text else "README.md is stale: run python -m bench.readme_table")
-    README.write_text(fresh)
+    peers, marker = newest("peers"), "<!-- table: python -m bench.peers -->"
+    readme = insert(README.read_text(), "<!-- table: python -m bench.readme_table -->", codecs_table(newest("demo")))
+    fresh = {
+        README: insert(readme, marker, peers_table(peers, everything=False)),
+        PEERS: insert(PEERS.read_text(), marker, peers_table(peers, everything=True)),
+    }
+    for path, text in fresh.items():
+        if arguments.check and text != path.read_text():
+            sys.exit(f"{path.name} is stale: run python -m bench.readme_table")
+        path.write_text(text)
 
 
 if __name__ == "__main__":
