@@ -4,7 +4,7 @@
 
 FOLDER holds medquad_minilm and sift_photos_us, each with base.npy, queries.npy (and train.npy); without it, recall is skipped.
 Speed by alternating the two, medians, one thread, working sets in and out of the cache. Parts that are not run stay
-as they are in the results file, if they are of the same commit: recall may be measured on a busy machine, speed may not.
+as they are in the results file: recall may be measured on a busy machine, speed may not.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def main() -> None:
     import faiss
 
     result: dict[str, Any] = {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "commit": commit(), "load_before": {},
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "commit": {}, "load_before": {},
         "cpu": cpu_name(), "cpus": os.cpu_count(), "backends": vp.backends(),
         "versions": {
             "vecpress": vp.__version__, "numpy": np.__version__, "faiss": faiss.__version__,
@@ -176,9 +176,7 @@ def main() -> None:
     }  # fmt: skip
     if arguments.output and arguments.output.exists():
         before = json.loads(arguments.output.read_text())
-        if before["commit"] == result["commit"]:
-            result |= {part: before[part] for part in PARTS if part in before}
-            result["load_before"] = before["load_before"]
+        result |= {name: before[name] for name in (*PARTS, "commit", "load_before") if name in before}
     measurements = {
         "recall": lambda: compare_recall(arguments.data), "rerank": lambda: compare_rerank(arguments.data),
         "speed": compare_speed, "memory": compare_memory,
@@ -186,7 +184,7 @@ def main() -> None:
     for part in PARTS:
         if part not in arguments.only or (part in ("recall", "rerank") and not arguments.data):
             continue
-        result["load_before"][part] = round(os.getloadavg()[0], 2)
+        result["load_before"][part], result["commit"][part] = round(os.getloadavg()[0], 2), commit()
         result[part] = measurements[part]()
         if part == "speed":
             print_speed(result[part])

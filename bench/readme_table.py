@@ -138,7 +138,7 @@ def peers_table(result: dict[str, Any], everything: bool) -> str:
     for row in result["rerank"]:
         cells = [f"`{row['codec']}`", str(row["code_bytes"]), f"{row['recall']:.3f}", f"{row['recall_reranked']:.3f}"]
         lines.append(f"| {' | '.join(cells)} |")
-    memory, versions = result["memory"], result["versions"]
+    memory, versions, commits = result["memory"], result["versions"], result["commit"]
     lines += [
         "",
         f"Whole search calls on one thread of an {result['cpu']}, 100,000 and 1,000,000 random codes, k = 10 and 100, medians "
@@ -146,7 +146,8 @@ def peers_table(result: dict[str, Any], everything: bool) -> str:
         f"any, the mean and in brackets the worst, the same training vectors, exhaustive scans, ties counted; reranking on "
         f"{result['rerank'][0]['set']}. Searching 1,000,000 codes of 64 bytes takes "
         f"{memory['peak_over_codes']:.2f} times their memory at the peak, mapping their file "
-        f"{memory['mmap_load_milliseconds']:.1f} ms. vecpress {versions['vecpress']} at {result['commit']}, "
+        f"{memory['mmap_load_milliseconds']:.1f} ms. vecpress {versions['vecpress']}, recall at commit {commits['recall']}, "
+        f"speed at {commits['speed']}, "
         f"faiss {versions['faiss']}, turbovec {versions['turbovec']}, NumPy {versions['numpy']}.",
     ]
     return "\n".join(lines)
@@ -186,7 +187,8 @@ def main() -> None:
     for path, text in fresh.items():
         if arguments.check and text != path.read_text():
             sys.exit(f"{path.name} is stale: run python -m bench.readme_table")
-        path.write_text(text)
+        if not arguments.check:
+            path.write_text(text)
 
 
 if __name__ == "__main__":

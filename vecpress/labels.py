@@ -11,6 +11,8 @@ from .codec import Query
 from .ops import Factor
 from .ops.dot import even_levels
 
+SMALLEST, LARGEST = 2.0**-126, 2.0**120  # numbers that factors are multiplied with
+
 
 def label_query(
     rows: np.ndarray,
@@ -22,7 +24,7 @@ def label_query(
     constant: np.ndarray | None = None,
     num_threads: int | None = None,
 ) -> Query:
-    """The scan whose sums are those of rows[q, t] * levels[label t], for codes of n_bits, 1 to 8, a dimension.
+    """The scan of codes of n_bits, 1 to 8, a dimension, whose sums are those of rows[q, t] * levels[label t], or distances.
 
     rows : float32[nq, d]
     levels : float32[2**n_bits]; None for c - (2**n_bits - 1) / 2; those of 1 bit x and -x
@@ -30,14 +32,17 @@ def label_query(
     scale, constant : as in `Query`; with l2 the scale is a factor of kind "u2" or "f4"
 
     Labels of 1 and 2 bits fill nibbles, of which a table knows all that there are: four or two dimensions at a look-up. Wider
-    ones are multiplied. For distances only those of 1 bit are looked up, where all codes of one scale are equally long.
+    ones are multiplied. For distances only those of 1 bit are looked up, where all codes of one scale are equally long, and
+    only where float32 has that length's square.
     """
     if n_bits == 1 and l2 and isinstance(scale, Factor):
         level = 0.5 if levels is None else float(levels[1])
-        square = Factor(scale.offset, scale.kind + "^2", times=-rows.shape[1] * (level * scale.times) ** 2)
-        tables = nibble_tables(rows * np.float32(2), even_levels(1) if levels is None else levels, 1)
-        own = -np.square(ops.norms(rows, num_threads=num_threads))
-        return Query("lut4", tables=tables, scale=scale, bias=square, constant=own)
+        times = rows.shape[1] * (level * scale.times) ** 2
+        if SMALLEST <= times <= LARGEST:
+            square = Factor(scale.offset, scale.kind + "^2", times=-times)
+            tables = nibble_tables(rows * np.float32(2), even_levels(1) if levels is None else levels, 1)
+            own = -np.square(ops.norms(rows, num_threads=num_threads))
+            return Query("lut4", tables=tables, scale=scale, bias=square, constant=own)
     if n_bits <= 2 and not l2:
         tables = nibble_tables(rows, even_levels(n_bits) if levels is None else levels, n_bits)
         return Query("lut4", tables=tables, scale=scale, constant=constant)

@@ -23,12 +23,13 @@ struct Factor {
 
 // A query as whole numbers, by which a kernel computes a whole number Q for every row with
 //   base + step * Q + low  <=  float sum  <=  base + step * Q + high
-// and, where score = sum + constant, the same for the score less the constant.
+// and, where score = sum + constant, the same for the score less the constant. Where `dot` ranks by squared distances, the sum is that
+// of the query's products with the levels, without the row's factor.
 struct Screen {
   const uint8_t* numbers = nullptr;  // the kernel's own: rounded tables or rows
   bool usable = false;               // false where the query is too wild for the bound; then every row is summed in float
   double base = 0, step = 1, low = 0, high = 0;
-  double extent = 0;                 // no number on the way to the sum or to its bounds exceeds it
+  double extent = 0;                 // no number on the way to that sum or to its bounds exceeds it
   double square = 0;                 // `dot` with squared distances: the query's squared length
   int parts = 1;                     // `dot`: whole numbers that a component of the query is made of
   uint32_t start = 0;                // `dot`: what the sum of products begins with, modulo 2^32, so that Q is never negative

@@ -206,12 +206,12 @@ struct BlockFactors {
   }
 
   // For score = -|row|^2 + 2 stretch <row, levels> - stretch^2 |levels|^2 + constant, with |levels|^2 between `least` and `most`.
-  BlockFactors(const Scan& s, const uint8_t* block, const float* least, const float* most) {
+  BlockFactors(const Scan& s, const uint8_t* block, const double* least, const double* most) {
     factors_of(s.stretch, block, scale);
     for (int r = 0; r < kBlock; ++r) {
-      const float square = scale[r] * scale[r];
-      bias[r] = -square * least[r];
-      least_bias[r] = -square * most[r];
+      const double square = static_cast<double>(scale[r]) * scale[r];  // which may be far below what float has
+      bias[r] = static_cast<float>(-square * least[r]);
+      least_bias[r] = static_cast<float>(-square * most[r]);
       scale[r] = 2 * scale[r];
     }
     widen(static_cast<float>(slack_of(s)));
@@ -222,6 +222,9 @@ struct BlockFactors {
   // What roundings may lose of squares: those of `kSlack`, and those of the definition's chains of m / 16 and 4 additions, in which a
   // sum of squared differences is at most twice the two squares.
   static double slack_of(const Scan& s) { return kSlack + (s.distances ? 0x1p-24 * (static_cast<double>(s.m) / 8 + 20) : 0); }
+
+  // And what they may lose among float32's smallest numbers, where they are absolute.
+  static double least_slack_of(const Scan& s) { return 0x1p-149 * (s.distances ? static_cast<double>(s.m) + 16 : 6); }
 
  private:
   void widen(float slack) {
@@ -259,12 +262,12 @@ struct Bounds {
 // Between what a row's score lies, from its whole number. factors: of its block, nullptr where score = sum + constant.
 inline Bounds bounds_of(const Scan& s, const Screen& screen, const BlockFactors* factors, int r, double number, float constant) {
   constexpr double kNearOverflow = 1e38;  // where float32 may have given inf, or a product that is no number
-  // the score's three roundings and those to float here: relative, and absolute among float32's smallest numbers
-  constexpr double kRelative = 12 * 0x1p-24, kAbsolute = 6 * 0x1p-149;
+  constexpr double kRelative = 12 * 0x1p-24;  // the score's three roundings and those to float here
+  const double absolute = BlockFactors::least_slack_of(s);
   const double middle = screen.base + screen.step * number;
   if (!screen.usable) return {-__builtin_inff(), __builtin_inff()};
   if (!factors) {
-    const double slack = kRelative * (screen.extent + __builtin_fabs(constant)) + kAbsolute;
+    const double slack = kRelative * (screen.extent + __builtin_fabs(constant)) + absolute;
     return {static_cast<float>(middle + screen.low + constant - slack), static_cast<float>(middle + screen.high + constant + slack)};
   }
   const double scale = factors->scale[r], added = constant - screen.square;
@@ -272,7 +275,7 @@ inline Bounds bounds_of(const Scan& s, const Screen& screen, const BlockFactors*
   const double sizes = __builtin_fabs(scale) * screen.extent + __builtin_fabs(constant);
   const double all = sizes + screen.square + __builtin_fabs(factors->bias[r]) + __builtin_fabs(factors->least_bias[r]);
   if (!(all < kNearOverflow)) return {-__builtin_inff(), __builtin_inff()};
-  const double slack = kRelative * all + BlockFactors::slack_of(s) * screen.square + kAbsolute;
+  const double slack = kRelative * all + BlockFactors::slack_of(s) * screen.square + absolute;
   const double low = (one < other ? one : other) + factors->least_bias[r] + added - slack;
   const double high = (one < other ? other : one) + factors->bias[r] + added + slack;
   return {static_cast<float>(low), static_cast<float>(high)};
@@ -296,7 +299,7 @@ inline uint64_t reach(const Scan& s, const Screen& screen, const BlockFactors& f
   const float step = static_cast<float>(screen.step);
   const double need = static_cast<double>(bar) - constant + screen.square;
   const float wanted = static_cast<float>(need - BlockFactors::kSlack * (__builtin_fabs(constant) + __builtin_fabs(bar)) -
-                                          BlockFactors::slack_of(s) * screen.square - 0x1p-130);
+                                          BlockFactors::slack_of(s) * screen.square - BlockFactors::least_slack_of(s) - 0x1p-130);
   alignas(64) float reached[kBlock];
   for (int r = 0; r < kBlock; ++r) {
     const float above = step * static_cast<float>(static_cast<int32_t>(numbers[r]));

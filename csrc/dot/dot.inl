@@ -107,7 +107,7 @@ template <int G>
 // The numbers of an unpacked row and their squares, summed: from these |levels|^2 of a row.
 struct OwnSums {
   alignas(64) uint32_t negative[kBlock], squares[kBlock];  // sums of minus the numbers, modulo 2^32, and of their squares
-  alignas(64) float least[kBlock], most[kBlock];           // between what |levels|^2 of each row is
+  alignas(64) double least[kBlock], most[kBlock];          // between what |levels|^2 of each row is
   alignas(4) int8_t inside[kUnit], last[kUnit];            // -1 for dimensions below m: of any unit but the last, of the last
 
   explicit OwnSums(int64_t m) {
@@ -156,11 +156,11 @@ struct OwnSums {
     for (int r = 0; r < kBlock; ++r) {
       const double number = -static_cast<double>(static_cast<int32_t>(negative[r])), square = squares[r];
       const double own = m * base * base + 2 * base * step * number + step * step * square;
-      const double lost = error > 0 ? error * (2 * __builtin_sqrt(m * (own > 0 ? own : 0)) + m * error) : 0;
-      // what is computed here cancels where levels are far from zero
-      const double slack = lost + 0x1p-48 * m * (base * base + step * step * 65536);
-      least[r] = own > slack ? static_cast<float>(own - slack) : 0.0f;
-      most[r] = static_cast<float>(own + slack);
+      const double cancelled = 0x1p-48 * m * (base * base + step * step * 65536);  // where levels are far from zero
+      const double at_most = (own > 0 ? own : 0) + cancelled;
+      const double slack = cancelled + (error > 0 ? error * (2 * __builtin_sqrt(m * at_most) + m * error) : 0);
+      least[r] = own > slack ? own - slack : 0;
+      most[r] = at_most + slack;
     }
   }
 };

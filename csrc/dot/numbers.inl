@@ -78,8 +78,9 @@ Screen screen_row(const Scan& s, int64_t q, uint8_t* out) {
   }
   const double magnitude = total * levels.largest;
   screen.square = s.distances ? square : 0;
-  const double largest_score = magnitude + screen.square + __builtin_fabs(s.constant[q]);
-  if (!(nothing == 0) || !(largest_score <= kLargestScore)) return screen;
+  const double largest_score = magnitude + __builtin_fabs(s.constant[q]);
+  if (!(nothing == 0) || !(largest_score + screen.square <= kLargestScore)) return screen;
+  if (s.distances && s.m * 255 * 255 >= int64_t{1} << 32) return screen;  // a row's own squares would overflow
   // so large that the first part, the number to the nearest 128, stays within what a factor may be
   const int finest = screen.parts == 2 ? largest_factor(levels.most) * 128 : largest_factor(levels.most);
   const double factor = largest > 0 ? largest / static_cast<double>(finest) : 1, inverse = 1 / factor;

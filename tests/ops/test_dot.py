@@ -72,6 +72,40 @@ def test_distances_far_from_the_origin_are_as_precise_as_their_differences(backe
     assert scores[0].tolist() == [0] * 40 + [-1] * 40 + [-4] and ids[0, 40] == 1
 
 
+def test_distances_where_the_square_of_a_scale_is_below_float32(backend):
+    """s^2 levels^2 is an ordinary number, s^2 is not."""
+    rng = np.random.default_rng(0)
+    codes = ops.pack_codes(rng.integers(0, 16, (N, 32)).astype(np.uint8), 4)
+    scales = (1e-24 * rng.uniform(1, 2, N)).astype("<f4")[:, None].view(np.uint8)
+    rows = (1e-12 * rng.standard_normal((5, 32))).astype(np.float32)
+    levels = np.linspace(-1e12, 1e12, 16).astype(np.float32)
+    same(backend, Blocks.pack(np.hstack([scales, codes]), 4), rows, n_bits=4, levels=levels, l2=True, scale=Factor(0, "f4"))
+    levels *= np.float32(4e-37)
+    scales = (1.5e19 * rng.uniform(1, 2, N)).astype("<f4")[:, None].view(np.uint8)
+    rows *= np.float32(4e7)
+    same(backend, Blocks.pack(np.hstack([scales, codes]), 4), rows, n_bits=4, levels=levels, l2=True, scale=Factor(0, "f4"))
+
+
+def test_distances_among_the_smallest_numbers_of_float32(backend):
+    """Each of 128 squares is rounded by up to half of the smallest, the best row's not at all."""
+    least = 2.0**-149
+    e, f = np.sqrt(0.49 * least), np.sqrt(0.51 * least)
+    levels = (np.array([0, e - f, e, e]) * 2.0**72).astype(np.float32)
+    labels = np.full((300, 128), 2)
+    np.put_along_axis(labels, np.argsort(np.random.default_rng(0).random((300, 128)), axis=1)[:, :60], 1, axis=1)
+    labels[150] = 0
+    blocks, rows = Blocks.pack(ops.pack_codes(labels.astype(np.uint8), 2)), np.full((5, 128), e, np.float32)
+    same(backend, blocks, rows, n_bits=2, levels=levels, l2=True, scale=2.0**-72)
+    same(backend, blocks, rows[:1], n_bits=2, levels=levels, l2=True, scale=2.0**-72)
+
+
+def test_distances_in_more_dimensions_than_squares_are_counted_for(backend):
+    labels = np.full((70, 66_060), 255, np.uint8)
+    labels[1], labels[2] = 128, 127
+    blocks = Blocks.pack(ops.pack_codes(labels, 8))
+    same(backend, blocks, np.zeros((1, 66_060), np.float32), n_bits=8, l2=True)
+
+
 def same(backend, blocks, rows, **options):
     with dispatch.use("reference"):
         wanted = ops.dot(blocks, rows, K, **options)

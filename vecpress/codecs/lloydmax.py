@@ -55,7 +55,7 @@ class LloydMax(Codec):
     Raises ValueError, naming the row, in `fit` for values beyond 2^50, in `encode` for values so large that their scale might be
     beyond 2^33 unit_.
     Cost: fit two passes over x; encode a rotation and about ten passes; a query a rotation and d n_bits / 4 look-ups a code, from
-    3 bits on d multiply-adds.
+    3 bits on, for l2 from 2, d multiply-adds.
 
     Source: Max 1960 and Lloyd 1982 for levels; Vargaftik et al., "EDEN", 2022, for rotation, levels and unbiased scale; Gao and
     Long, "RaBitQ", 2024, for the same scale at one bit.

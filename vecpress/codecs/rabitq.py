@@ -70,7 +70,7 @@ class RaBitQ(Codec):
     Raises ValueError, naming the row, in `fit` for values beyond 2^50, in `encode` for values so large that s might be beyond
     2^33 unit_.
     Cost: fit two passes over x; encode a rotation and `ops.encode_grid`; a query a rotation and d n_bits / 4 look-ups a code,
-    from 3 bits on d multiply-adds.
+    from 3 bits on, for l2 from 2, d multiply-adds.
 
     Source: Gao and Long, "RaBitQ", SIGMOD 2024; Gao et al., "Practical and asymptotically optimal quantization of
     high-dimensional vectors in Euclidean space for approximate nearest neighbor search", SIGMOD 2025.
@@ -229,20 +229,25 @@ class RaBitQ(Codec):
 
     def _query(self, q: np.ndarray, num_threads: int | None) -> Query:
         scale = Factor(0, self.factors, times=self._units[0])
-        rows, constant = self._turned(q, num_threads)
         if self.metric == "l2":
             with np.errstate(over="ignore"):
-                return label_query(rows, self.n_bits, l2=True, scale=scale, num_threads=num_threads)
+                return label_query(self._from_mean(q, num_threads), self.n_bits, l2=True, scale=scale, num_threads=num_threads)
+        rows, constant = self._turned(q, num_threads)
         return label_query(rows, self.n_bits, scale=scale, constant=constant)
+
+    def _from_mean(self, q: np.ndarray, num_threads: int | None) -> np.ndarray:
+        """float32[nq, d]: rotated from the mean."""
+        with np.errstate(over="ignore", invalid="ignore"):  # a query too far away for float32 scores -inf
+            return ops.rotate(q - self.mean_, self.signs_, num_threads=num_threads)
 
     def _turned(self, q: np.ndarray, num_threads: int | None) -> tuple[np.ndarray, np.ndarray]:
         """Queries as rows float32[nq, labels] that labels' points are multiplied with; and float32[nq], <q, mean_>.
 
         For l2, rotated from the mean, and their squared lengths.
         """
-        with np.errstate(over="ignore", invalid="ignore"):  # a query too far away for float32 scores -inf
+        with np.errstate(over="ignore", invalid="ignore"):
             if self.metric == "l2":
-                y = ops.rotate(q - self.mean_, self.signs_, num_threads=num_threads)
+                y = self._from_mean(q, num_threads)
                 return y, np.square(ops.norms(y, num_threads=num_threads))
             both = ops.project(q, np.stack([self.mean_, self._along(num_threads)], axis=1), num_threads=num_threads)
             y = ops.rotate(q, self.signs_, num_threads=num_threads)
