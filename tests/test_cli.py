@@ -156,7 +156,7 @@ def test_version(front: str, capsys) -> None:
 
 
 def test_every_command_of_the_issue_is_there() -> None:
-    assert list(COMMANDS) == ["demo", "fit", "encode", "search", "merge", "inspect", "verify", "doctor"]
+    assert list(COMMANDS) == ["demo", "fit", "encode", "search", "merge", "export", "import", "inspect", "verify", "doctor"]
 
 
 # ---- fit

@@ -95,7 +95,8 @@ def command(help: str) -> Callable[[Callable[..., Result]], Callable[..., Result
         signature = inspect.signature(function)
         parameters = [_parameter(p, hints[p.name]) for p in signature.parameters.values() if p.name != "console"]
         parameters.append(Parameter("json", bool, False, False, False, ("--json",), "", JSON_HELP))
-        COMMANDS[function.__name__] = Command(function.__name__, help, function, tuple(parameters))
+        name = function.__name__.rstrip("_")  # import_ is a command, import is no function's name
+        COMMANDS[name] = Command(name, help, function, tuple(parameters))
         return function
 
     return register

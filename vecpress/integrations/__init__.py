@@ -1,0 +1,1 @@
+"""Other stacks, one module each, imported when they are used: their libraries are optional."""

@@ -1,0 +1,173 @@
+"""faiss: indexes of codes that vecpress made, to be searched by faiss, and faiss's indexes of codes as ours. docs/faiss.md."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from ..checks import check_choice, check_path
+from ..codec import METRICS, Codec
+from ..container import replacing
+from ..contents import Contents
+from ..errors import CorruptFileError
+from ..index import Index
+from .faiss_export import Form, NoFaissForm, form, kinds, load_faiss
+from .faiss_import import check_same, recognize
+from .faiss_parts import Parts, take_apart
+
+__all__ = ["NoFaissForm", "from_faiss", "kinds", "read", "to_faiss", "write"]
+
+BLOCK_NBYTES = 8 << 20  # of unpacked codes at a time
+CHUNK = 1 << 20  # bytes that faiss writes at a time
+
+
+def to_faiss(source: Index | Codec, kind: str | None = None) -> Any:
+    """An index of vecpress as one of faiss: a `faiss.Index`, or `faiss.IndexBinary` for kind "binary".
+
+    source : an index, or a fitted codec for an empty index; vectors that faiss adds are coded as the codec codes them, but for
+        the rounding of faiss's products (not for RaBitQ and LloydMax, whose levels faiss chooses otherwise)
+    kind : what the codec is to become, one of `kinds(codec)`, the first of them if None
+
+    | kind | index | of |
+    |---|---|---|
+    | "pq" | IndexPQ | PQ, OPQ; Sign and ITQ: a byte of 8 signs is the label of a sub-vector, so that queries are float |
+    | "pqfs" | IndexPQFastScan | PQ and OPQ of 4 bits; faiss rounds its tables to 8 bits |
+    | "binary" | IndexBinaryFlat | Sign, ITQ: queries are `codec.encode(q)`, scores Hamming distances |
+    | "lsh" | IndexLSH | Sign, ITQ: float queries, which faiss codes, scores Hamming distances |
+    | "rabitq" | IndexRaBitQ | RaBitQ |
+    | "eden" | IndexEDEN | LloydMax of 1 and 2 bits |
+    | "sq" | IndexScalarQuantizer | SQ, Raw("float16") |
+    | "flat" | IndexFlat | Raw |
+
+    Rotations and other maps stand in front as an IndexPreTransform, "cos" as inner products of normalised vectors. Vectors are
+    in the order of their ids; ids other than 0 .. n - 1 are kept in an IndexIDMap2 or IndexBinaryIDMap2.
+
+    Raises TypeError for anything else; ValueError for another kind, or an index with text keys; NoFaissForm, a ValueError, for a
+    codec that faiss has nothing for; NotFittedError; ImportError without faiss, or with one that is too old for the kind.
+    Cost: a copy of the codes, converted in blocks; changes to the index wait meanwhile.
+    """
+    if isinstance(source, Codec):
+        return _assemble(form(source, kind))
+    if not isinstance(source, Index):
+        raise TypeError(f"to_faiss: source expected an Index or a Codec, got {type(source).__name__}")
+    codec = source.codec
+    made, contents = form(codec, kind), source._contents
+    with contents.lock.shared:
+        ids = contents.all_ids()
+        order = np.argsort(ids, kind="stable")
+        _fill(made, codec, contents, order)
+    ids = ids[order]
+    plain = np.array_equal(ids, np.arange(len(ids)))
+    return _assemble(made, fast=kind == "pqfs", ids=None if plain else ids)
+
+
+def from_faiss(index: Any, codec: Codec | None = None, *, metric: str | None = None) -> Index:
+    """An index of faiss as one of vecpress, of any that `to_faiss` makes, whoever made it.
+
+    codec : the codec that the index was exported of; the result has it, and its codes as they were. Without, the codec is made of
+        what the index holds, which is less (docs/faiss.md): for IndexBinaryFlat bits only, so thresholds are 0, and for
+        IndexRaBitQ and IndexEDEN too little, so a codec is needed
+    metric : of an index that compares bits, which says none: "l2", whose scores are then Hamming distances, if None
+
+    Raises TypeError for what is no faiss index; NoFaissForm, a ValueError that names the type and what is supported, for one
+    that no codec can be made of; ValueError for one that contradicts itself or the codec; ImportError without faiss.
+    Cost: a copy of the codes, converted in blocks.
+    """
+    faiss = load_faiss()
+    if not isinstance(index, (faiss.Index, faiss.IndexBinary)):
+        raise TypeError(f"from_faiss: index expected a faiss index, got {type(index).__name__}")
+    if metric is not None:
+        check_choice("from_faiss", "metric", metric, METRICS)
+    parts = take_apart(index)
+    if codec is None:
+        codec, kind = recognize(parts, metric)
+        made = form(codec, kind)
+    else:
+        if not isinstance(codec, Codec):
+            raise TypeError(f"from_faiss: codec expected a Codec, got {type(codec).__name__}")
+        made = _same_form(parts, codec)
+        if metric not in (None, codec.metric):
+            raise ValueError(f"from_faiss: metric expected {codec.metric!r} as the codec has, got {metric!r}")
+    out = Index(codec)
+    step = max(1, BLOCK_NBYTES // made.code_size)
+    for start in range(0, len(parts.codes), step):
+        ids = None if parts.ids is None else parts.ids[start : start + step]
+        out.add_codes(made.ours(np.ascontiguousarray(parts.codes[start : start + step])), ids)
+    return out
+
+
+def write(source: Index | Codec, path: Any, kind: str | None = None) -> None:
+    """`to_faiss`, written to a file that faiss reads: whole or not at all. Raises as that, TypeError for no path, OSError."""
+    check_path("write", path)
+    faiss, index = load_faiss(), to_faiss(source, kind)
+    writer = faiss.write_index_binary if isinstance(index, faiss.IndexBinary) else faiss.write_index
+    with replacing(path) as file:
+        writer(index, faiss.BufferedIOWriter(faiss.PyCallbackIOWriter(file.write, CHUNK), CHUNK))
+
+
+def read(path: Any, codec: Codec | None = None, *, metric: str | None = None) -> Index:
+    """`from_faiss` of a file that faiss wrote.
+
+    The file is read by faiss, which was not made for files of people you do not trust (SECURITY.md).
+
+    Raises as `from_faiss`; CorruptFileError for a file that faiss cannot read or that contradicts itself; OSError.
+    """
+    check_path("read", path)
+    faiss, name = load_faiss(), os.fsdecode(path)
+    with open(name, "rb") as file:
+        binary = file.read(2) == b"IB"
+    try:
+        index = (faiss.read_index_binary if binary else faiss.read_index)(name)
+    except (RuntimeError, MemoryError) as error:
+        raise CorruptFileError(f"{name}: faiss cannot read it: {str(error).splitlines()[0][:300]}") from None
+    try:
+        return from_faiss(index, codec, metric=metric)
+    except ValueError as error:
+        raise type(error)(f"{name}: {error}") from None
+
+
+def _fill(made: Form, codec: Codec, contents: Contents, order: np.ndarray) -> None:
+    """Puts the codes of rows `order` into the empty index."""
+    faiss, n, body = load_faiss(), len(order), made.body
+    stored = body.xb if isinstance(body, faiss.IndexBinary) else body.codes
+    stored.resize(n * made.code_size)
+    body.ntotal = n
+    if n == 0:
+        return
+    out = faiss.rev_swig_ptr(stored.data(), n * made.code_size).reshape(n, made.code_size)
+    step = max(1, BLOCK_NBYTES // (8 * codec.code_size))
+    for start in range(0, n, step):
+        rows = order[start : start + step]
+        out[start : start + len(rows)] = made.theirs(contents.columns[0].rows(n, rows, None))
+
+
+def _assemble(made: Form, fast: bool = False, ids: np.ndarray | None = None) -> Any:
+    """The whole index of its parts."""
+    faiss, index = load_faiss(), made.body
+    if fast:
+        index = faiss.IndexPQFastScan(index)
+    if made.front:
+        index = faiss.IndexPreTransform(index)
+        for transform in reversed(made.front):
+            index.prepend_transform(transform)
+    if ids is None:
+        return index
+    n, index.ntotal = index.ntotal, 0  # faiss gives ids to empty indexes only
+    outer = (faiss.IndexBinaryIDMap2 if isinstance(index, faiss.IndexBinary) else faiss.IndexIDMap2)(index)
+    index.ntotal = outer.ntotal = n
+    faiss.copy_array_to_vector(ids, outer.id_map)
+    outer.construct_rev_map()
+    return outer
+
+
+def _same_form(parts: Parts, codec: Codec) -> Form:
+    """The codec's form, checked to be that of the parts."""
+    kind = parts.body[0]
+    known = kinds(codec)
+    if kind not in known:
+        raise ValueError(f"from_faiss: codec expected one of an index of kind {kind!r}, got {codec!r}, which has {known}")
+    made = form(codec, kind)
+    check_same(parts, take_apart(_assemble(made, fast=kind == "pqfs")), codec)
+    return made

@@ -1,0 +1,203 @@
+"""How faiss lays out the codes of its indexes, and ours in that layout and back: arrays of bytes, no faiss needed.
+
+Layouts as of faiss 1.15, from its headers impl/RaBitQUtils.h, impl/EDENQuantizer.h and impl/pq4_fast_scan.h. Packed numbers
+begin at a byte's least significant bit; factors are float32, little-endian.
+
+| index | a code |
+|---|---|
+| IndexPQ, IndexScalarQuantizer, IndexFlat, IndexBinaryFlat | what vecpress writes, bit for bit |
+| IndexLSH | dimension 8 b + r is bit r of byte b |
+| IndexRaBitQ, 1 bit | bits; the squared length N, the multiplier M |
+| IndexRaBitQ, B bits | the top bits of the labels; N, M and the bound E of what these lack; the other B - 1 bits; add, rescale |
+| IndexEDEN | labels; the squared length of the decoded vector, its scale |
+| IndexPQFastScan | blocks of 32 rows; pair k of sub-vectors in 32 bytes, the low nibbles rows 0 .. 15, the high ones 16 .. 31 |
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .. import ops
+from ..arrays import FLOAT32_MAX
+from ..codecs.lloydmax import LloydMax
+from ..codecs.rabitq import RaBitQ
+from ..ops.factors import U2_LARGEST, from_u2, to_u2
+
+SLACK = 1.001  # for the rounding of sums that faiss skips rows by
+FAST_ROWS = 32  # of a block of IndexPQFastScan
+
+
+def reverse_bits(codes: np.ndarray) -> np.ndarray:
+    """uint8, each byte's first bit last: its own inverse."""
+    return _REVERSED[codes]
+
+
+_REVERSED = np.packbits(np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1), axis=1, bitorder="little")[:, 0]
+
+
+def pack_numbers(labels: np.ndarray, n_bits: int) -> np.ndarray:
+    """Numbers uint8[n, d] below 2**n_bits to uint8[n, ceil(d n_bits / 8)], from the least significant bit on."""
+    if n_bits == 0:
+        return np.zeros((len(labels), 0), np.uint8)
+    bits = np.unpackbits(labels[:, :, None], axis=2, count=n_bits, bitorder="little")
+    return np.packbits(bits.reshape(len(labels), -1), axis=1, bitorder="little")
+
+
+def unpack_numbers(packed: np.ndarray, d: int, n_bits: int) -> np.ndarray:
+    """uint8[n, d]: what `pack_numbers` packed."""
+    if n_bits == 0:
+        return np.zeros((len(packed), d), np.uint8)
+    bits = np.unpackbits(packed, axis=1, count=d * n_bits, bitorder="little")
+    return np.packbits(bits.reshape(len(packed), d, n_bits), axis=2, bitorder="little")[:, :, 0]
+
+
+def unpack_fast(blocks: np.ndarray, n: int, m: int) -> np.ndarray:
+    """The codes uint8[n, ceil(m / 2)] in blocks uint8[ceil(n / 32), 32 ceil(m / 2)] of IndexPQFastScan, as IndexPQ has them."""
+    pairs = -(-m // 2)
+    # within the 16 bytes of a sub-vector rows 0 .. 7 and 8 .. 15 alternate
+    halves = blocks.reshape(-1, pairs, 2, 8, 2).transpose(0, 4, 3, 1, 2).reshape(-1, 16, pairs, 2)
+    labels = np.stack([halves & 15, halves >> 4], axis=1).reshape(-1, pairs, 2)[:n]
+    if m % 2:
+        labels[:, -1, 1] = 0
+    return labels[:, :, 0] | labels[:, :, 1] << 4
+
+
+class RaBitQCodes:
+    """Codes of a RaBitQ codec as those of an IndexRaBitQ, whose scores are then those of the codec.
+
+    faiss's index has a column for each of our labels: the d of the grid, the digits of the part along the mean, those of the sine
+    of the error, and, where a code holds the error itself, that as labels. `matrix` maps a vector to these columns: rotated; its
+    part along the mean times what a digit weighs; and zeros, for the error is no part of a score. With z that column vector, c
+    its centre, g the grid point of the labels and s the scale, faiss scores
+
+        ip   <z, c> + add + rescale <z - c, g>        l2   |z - c|^2 + add + rescale <z - c, g>
+
+    so add = s <c, g>, rescale = s; or s^2 |g|^2 and -2 s. With one bit the same comes of N and M. With more, faiss first looks
+    at the top bits alone, N + |z - c|^2 - 4 M <z - c, g1> / sqrt(columns), g1 the signs of g halved, and skips what is worse
+    than the k best by more than E |z - c|: E is what Cauchy and Schwarz allow, so that it skips nothing that belongs there.
+    """
+
+    def __init__(self, codec: RaBitQ, centre: np.ndarray):
+        """centre : float32[d], of the index, before the rotation; zeros for l2"""
+        self.codec, self.n_bits, self.l2 = codec, codec.n_bits, codec.metric == "l2"
+        d, digits, sines = codec.dim, codec._digits, codec._sines
+        self.labels = d + digits + sines
+        self.error_bytes = codec.head - codec._width
+        self.columns = self.labels + -(-8 * self.error_bytes // self.n_bits)
+        self.scored = d + digits  # columns that are more than zero
+        self.centre = np.zeros(self.columns, np.float32)
+        self.centre[:d] = ops.rotate(centre[None], codec.signs_, num_threads=1)[0]
+        self.sign_bytes = -(-self.columns // 8)
+        self.rest = self.n_bits - 1
+        self.factors = 2 if self.rest == 0 else 3
+
+    @property
+    def code_size(self) -> int:
+        rest = 0 if self.rest == 0 else -(-self.columns * self.rest // 8) + 8
+        return self.sign_bytes + 4 * self.factors + rest
+
+    def matrix(self) -> np.ndarray:
+        """float32[columns, d]"""
+        codec = self.codec
+        out = np.zeros((self.columns, codec.dim), np.float32)
+        out[: codec.dim] = ops.rotate(np.eye(codec.dim, dtype=np.float32), codec.signs_).T
+        out[codec.dim : self.scored] = codec._weights()[:, None] * codec._along(None)
+        return out
+
+    def theirs(self, codes: np.ndarray) -> np.ndarray:
+        """uint8[n, code_size of the codec] to uint8[n, code_size]."""
+        codec, n = self.codec, len(codes)
+        labels = np.zeros((n, self.columns), np.uint8)
+        labels[:, : self.labels] = codec._labels(codes)
+        if self.error_bytes:
+            labels[:, self.labels :] = _as_labels(codes[:, codec._width : codec.head], self.n_bits)
+        scale = codec._factor(codes[:, : codec._width], codec._units[0]).astype(np.float64)
+        half = (2**self.n_bits - 1) / 2
+        points = labels[:, : self.scored].astype(np.float32) - np.float32(half)
+        square = np.square(points).sum(axis=1, dtype=np.float64)
+        along = (points * self.centre[: self.scored]).sum(axis=1, dtype=np.float64)
+        add = np.square(scale) * square if self.l2 else scale * along
+        first = add if self.l2 else -float(np.square(self.centre, dtype=np.float64).sum()) - 2 * add
+        signs = labels >> self.rest
+        if self.rest == 0:
+            return np.hstack([pack_numbers(signs, 1), _floats(first, scale * (math.sqrt(self.columns) / 2))])
+        product = np.abs(points).sum(axis=1, dtype=np.float64) / 2  # <g, g1>
+        coarse = scale * product / (self.scored / 4)
+        lacks = np.sqrt(np.maximum(scale**2 * square - 2 * scale * coarse * product + coarse**2 * (self.scored / 4), 0))
+        bound = (2 if self.l2 else 1) * SLACK * lacks + 1e-5 * scale * np.sqrt(square)
+        rescale = -2 * scale if self.l2 else scale
+        head = _floats(first, coarse * (math.sqrt(self.columns) / 2), bound)
+        return np.hstack(
+            [pack_numbers(signs, 1), head, pack_numbers(labels & (2**self.rest - 1), self.rest), _floats(add, rescale)]
+        )
+
+    def ours(self, codes: np.ndarray) -> np.ndarray:
+        """The inverse. Raises ValueError for a scale that is none."""
+        codec, n = self.codec, len(codes)
+        labels = unpack_numbers(np.ascontiguousarray(codes[:, : self.sign_bytes]), self.columns, 1) << self.rest
+        behind = self.sign_bytes + 4 * self.factors
+        if self.rest:
+            labels |= unpack_numbers(np.ascontiguousarray(codes[:, behind:-8]), self.columns, self.rest)
+            scale = _read_floats(codes[:, -4:])[:, 0]
+            scale = scale / -2 if self.l2 else scale
+        else:
+            scale = _read_floats(codes[:, self.sign_bytes :])[:, 1] / np.float64(math.sqrt(self.columns) / 2)
+        head = [_scales(codec, scale)]
+        if self.error_bytes:
+            head.append(_as_bytes(labels[:, self.labels :], self.n_bits, self.error_bytes))
+        packed = ops.pack_codes(np.ascontiguousarray(labels[:, : self.labels]), self.n_bits)
+        return np.hstack([*head, packed]).reshape(n, codec.code_size)
+
+
+class EdenCodes:
+    """Codes of a LloydMax codec as those of an IndexEDEN of equal levels: labels, s^2 |levels|^2, s."""
+
+    def __init__(self, codec: LloydMax):
+        self.codec = codec
+        self.code_size = -(-codec.dim * codec.n_bits // 8) + 8
+
+    def theirs(self, codes: np.ndarray) -> np.ndarray:
+        codec = self.codec
+        labels = ops.unpack_codes(np.ascontiguousarray(codes[:, codec.head :]), codec.dim, codec.n_bits)
+        scale = (from_u2(np.ascontiguousarray(codes[:, :2]).view("<u2")[:, 0]) * codec.unit_).astype(np.float64)
+        square = np.square(codec.levels_)[labels].sum(axis=1, dtype=np.float64)
+        return np.hstack([pack_numbers(labels, codec.n_bits), _floats(scale**2 * square, scale)])
+
+    def ours(self, codes: np.ndarray) -> np.ndarray:
+        """The inverse. Raises ValueError for a scale that is none."""
+        codec = self.codec
+        labels = unpack_numbers(np.ascontiguousarray(codes[:, :-8]), codec.dim, codec.n_bits)
+        head = _scales(codec, _read_floats(codes[:, -4:])[:, 0])
+        return np.hstack([head, ops.pack_codes(labels, codec.n_bits)])
+
+
+def _scales(codec: RaBitQ | LloydMax, scale: np.ndarray) -> np.ndarray:
+    """Scales [n] as the bytes in front of the codec's codes, uint8[n, width]."""
+    unit = float(codec.unit_[0])
+    wide = isinstance(codec, RaBitQ) and codec.factors == "f4"
+    most = FLOAT32_MAX if wide else U2_LARGEST * unit
+    if not ((scale >= 0) & (scale <= most)).all():  # nan is neither
+        raise ValueError(f"codes: scales expected 0 to {most:.9g}, as the codec has, got {scale.min():.9g} to {scale.max():.9g}")
+    single = (scale / unit).astype(np.float32)
+    return (single.astype("<f4") if wide else to_u2(single))[:, None].view(np.uint8)
+
+
+def _floats(*columns: np.ndarray) -> np.ndarray:
+    """Numbers [n] each to the bytes of float32, uint8[n, 4 columns]."""
+    return np.ascontiguousarray(np.stack(columns, axis=1).astype("<f4")).view(np.uint8)
+
+
+def _read_floats(raw: np.ndarray) -> np.ndarray:
+    """uint8[n, 4 r] to float64[n, r]."""
+    return np.ascontiguousarray(raw).view("<f4").astype(np.float64)
+
+
+def _as_labels(raw: np.ndarray, n_bits: int) -> np.ndarray:
+    """Bytes uint8[n, w] cut into numbers of n_bits, the last one filled up with 0."""
+    return unpack_numbers(np.pad(raw, ((0, 0), (0, 1))), -(-8 * raw.shape[1] // n_bits), n_bits)
+
+
+def _as_bytes(labels: np.ndarray, n_bits: int, width: int) -> np.ndarray:
+    return pack_numbers(labels, n_bits)[:, :width]
