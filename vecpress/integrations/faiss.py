@@ -64,11 +64,11 @@ def to_faiss(source: Index | Codec, kind: str | None = None) -> Any:
 
 
 def from_faiss(index: Any, codec: Codec | None = None, *, metric: str | None = None) -> Index:
-    """An index of faiss as one of vecpress, of any that `to_faiss` makes, whoever made it.
+    """An index of faiss as one of vecpress, of the kinds that `to_faiss` makes, whoever made it.
 
     codec : the codec that the index was exported of; the result has it, and its codes as they were. Without, the codec is made of
-        what the index holds, which is less (docs/faiss.md): for IndexBinaryFlat bits only, so thresholds are 0, and for
-        IndexRaBitQ and IndexEDEN too little, so a codec is needed
+        what the index holds, which may be less (docs/faiss.md): IndexBinaryFlat holds bits only, so thresholds are 0; of
+        IndexRaBitQ and IndexEDEN only those that vecpress exported can be read, with a `seed` below 4096
     metric : of an index that compares bits, which says none: "l2", whose scores are then Hamming distances, if None
 
     Raises TypeError for what is no faiss index; NoFaissForm, a ValueError that names the type and what is supported, for one

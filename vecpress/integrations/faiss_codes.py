@@ -26,6 +26,7 @@ from ..codecs.rabitq import RaBitQ
 from ..ops.factors import U2_LARGEST, from_u2, to_u2
 
 SLACK = 1.001  # for the rounding of sums that faiss skips rows by
+ERROR_BITS = {"u2": 18, "f4": 32}
 FAST_ROWS = 32  # of a block of IndexPQFastScan
 
 
@@ -68,9 +69,9 @@ class RaBitQCodes:
     """Codes of a RaBitQ codec as those of an IndexRaBitQ, whose scores are then those of the codec.
 
     faiss's index has a column for each of our labels: the d of the grid, the digits of the part along the mean, those of the sine
-    of the error, and, where a code holds the error itself, that as labels. `matrix` maps a vector to these columns: rotated; its
-    part along the mean times what a digit weighs; and zeros, for the error is no part of a score. With z that column vector, c
-    its centre, g the grid point of the labels and s the scale, faiss scores
+    of the error, and, where a code holds the error itself, its bits as labels. `matrix` maps a vector to these columns: rotated;
+    its part along the mean times what a digit weighs; and zeros, for the error is no part of a score. With z that column
+    vector, c its centre, g the grid point of the labels and s the scale, faiss scores
 
         ip   <z, c> + add + rescale <z - c, g>        l2   |z - c|^2 + add + rescale <z - c, g>
 
@@ -84,8 +85,9 @@ class RaBitQCodes:
         self.codec, self.n_bits, self.l2 = codec, codec.n_bits, codec.metric == "l2"
         d, digits, sines = codec.dim, codec._digits, codec._sines
         self.labels = d + digits + sines
-        self.error_bytes = codec.head - codec._width
-        self.columns = self.labels + -(-8 * self.error_bytes // self.n_bits)
+        # e, where the code has it, as the upper bits of a float32: those that a 2-byte factor times a power of two needs, or all
+        self.error_bits = 0 if codec.head == codec._width else ERROR_BITS[codec.factors]
+        self.columns = self.labels + -(-self.error_bits // self.n_bits)
         self.scored = d + digits  # columns that are more than zero
         self.centre = np.zeros(self.columns, np.float32)
         self.centre[:d] = ops.rotate(centre[None], codec.signs_, num_threads=1)[0]
@@ -111,8 +113,10 @@ class RaBitQCodes:
         codec, n = self.codec, len(codes)
         labels = np.zeros((n, self.columns), np.uint8)
         labels[:, : self.labels] = codec._labels(codes)
-        if self.error_bytes:
-            labels[:, self.labels :] = _as_labels(codes[:, codec._width : codec.head], self.n_bits)
+        if self.error_bits:
+            error = codec._factor(codes[:, codec._width : codec.head], codec._units[1])
+            raw = (error.view(np.uint32) >> self._dropped).astype("<u4")[:, None].view(np.uint8)
+            labels[:, self.labels :] = unpack_numbers(np.pad(raw, ((0, 0), (0, 1))), self.columns - self.labels, self.n_bits)
         scale = codec._factor(codes[:, : codec._width], codec._units[0]).astype(np.float64)
         half = (2**self.n_bits - 1) / 2
         points = labels[:, : self.scored].astype(np.float32) - np.float32(half)
@@ -137,18 +141,29 @@ class RaBitQCodes:
         """The inverse. Raises ValueError for a scale that is none."""
         codec, n = self.codec, len(codes)
         labels = unpack_numbers(np.ascontiguousarray(codes[:, : self.sign_bytes]), self.columns, 1) << self.rest
-        behind = self.sign_bytes + 4 * self.factors
         if self.rest:
+            behind = self.sign_bytes + 4 * self.factors
             labels |= unpack_numbers(np.ascontiguousarray(codes[:, behind:-8]), self.columns, self.rest)
-            scale = _read_floats(codes[:, -4:])[:, 0]
-            scale = scale / -2 if self.l2 else scale
-        else:
-            scale = _read_floats(codes[:, self.sign_bytes :])[:, 1] / np.float64(math.sqrt(self.columns) / 2)
-        head = [_scales(codec, scale)]
-        if self.error_bytes:
-            head.append(_as_bytes(labels[:, self.labels :], self.n_bits, self.error_bytes))
+        head = [_stored(codec, "scales", self.scales(codes), float(codec.unit_[0]))]
+        if self.error_bits:
+            raw = np.zeros((n, 4), np.uint8)
+            packed = pack_numbers(labels[:, self.labels :], self.n_bits)[:, :4]
+            raw[:, : packed.shape[1]] = packed
+            error = (raw.view("<u4")[:, 0].astype(np.uint32) << self._dropped).view(np.float32)
+            head.append(_stored(codec, "errors", error.astype(np.float64), codec._units[1]))
         packed = ops.pack_codes(np.ascontiguousarray(labels[:, : self.labels]), self.n_bits)
         return np.hstack([*head, packed]).reshape(n, codec.code_size)
+
+    @property
+    def _dropped(self) -> np.uint32:
+        """Lower bits of e, less the sign, that are not kept."""
+        return np.uint32(31 - self.error_bits if self.error_bits < 32 else 0)
+
+    def scales(self, codes: np.ndarray) -> np.ndarray:
+        """float64[n]: s of faiss's codes."""
+        if self.rest:
+            return _read_floats(codes[:, -4:])[:, 0] / (-2 if self.l2 else 1)
+        return _read_floats(codes[:, self.sign_bytes :])[:, 1] / (math.sqrt(self.columns) / 2)
 
 
 class EdenCodes:
@@ -169,18 +184,24 @@ class EdenCodes:
         """The inverse. Raises ValueError for a scale that is none."""
         codec = self.codec
         labels = unpack_numbers(np.ascontiguousarray(codes[:, :-8]), codec.dim, codec.n_bits)
-        head = _scales(codec, _read_floats(codes[:, -4:])[:, 0])
-        return np.hstack([head, ops.pack_codes(labels, codec.n_bits)])
+        return np.hstack(
+            [_stored(codec, "scales", self.scales(codes), float(codec.unit_[0])), ops.pack_codes(labels, codec.n_bits)]
+        )
+
+    def scales(self, codes: np.ndarray) -> np.ndarray:
+        """float64[n]: s of faiss's codes."""
+        return _read_floats(codes[:, -4:])[:, 0]
 
 
-def _scales(codec: RaBitQ | LloydMax, scale: np.ndarray) -> np.ndarray:
-    """Scales [n] as the bytes in front of the codec's codes, uint8[n, width]."""
-    unit = float(codec.unit_[0])
+def _stored(codec: RaBitQ | LloydMax, what: str, numbers: np.ndarray, unit: float) -> np.ndarray:
+    """Factors float64[n] as the bytes that the codec has for them, uint8[n, width]."""
     wide = isinstance(codec, RaBitQ) and codec.factors == "f4"
     most = FLOAT32_MAX if wide else U2_LARGEST * unit
-    if not ((scale >= 0) & (scale <= most)).all():  # nan is neither
-        raise ValueError(f"codes: scales expected 0 to {most:.9g}, as the codec has, got {scale.min():.9g} to {scale.max():.9g}")
-    single = (scale / unit).astype(np.float32)
+    if not ((numbers >= 0) & (numbers <= most)).all():  # nan is neither
+        raise ValueError(
+            f"codes: {what} expected 0 to {most:.9g}, as the codec has, got {numbers.min():.9g} to {numbers.max():.9g}"
+        )
+    single = (numbers / unit).astype(np.float32)
     return (single.astype("<f4") if wide else to_u2(single))[:, None].view(np.uint8)
 
 
@@ -192,12 +213,3 @@ def _floats(*columns: np.ndarray) -> np.ndarray:
 def _read_floats(raw: np.ndarray) -> np.ndarray:
     """uint8[n, 4 r] to float64[n, r]."""
     return np.ascontiguousarray(raw).view("<f4").astype(np.float64)
-
-
-def _as_labels(raw: np.ndarray, n_bits: int) -> np.ndarray:
-    """Bytes uint8[n, w] cut into numbers of n_bits, the last one filled up with 0."""
-    return unpack_numbers(np.pad(raw, ((0, 0), (0, 1))), -(-8 * raw.shape[1] // n_bits), n_bits)
-
-
-def _as_bytes(labels: np.ndarray, n_bits: int, width: int) -> np.ndarray:
-    return pack_numbers(labels, n_bits)[:, :width]

@@ -59,7 +59,7 @@ def load_faiss() -> Any:
 
 @dataclass
 class Form:
-    """A codec in faiss: the transforms, first one first, and an empty index of code_size bytes a row; how codes become its own."""
+    """A codec in faiss: the transforms, first one first; an empty index of code_size bytes a row; how codes convert."""
 
     front: list[Any]
     body: Any
@@ -84,7 +84,7 @@ def form(codec: Codec, kind: str | None = None) -> Form:
     codec.check_fitted()
     known = kinds(codec)
     if not known:
-        can = ", ".join(sorted(cls.__name__ for cls in [*KINDS, ITQ, Truncate]))
+        can = ", ".join(sorted([cls.__name__ for cls in KINDS] + ["ITQ", "Truncate"]))
         raise NoFaissForm(f"faiss: there is no index for {type(codec).__name__}; there are indexes for {can}")
     if kind is None:
         kind = known[0]

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from .. import ops
 from ..chain import describe
 from ..codec import Codec, Metric
 from ..codecs.itq import ITQ
+from ..codecs.lloydmax import LloydMax, coded_levels
 from ..codecs.opq import OPQ
 from ..codecs.pq import PQ
+from ..codecs.rabitq import RaBitQ
 from ..codecs.raw import Raw
 from ..codecs.sign import Sign
 from ..codecs.sq import SQ
 from ..codecs.truncate import Truncate
 from ..pca import MOST_COLUMNS
+from .faiss_codes import EdenCodes, RaBitQCodes
 from .faiss_export import NoFaissForm
 from .faiss_parts import Parts
 
+NAMES = {"rabitq": "IndexRaBitQ", "eden": "IndexEDEN"}
+SEEDS = 4096  # that rotations are compared with, at 20 microseconds each
 ORTHONORMAL = 1e-3  # how far a transform's inner products may be off for it to pass as a rotation
 
 
@@ -40,9 +47,6 @@ def recognize(parts: Parts, metric: str | None) -> tuple[Codec, str]:
 
     Raises NoFaissForm if there is none; ValueError for arrays that no codec can have, or a metric that is not that of the index.
     """
-    if parts.body[0] in ("rabitq", "eden"):
-        name = {"rabitq": "IndexRaBitQ", "eden": "IndexEDEN"}[parts.body[0]]
-        raise NoFaissForm(f"faiss: {name} expected the codec that it was exported of, for a matrix does not tell its rotation")
     front = list(parts.front)
     found: str = parts.metric or metric or "l2"
     if front and front[0][0] == "unit":
@@ -52,11 +56,63 @@ def recognize(parts: Parts, metric: str | None) -> tuple[Codec, str]:
     if metric not in (None, found):
         raise ValueError(f"faiss: metric expected {found!r} as in the index, got {metric!r}")
     kind = "pq" if parts.body[0] == "pqfs" else parts.body[0]
+    if kind in ("rabitq", "eden"):
+        return _rotated(front, parts, found), kind  # type: ignore[arg-type]
     return _behind(front, parts.body, found), kind  # type: ignore[arg-type]
 
 
 def _restore(cls: type[Codec], config: dict[str, Any], d: int, **arrays: np.ndarray) -> Codec:
     return cls.restore(config, d, {name: np.asarray(array, np.float32) for name, array in arrays.items()})
+
+
+def _rotated(front: list[tuple[Any, ...]], parts: Parts, metric: Metric) -> Codec:
+    """RaBitQ or LloydMax, of a rotation that is recognized as that of a small seed."""
+    kind, n_bits, centre = parts.body
+    mean = front.pop(0)[1] if metric == "l2" and front and front[0][0] == "centre" else None
+    if [one[0] for one in front] != ["linear"] or (mean is None) == (metric == "l2") or front[0][2].any():
+        raise NoFaissForm(
+            f"faiss: {NAMES[kind]} expected the transforms that vecpress exports, or the codec that it was exported of"
+        )
+    matrix = front[0][1]
+    d = matrix.shape[1]
+    seed, signs = _seed(NAMES[kind], matrix[:d])
+    if mean is None:
+        mean = ops.rotate(centre[None, :d], signs, inverse=True)[0]
+    learned = {"mean_": mean, "signs_": signs, "unit_": np.ones(1, np.float32)}
+    if kind == "eden":
+        config: dict[str, Any] = {"n_bits": n_bits, "metric": metric, "seed": seed}
+        learned["levels_"] = coded_levels(n_bits).astype(np.float32)
+        scales = EdenCodes(LloydMax.restore(config, d, learned)).scales(parts.codes)
+    else:
+        for factors in ("u2", "f4"):
+            config = {"n_bits": n_bits, "metric": metric, "factors": factors, "seed": seed}
+            codec = RaBitQ.restore(config, d, learned)
+            codes = RaBitQCodes(codec, mean)
+            if codes.columns == len(matrix):
+                break
+        else:
+            raise NoFaissForm(f"faiss: IndexRaBitQ expected the columns of a codec, got {len(matrix)} of {d}")
+        scales = codes.scales(parts.codes)
+        if factors == "f4":
+            return codec
+    largest = float(scales.max(initial=0))
+    if 0 < largest < np.inf:  # as where the codec learned it: no scale above 1
+        learned["unit_"] = np.array([2.0 ** min(max(math.ceil(math.log2(largest)), -90), 90)], np.float32)
+    return (LloydMax if kind == "eden" else RaBitQ).restore(config, d, learned)
+
+
+def _seed(name: str, matrix: np.ndarray) -> tuple[int, np.ndarray]:
+    """The seed and the signs of the rotation whose matrix that is. Raises NoFaissForm."""
+    d = matrix.shape[1]
+    first = np.eye(1, d, dtype=np.float32)
+    for seed in range(SEEDS):
+        signs = np.random.Generator(np.random.PCG64(seed)).integers(0, 256, (4, -(-d // 8)), np.uint8)
+        if np.array_equal(ops.rotate(first, signs, num_threads=1)[0], matrix[:, 0]):
+            if np.array_equal(ops.rotate(np.eye(d, dtype=np.float32), signs).T, matrix):
+                return seed, signs
+    raise NoFaissForm(
+        f"faiss: {name} expected the rotation of a codec of seed 0 to {SEEDS - 1}, or the codec that it was exported of"
+    )
 
 
 def _behind(front: list[tuple[Any, ...]], body: tuple[Any, ...], metric: Metric) -> Codec:

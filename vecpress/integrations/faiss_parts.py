@@ -14,8 +14,8 @@ from .faiss_codes import FAST_ROWS, unpack_fast
 from .faiss_export import NoFaissForm, load_faiss
 
 SUPPORTED = (
-    "IndexPQ, IndexPQFastScan, IndexLSH, IndexScalarQuantizer and IndexFlat, behind IndexPreTransform or not, IndexBinaryFlat; "
-    "IndexRaBitQ and IndexEDEN of a codec that is given"
+    "IndexPQ, IndexPQFastScan, IndexLSH, IndexScalarQuantizer and IndexFlat, behind transforms or not, IndexBinaryFlat, and "
+    "IndexRaBitQ and IndexEDEN that vecpress exported"
 )
 MOST_DIM = 2**20
 
