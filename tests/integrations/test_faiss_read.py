@@ -15,7 +15,7 @@ from vecpress.integrations import faiss as exchange
 
 faiss = pytest.importorskip("faiss")
 
-faiss.omp_set_num_threads(1)
+
 X, Q = clustered(5, 400, 16), clustered(5, 6, 16, draw=1)
 IP, L2 = faiss.METRIC_INNER_PRODUCT, faiss.METRIC_L2
 
