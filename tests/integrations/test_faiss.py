@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import sys
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from helpers import clustered
 import vecpress as vp
 from vecpress.chain import Chain
 from vecpress.codecs.lloydmax import LloydMax
+from vecpress.container import replacing
 from vecpress.integrations import faiss as exchange
 from vecpress.integrations.faiss_codes import pack_numbers, reverse_bits, unpack_numbers
 
@@ -260,20 +264,28 @@ def test_bad_arguments_are_named(tmp_path, base):
         exchange.write(codec, 3)
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path, base, monkeypatch):
+@pytest.mark.parametrize("room", [0, 100, 5000])
+def test_a_file_is_written_whole_or_not_at_all(room, tmp_path, base, monkeypatch):
+    """On a disk with room for that many bytes more."""
     path = tmp_path / "index.faiss"
-    exchange.write(vp.Raw().fit(base), path)
+    exchange.write(vp.Sign().fit(base), path)
     before = path.read_bytes()
+    index = vp.Index(vp.Raw().fit(base))
+    index.add(base)
 
-    def half(index, writer):
-        writer(b"half a file")
-        raise RuntimeError("stopped")
+    @contextmanager
+    def on_a_full_disk(path):
+        def write(part):
+            file.write(part)
+            if file.tell() > room:
+                raise OSError(errno.ENOSPC, "full", str(path))
 
-    monkeypatch.setattr(faiss, "write_index", half)
-    monkeypatch.setattr(faiss, "BufferedIOWriter", lambda writer, size: writer)
-    monkeypatch.setattr(faiss, "PyCallbackIOWriter", lambda write, size: write)
-    with pytest.raises(RuntimeError, match="stopped"):
-        exchange.write(vp.SQ().fit(base), path)
+        with replacing(path) as file:
+            yield SimpleNamespace(write=write)
+
+    monkeypatch.setattr(exchange, "replacing", on_a_full_disk)
+    with pytest.raises(OSError, match="full"):
+        exchange.write(index, path)
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["index.faiss"]
 
 

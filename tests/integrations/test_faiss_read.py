@@ -250,6 +250,8 @@ def test_what_no_codec_can_be_made_of_is_named(make, words):
 
 
 def test_indexes_that_contradict_themselves():
+    with pytest.raises(ValueError, match="IndexPQ expected to be trained"):
+        exchange.from_faiss(faiss.IndexPQ(16, 4, 4, L2))
     index = trained(faiss.IndexPQ(16, 4, 4, L2))
     index.ntotal = 401
     with pytest.raises(ValueError, match="bytes of codes expected 802, got 800"):

@@ -19,8 +19,8 @@ from .faiss_parts import Parts, take_apart
 
 __all__ = ["NoFaissForm", "from_faiss", "kinds", "read", "to_faiss", "write"]
 
-BLOCK_NBYTES = 8 << 20  # of unpacked codes at a time
-CHUNK = 1 << 20  # bytes that faiss writes at a time
+BLOCK_NBYTES = 2 << 20  # of codes, a byte a bit, at a time: what they are unpacked to stays in the cache
+CHUNK = 1 << 20  # bytes that faiss hands over at a time
 
 
 def to_faiss(source: Index | Codec, kind: str | None = None) -> Any:
@@ -91,7 +91,7 @@ def from_faiss(index: Any, codec: Codec | None = None, *, metric: str | None = N
         if metric not in (None, codec.metric):
             raise ValueError(f"from_faiss: metric expected {codec.metric!r} as the codec has, got {metric!r}")
     out = Index(codec)
-    step = max(1, BLOCK_NBYTES // made.code_size)
+    step = max(1, BLOCK_NBYTES // (8 * made.code_size))
     for start in range(0, len(parts.codes), step):
         ids = None if parts.ids is None else parts.ids[start : start + step]
         out.add_codes(made.ours(np.ascontiguousarray(parts.codes[start : start + step])), ids)
@@ -104,7 +104,7 @@ def write(source: Index | Codec, path: Any, kind: str | None = None) -> None:
     faiss, index = load_faiss(), to_faiss(source, kind)
     writer = faiss.write_index_binary if isinstance(index, faiss.IndexBinary) else faiss.write_index
     with replacing(path) as file:
-        writer(index, faiss.BufferedIOWriter(faiss.PyCallbackIOWriter(file.write, CHUNK), CHUNK))
+        writer(index, faiss.PyCallbackIOWriter(file.write, CHUNK))  # not buffered: that would lose errors of its last bytes
 
 
 def read(path: Any, codec: Codec | None = None, *, metric: str | None = None) -> Index:

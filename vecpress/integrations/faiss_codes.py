@@ -40,18 +40,20 @@ _REVERSED = np.packbits(np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], a
 
 def pack_numbers(labels: np.ndarray, n_bits: int) -> np.ndarray:
     """Numbers uint8[n, d] below 2**n_bits to uint8[n, ceil(d n_bits / 8)], from the least significant bit on."""
-    if n_bits == 0:
-        return np.zeros((len(labels), 0), np.uint8)
-    bits = np.unpackbits(labels[:, :, None], axis=2, count=n_bits, bitorder="little")
-    return np.packbits(bits.reshape(len(labels), -1), axis=1, bitorder="little")
+    n, d = labels.shape
+    bits = np.empty((n, d, n_bits), np.uint8)
+    for place in range(n_bits):
+        np.bitwise_and(labels, 1 << place, out=bits[:, :, place])  # any number but 0 is packed as 1
+    return np.packbits(bits.reshape(n, d * n_bits), axis=1, bitorder="little")
 
 
 def unpack_numbers(packed: np.ndarray, d: int, n_bits: int) -> np.ndarray:
     """uint8[n, d]: what `pack_numbers` packed."""
-    if n_bits == 0:
-        return np.zeros((len(packed), d), np.uint8)
-    bits = np.unpackbits(packed, axis=1, count=d * n_bits, bitorder="little")
-    return np.packbits(bits.reshape(len(packed), d, n_bits), axis=2, bitorder="little")[:, :, 0]
+    bits = np.unpackbits(packed, axis=1, count=d * n_bits, bitorder="little").reshape(len(packed), d, n_bits)
+    out = np.zeros((len(packed), d), np.uint8)
+    for place in range(n_bits):
+        out |= bits[:, :, place] << np.uint8(place)
+    return out
 
 
 def unpack_fast(blocks: np.ndarray, n: int, m: int) -> np.ndarray:
@@ -120,8 +122,8 @@ class RaBitQCodes:
         scale = codec._factor(codes[:, : codec._width], codec._units[0]).astype(np.float64)
         half = (2**self.n_bits - 1) / 2
         points = labels[:, : self.scored].astype(np.float32) - np.float32(half)
-        square = np.square(points).sum(axis=1, dtype=np.float64)
-        along = (points * self.centre[: self.scored]).sum(axis=1, dtype=np.float64)
+        square = np.einsum("ij,ij->i", points, points).astype(np.float64)  # quarters: exact up to 2^22
+        along = ops.project(points, self.centre[: self.scored, None])[:, 0].astype(np.float64)
         add = np.square(scale) * square if self.l2 else scale * along
         first = add if self.l2 else -float(np.square(self.centre, dtype=np.float64).sum()) - 2 * add
         signs = labels >> self.rest

@@ -232,7 +232,7 @@ def _rabitq(target: _Target, codec: RaBitQ, shift: np.ndarray) -> Form:
     codes = RaBitQCodes(codec, centre)
     target.linear(codes.matrix())
     try:
-        index = target.faiss.IndexRaBitQ(codes.columns, target.metric, codec.n_bits)
+        index = target.faiss.IndexRaBitQ(codes.columns, target.metric, *([codec.n_bits] if codec.n_bits > 1 else []))
     except (AttributeError, TypeError):
         raise ImportError(f"faiss: IndexRaBitQ of {codec.n_bits} bits needs a newer faiss") from None
     target.set(index.center, codes.centre)

@@ -55,7 +55,10 @@ def take_apart(whole: Any) -> Parts:
             d = transform.d_out
         _expect("columns and rows behind the transforms", (inner.d, inner.ntotal), (d, index.ntotal))
         index = inner
-    _expect("columns", 1 <= index.d <= MOST_DIM, True)
+    if not 1 <= index.d <= MOST_DIM:
+        raise ValueError(f"faiss: columns expected 1 to {MOST_DIM}, got {index.d}")
+    if not index.is_trained:
+        raise ValueError(f"faiss: {type(index).__name__} expected to be trained")
     body, code_size = _body(faiss, index)
     metric = None
     if body[0] not in ("binary", "lsh"):
@@ -104,7 +107,7 @@ def _body(faiss: Any, index: Any) -> tuple[tuple[Any, ...], int]:
             raise NoFaissForm(f"faiss: {name} expected 8 or 4 bits, got {pq.nbits}")
         if name == "IndexPQFastScan":
             _expect("rows of a block", index.bbs, FAST_ROWS)
-        _expect("sub-vectors", (pq.M >= 1, pq.M * pq.dsub), (True, d))
+        _expect("columns of all sub-vectors", pq.M * pq.dsub, d)
         books = _floats(faiss, "the codebooks", pq.centroids, pq.M, 2**pq.nbits, pq.dsub)
         return ("pq" if name == "IndexPQ" else "pqfs", pq.nbits, books), (pq.M * pq.nbits + 7) // 8
     if name == "IndexLSH":
