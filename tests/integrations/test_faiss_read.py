@@ -14,6 +14,8 @@ from vecpress import cli
 from vecpress.integrations import faiss as exchange
 
 faiss = pytest.importorskip("faiss")
+if not hasattr(faiss, "IndexEDEN"):
+    pytest.skip("this faiss has no IndexEDEN, and maybe no IndexRaBitQ of several bits", allow_module_level=True)
 
 
 X, Q = clustered(5, 400, 16), clustered(5, 6, 16, draw=1)
