@@ -71,7 +71,7 @@ def constants(codec: vp.Codec, q: np.ndarray) -> np.ndarray:
     q = q.astype(np.float64)
     if codec.metric == "cos":
         q /= np.linalg.norm(q, axis=1, keepdims=True)
-    lost = np.zeros(len(q))
+    lost, shift = np.zeros(len(q)), np.zeros(q.shape[1])  # shift: what inner codecs' means have from the outer ones
     while isinstance(codec, Chain):
         mean = codec.mean_.astype(np.float64)
         span = getattr(codec, "components_", np.eye(codec.dim)[:, : codec.inner_dim]).astype(np.float64)
@@ -80,8 +80,9 @@ def constants(codec: vp.Codec, q: np.ndarray) -> np.ndarray:
             lost += np.square(off).sum(axis=1)
             q = (q - mean) @ span if hasattr(codec, "components_") else q @ span
         else:
-            lost += q @ (mean - span @ (span.T @ mean))
-            q = q @ span
+            shift = shift + (mean if hasattr(codec, "components_") else mean - span @ (span.T @ mean))
+            lost += q @ (shift - span @ (span.T @ shift))
+            q, shift = q @ span, span.T @ shift
         codec = codec.inner
     return lost
 
@@ -296,3 +297,25 @@ def test_without_faiss_an_error_says_what_to_install(base, monkeypatch):
     for call, argument in ((exchange.to_faiss, vp.Raw().fit(base)), (exchange.read, "x.faiss"), (exchange.from_faiss, None)):
         with pytest.raises(ImportError, match="pip install faiss-cpu"):
             call(argument)
+
+
+@pytest.mark.parametrize("metric", ["ip", "l2", "cos"])
+@pytest.mark.parametrize(
+    "inner", ["RaBitQ(2)", "LloydMax(1)", "SQ(4)", "Sign()", "OPQ(m=4, n_bits=4)", "ITQ(8)", "Truncate(8, 'SQ()', 'pca')"]
+)
+def test_chains_of_chains(inner, metric, tmp_path):
+    """A shift of the mean goes through rotations, centres and further maps."""
+    for basis in ("pca", "first"):
+        codec = vp.Truncate(16, inner, basis, metric=metric)
+        x = rows(codec, 0)
+        index = vp.Index(codec.fit(x))
+        index.add(x)
+        q = rows(codec, 1, 5)
+        kind = "pq" if inner in ("Sign()", "ITQ(8)") else None
+        scores, ids = all_scores(index.search(q, ROWS))
+        theirs, same = all_scores(exported(index, tmp_path, kind).search(q, ROWS))
+        np.testing.assert_array_equal(same, ids)
+        lost = constants(codec, q)[:, None]
+        np.testing.assert_allclose(theirs + lost, scores, rtol=0, atol=5e-6 * np.abs(scores).max())
+        back = exchange.read(tmp_path / "index.faiss", codec)
+        np.testing.assert_array_equal(back.codes(ids[0]), index.codes(ids[0]))
