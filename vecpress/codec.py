@@ -149,6 +149,11 @@ class Codec(ABC):
                 fitting.append(codec)
         return fitting
 
+    @classmethod
+    def sized(cls, dim: int, code_size: int, metric: Metric) -> list[Codec] | None:
+        """Instances for so many bytes a vector, that the benchmark is to measure; None: it searches the constructor's numbers."""
+        return None
+
     # ---- what every codec has
 
     def __init_subclass__(cls, **kwargs: Any):
