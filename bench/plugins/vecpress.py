@@ -31,7 +31,7 @@ FIRST = 64  # sizes, of which one must be accepted, or the search gives up
 PROBE_DIM = 24  # columns of the vectors that the contract suite fits examples on
 SEED = re.compile(r", seed=\d+")  # in the text of an inner codec
 # How long `fit` takes, as a multiple of PQ's, for the plan's estimate; 1 where a codec is not listed.
-SLOW = {"OPQ": 5.0, "ITQ": 1.0, "LloydMax": 0.2, "RaBitQ": 0.2, "Raw": 0.0, "SQ": 0.5, "Sign": 0.0}
+SLOW = {"OPQ": 2.5, "ITQ": 2.0, "LloydMax": 0.05, "RaBitQ": 0.02, "Raw": 0.0, "SQ": 0.4, "Sign": 0.02}
 
 
 def version() -> str | None:
@@ -55,7 +55,11 @@ def configurations(cls: type[Codec], profile: Profile, budgets: Sequence[int]) -
     for budget in sorted(budgets):
         own = cls.sized(dim, budget, metric)
         if own is None:
-            own = [codec for sizes in searched if (codec := _largest(sizes, budget))] if any(searched) else cls.candidates(dim, metric)
+            own = (
+                [codec for sizes in searched if (codec := _largest(sizes, budget))]
+                if any(searched)
+                else cls.candidates(dim, metric)
+            )
         for codec in own:
             size = _size(codec, dim)
             if size is not None and fits(size, budget):
@@ -153,7 +157,9 @@ def _contender(codec: Codec, symmetric: bool) -> Contender:
 
 
 def _make(codec: Codec, symmetric: bool, profile: Profile, seed: int, threads: int) -> System:
-    config = {name: SEED.sub(f", seed={seed}", value) if isinstance(value, str) else value for name, value in codec.config().items()}
+    config = {
+        name: SEED.sub(f", seed={seed}", value) if isinstance(value, str) else value for name, value in codec.config().items()
+    }
     return Ours(type(codec)(**config | ({"seed": seed} if "seed" in config else {})), symmetric, threads)
 
 

@@ -1,0 +1,192 @@
+"""What is run, as data: plans with named arguments, and the deterministic list of runs that follows from one.
+
+A plan never looks at a clock: which runs fit its minutes is reckoned from costs measured once on an idle machine of two cores,
+so the same command plans the same runs everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
+from typing import Any
+
+from . import inputs, plugins
+from .contender import Contender, Profile
+from .plugins import Plugin
+from .run_one import Run
+
+OURS = "vecpress"
+# Bytes a vector; none is more than 1.25 times the one before, so that no configuration falls between two.
+GRID = (16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024,
+        1280, 1536, 1792, 2048, 2560, 3072, 3584, 4096, 5120, 6144)  # fmt: skip
+ROOM = 8  # bytes for factors beside whole bits a dimension
+JUDGED = 300  # queries for figures, below which a set only says "runs, sane": one seed, main budgets
+# Measured on two idle cores (AMD EPYC, 2 threads): seconds of a process beside what it measures; multiply-adds/s of PQ's k-means.
+START, FIT_RATE, FIT_ROWS, ITERATIONS, CENTROIDS = 1.1, 12e9, 65_536, 25, 256
+TIMINGS = 2.5  # how many times `seconds` all timings of a run take
+
+
+@dataclass(frozen=True)
+class Plan:
+    """data : paths, or "demo"; metric : of sets that do not state theirs
+    bits : whole bits a dimension whose budgets come first; bytes : budgets that come first in any dimension
+    rest : whether the other budgets of GRID follow; budgets : only these instead, where given
+    seeds; libraries, codecs : only these, all where empty; folders : of further plug-ins; threads : None for all processors
+    minutes : of runs by their estimated costs, None for all; slowest : `Contender.slow` of what is left out
+    seconds : for each timing; timeout : seconds a run may take; deadline : seconds after which no run is started
+    """
+
+    name: str
+    data: tuple[str, ...] = (inputs.DEMO,)
+    metric: str | None = None
+    bits: tuple[int, ...] = (1, 2, 4, 8)
+    bytes: tuple[int, ...] = (32,)
+    rest: bool = True
+    budgets: tuple[int, ...] = ()
+    seeds: tuple[int, ...] = (0, 1, 2)
+    libraries: tuple[str, ...] = ()
+    codecs: tuple[str, ...] = ()
+    folders: tuple[Any, ...] = ()
+    threads: int | None = None
+    minutes: float | None = None
+    slowest: float = 1000.0
+    seconds: float = 0.5
+    timeout: float = 300.0
+    deadline: float | None = None
+
+
+QUICK = Plan(
+    name="quick", bits=(1, 4), rest=False, seeds=(0,), minutes=0.75, slowest=3.0, seconds=0.1, timeout=30.0, deadline=100.0
+)
+DEFAULT = Plan(name="default", minutes=12.0, slowest=30.0)
+FULL = Plan(name="full", minutes=48.0, seconds=0.75, timeout=600.0)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run, the set it is on (its place in `Plan.data`), its estimated seconds, and when it comes: lower tiers first."""
+
+    run: Run
+    data: int
+    seconds: float
+    tier: int
+    rank: int = 0
+
+
+@dataclass
+class Runs:
+    """What follows from a plan: the runs in their order, how many did not fit its minutes, and plug-ins without their library."""
+
+    planned: list[Planned]
+    left_out: int = 0
+    missing: list[Plugin] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """Estimated, on two idle cores."""
+        return sum(p.seconds for p in self.planned)
+
+
+def main_budgets(plan: Plan, dim: int) -> tuple[int, ...]:
+    """The budgets that come first: of GRID, what holds so many whole bits a dimension and ROOM for factors."""
+    if plan.budgets:
+        return plan.budgets
+    wanted = {*plan.bytes, *(-(-dim * bits // 8) + ROOM for bits in plan.bits)}
+    return tuple(sorted({min((b for b in GRID if b >= size), default=size) for size in wanted}))
+
+
+def all_budgets(plan: Plan, dim: int) -> tuple[int, ...]:
+    """From GRID[0] to float16's bytes."""
+    if plan.budgets or not plan.rest:
+        return main_budgets(plan, dim)
+    return tuple(sorted({*main_budgets(plan, dim), *(b for b in GRID if b <= 2.5 * dim)}))
+
+
+def estimate(contender: Contender, profile: Profile, plan: Plan) -> float:
+    """Seconds that the run takes, about, on two idle cores."""
+    one = min(profile.n_train, FIT_ROWS) * profile.dim * CENTROIDS / FIT_RATE
+    encode = profile.n_base * profile.dim * CENTROIDS / FIT_RATE
+    return START + TIMINGS * plan.seconds + contender.slow * ITERATIONS * one + min(contender.slow, 1) * encode
+
+
+def runs(plan: Plan, sets: Sequence[tuple[Profile, int]]) -> Runs:
+    """The runs of a plan on data sets, each given as its profile and its number of queries for figures.
+
+    ValueError names a library or a codec that there is none of.
+    """
+    installed = plugins.found(plan.folders)
+    names = [plugin.NAME for plugin in installed]
+    for name in plan.libraries:
+        if name not in names:
+            raise ValueError(f"--library: there is no {name!r}; there are {', '.join(names)}")
+    chosen = [plugin for plugin in installed if not plan.libraries or plugin.NAME in plan.libraries]
+    missing = [plugin for plugin in chosen if plugin.version() is None]
+    every: list[Planned] = []
+    seen: set[str] = set()
+    for at, (profile, n_figures) in enumerate(sets):
+        for plugin in chosen:
+            offered = plugin.contenders(profile, all_budgets(plan, profile.dim))
+            seen |= {contender.codec for contender in offered}
+            if plugin not in missing:
+                every += _planned(plan, at, plugin, offered, profile, n_figures)
+    for codec in plan.codecs:
+        if sets and codec not in seen:
+            raise ValueError(f"--codec: there is no {codec!r} in these budgets; there are {', '.join(sorted(seen))}")
+    kept, left_out = _within(every, plan.minutes)
+    return Runs(list(_in_order(kept)), left_out, missing)
+
+
+def _planned(
+    plan: Plan, at: int, plugin: Plugin, offered: Sequence[Contender], profile: Profile, n_figures: int
+) -> Iterator[Planned]:
+    main, grid = main_budgets(plan, profile.dim), all_budgets(plan, profile.dim)
+    count: dict[tuple[str, int], int] = {}
+    for contender in offered:
+        budget = plugins.budget_of(contender.code_size, grid)
+        is_main = any(plugins.fits(contender.code_size, b) for b in main)
+        small = n_figures < JUDGED and not plan.budgets
+        if budget is None or (small and not is_main) or contender.slow > plan.slowest:
+            continue
+        if plan.codecs and contender.codec not in plan.codecs:
+            continue
+        rank = count[contender.codec, budget] = count.get((contender.codec, budget), -1) + 1
+        seconds = estimate(contender, profile, plan)
+        seeds: tuple[int | None, ...] = (None,) if not contender.seeded else plan.seeds[:1] if small else plan.seeds
+        for order, seed in enumerate(seeds):
+            tier = (0 if is_main else 2) + (1 if order else 0) + (4 if contender.slow > QUICK.slowest and not is_main else 0)
+            yield Planned(Run(plugin, contender, budget, seed), at, seconds, tier, rank)
+
+
+def _within(every: list[Planned], minutes: float | None) -> tuple[list[Planned], int]:
+    """Those that fit the minutes: by tier, and within one a first of every codec at every budget before a second of any."""
+    if minutes is None:
+        return every, 0
+    kept, spent = [], 0.0
+    for planned in sorted(every, key=lambda p: (p.tier, p.rank)):  # stable: sets and libraries stay in their order
+        if spent + planned.seconds <= 60 * minutes:
+            kept.append(planned)
+            spent += planned.seconds
+    return kept, len(every) - len(kept)
+
+
+def _in_order(planned: list[Planned]) -> Iterator[Planned]:
+    """By set, seed and budget; within these ours and peers in turn, so that the machine's drift is shared by both."""
+    groups: dict[tuple[int, int, int], list[Planned]] = {}
+    for p in planned:
+        groups.setdefault((p.data, p.run.seed or 0, p.run.budget), []).append(p)
+    for _, group in sorted(groups.items()):
+        ours = [p for p in group if p.run.contender.library == OURS]
+        peers = [p for p in group if p.run.contender.library != OURS]
+        for pair in zip_longest(ours, peers):
+            yield from (p for p in pair if p is not None)
+
+
+def filtered(plan: Plan, **changes: Any) -> Plan:
+    """The plan with what the command line says otherwise; None and empty mean that it says nothing."""
+    return replace(plan, **{name: value for name, value in changes.items() if value is not None and value != ()})
+
+
+def unlimited(plan: Plan) -> Plan:
+    """The plan with all of its runs."""
+    return replace(plan, minutes=None)
