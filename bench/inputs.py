@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 import vecpress as vp
+from vecpress.checks import Metric
 
 from . import measures
 from .contender import Profile
@@ -106,7 +107,7 @@ def prepare(dataset: Any, folder: Path, threads: int | None = None) -> Inputs:
             digest.update(f"{part} {array.shape}".encode())
             digest.update(array.view(np.uint8).data)
     base, queries = (np.load(folder / f"{part}.npy", mmap_mode="r") for part in ("base", "queries"))
-    scores, _ = vp.exact(queries, base, measures.K, profile.metric, num_threads=threads)
+    scores, _ = vp.exact(queries, base, measures.K, cast(Metric, profile.metric), num_threads=threads)
     if relevant is not None and (measures.is_limit(relevant) or not any(len(ids) for ids in relevant)):
         relevant = None
     data = {
@@ -125,7 +126,7 @@ def _queries(dataset: Any) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ..
         relevant = None if relevant is None else relevant[count:]
     if not len(queries) or not len(dataset.base):
         raise ValueError(
-            f"{dataset.name}: expected at least one base vector and one query for figures, got {len(queries)} queries"
+            f"{dataset.name}: expected a base and queries for figures, got {len(dataset.base)} and {len(queries)} rows"
         )
     return queries, samples, relevant
 

@@ -49,7 +49,7 @@ def check_found(found: object, nq: int, k: int, n: int) -> np.ndarray:
 
 
 def nearness(queries: np.ndarray, base: np.ndarray, found: np.ndarray, metric: str, threads: int | None = None) -> np.ndarray:
-    """float32[nq, k]: the exact similarity of each vector found, larger for nearer, -inf for -1; as `vecpress.exact` rounds it."""
+    """float32[nq, k]: the exact similarity of what was found, larger for nearer, -inf for -1; bit for bit `vecpress.exact`'s."""
     rows = Rows(base, "base", unit=metric == "cos", num_threads=threads)
     return _found_similarities(queries, rows, found, metric, threads)
 

@@ -126,7 +126,9 @@ def run(run: Run, inputs: Inputs, settings: Settings) -> records.Record:
         except (OSError, ValueError) as error:
             result = {"error": f"its results cannot be read: {error}"}
     if "error" in result:
-        record.status, record.error = "failed", result["error"]
+        others = record.machine["load_beside"]
+        record.status = "failed"
+        record.error = result["error"] + (f" (others used {others:g} processors)" if others > load.BUSY else "")
     else:
         for name, value in result.items():
             setattr(record, name, value)

@@ -81,7 +81,7 @@ def _choices(cls: type[Codec], metric: Metric) -> list[dict[str, Any]]:
                 return []  # not to be searched
             values[name] = [None]
         elif isinstance(default, int) and not isinstance(default, bool):
-            values[name] = list(OPTIONS)
+            values[name] = [default, *(value for value in OPTIONS if value != default)]
         elif isinstance(default, str):
             words.append(name)
     if not set(values) - {"metric"}:  # no number at all: what its examples have
@@ -92,7 +92,7 @@ def _choices(cls: type[Codec], metric: Metric) -> list[dict[str, Any]]:
 def _sizes(cls: type[Codec], arguments: dict[str, Any], dim: int, most: int) -> list[tuple[int, Codec]]:
     """(code_size, codec) for every value of the argument that sets the size, up to 8 a byte and `most` bytes."""
     name = next((name for name, value in arguments.items() if value is None), None)
-    found = []
+    found: list[tuple[int, Codec]] = []
     for value in (None,) if name is None else range(1, 8 * min(most, 2 * dim) + 1):
         if value is not None and value > FIRST and not found:
             break  # the other arguments are refused
