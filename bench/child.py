@@ -33,7 +33,7 @@ READ_BYTES = (1 << 20, 64 << 20)  # least and most that the plain read loop runs
 def main(path: str) -> None:
     job = json.loads(Path(path).read_text())
     folder = Path(job["folder"])
-    protect(job["memory"])
+    protect(job["memory"], job["parent"])
     try:
         result = measure(job, folder)
     except BaseException as error:  # whatever a library raises is this run's failure
@@ -48,7 +48,7 @@ def main(path: str) -> None:
     os._exit(0)  # what a library does at exit is not measured, and must not undo what was
 
 
-def protect(memory: int) -> None:
+def protect(memory: int, parent: int) -> None:
     """No more than so many bytes, no longer than the suite itself, and first in line where the machine runs out of memory."""
     if sys.platform != "linux":
         return
@@ -56,6 +56,8 @@ def protect(memory: int) -> None:
 
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:  # it went before this process could say so
+        os._exit(1)
     try:
         Path("/proc/self/oom_score_adj").write_text("1000")
     except OSError:
@@ -95,11 +97,12 @@ def measure(job: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def contender(job: dict[str, Any], profile: Profile) -> Contender:
-    """The one that the job names, of its plug-in's list."""
+    """The one that the job names, of its plug-in's list: that of its budget, which is shorter, or that of all."""
     plugin = plugins.load(Path(job["plugin"]))
-    for found in plugin.contenders(profile, job["budgets"]):
-        if (found.codec, found.config) == (job["codec"], job["config"]):
-            return found
+    for budgets in job["budgets"]:
+        for found in plugin.contenders(profile, budgets):
+            if (found.codec, found.config) == (job["codec"], job["config"]):
+                return found
     raise ValueError(f"{job['plugin']}: {job['codec']} {job['config']} is not among its contenders in the process that measures")
 
 

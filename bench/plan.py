@@ -145,7 +145,7 @@ def _planned(
     count: dict[tuple[str, int], int] = {}
     for contender in offered:
         budget = plugins.budget_of(contender.code_size, grid)
-        is_main = any(plugins.fits(contender.code_size, b) for b in main)
+        is_main = plugins.budget_of(contender.code_size, main) is not None
         small = n_figures < JUDGED and not plan.budgets
         if budget is None or (small and not is_main) or contender.slow > plan.slowest:
             continue
@@ -156,7 +156,7 @@ def _planned(
         seeds: tuple[int | None, ...] = (None,) if not contender.seeded else plan.seeds[:1] if small else plan.seeds
         for order, seed in enumerate(seeds):
             tier = (0 if is_main else 2) + (1 if order else 0) + (4 if contender.slow > QUICK.slowest and not is_main else 0)
-            yield Planned(Run(plugin, contender, budget, seed), at, seconds, tier, rank)
+            yield Planned(Run(plugin, contender, budget, seed, grid), at, seconds, tier, rank)
 
 
 def _within(every: list[Planned], minutes: float | None) -> tuple[list[Planned], int]:

@@ -38,12 +38,13 @@ MOST_ERROR = 300  # characters
 
 @dataclass(frozen=True)
 class Run:
-    """What is to be measured: one contender on one data set with one seed."""
+    """What is to be measured: one contender with one seed."""
 
     plugin: Plugin
     contender: Contender
     budget: int
     seed: int | None
+    budgets: tuple[int, ...] = ()  # all that its plug-in was asked for
 
     @property
     def label(self) -> str:
@@ -156,9 +157,10 @@ def _in_process(run: Run, inputs: Inputs, settings: Settings, folder: Path) -> d
     """What child.py found, or {"error": why there is nothing}."""
     c = run.contender
     job = {
-        "plugin": str(run.plugin.__file__), "codec": c.codec, "config": c.config, "budgets": [run.budget],
+        "plugin": str(run.plugin.__file__), "codec": c.codec, "config": c.config, "budgets": [[run.budget], run.budgets],
         "profile": asdict(inputs.profile), "seed": 0 if run.seed is None else run.seed, "threads": settings.threads,
         "data": str(inputs.folder), "folder": str(folder), "seconds": settings.seconds, "memory": settings.memory,
+        "parent": os.getpid(),
     }  # fmt: skip
     path = folder / "job.json"
     path.write_text(json.dumps(job))

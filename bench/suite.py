@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import math
 import signal
 import sys
 import threading
@@ -66,7 +67,7 @@ def bench(plan: Plan, out: Path, html: Path | None, console: Console, *, retry_f
                 ready = planned.data, inputs.prepare(datasets[planned.data], folder / str(planned.data), threads)
             record = known.get(run_one.new_record(planned.run, ready[1].data, threads).key)
             if record is None:
-                left = settings.timeout if plan.deadline is None else plan.deadline - (time.monotonic() - begun)
+                left = math.inf if plan.deadline is None else plan.deadline - (time.monotonic() - begun)
                 if left >= LEAST_SECONDS:
                     record = run_one.run(planned.run, ready[1], replace(settings, timeout=min(settings.timeout, left)))
                 if record is None or (record.status == "failed" and _cut_off(plan, begun)):

@@ -23,6 +23,7 @@ from ..contender import Contender, Profile
 
 FOLDER = Path(__file__).parent
 LEAST = 0.8  # of a budget that a configuration must use to count as one for it
+MOST = 1.2  # of a budget that a peer may use where it has nothing smaller; ours never does
 
 
 class Plugin(Protocol):
@@ -42,8 +43,9 @@ def fits(code_size: float, budget: int) -> bool:
 
 
 def budget_of(code_size: float, budgets: Sequence[int]) -> int | None:
-    """The smallest of the budgets that the configuration fits, None if there is none."""
-    return min((budget for budget in budgets if fits(code_size, budget)), default=None)
+    """The smallest of the budgets that the configuration fits, else the largest that it exceeds a little, else None."""
+    fitting = min((budget for budget in budgets if fits(code_size, budget)), default=None)
+    return fitting or max((budget for budget in budgets if budget < code_size <= MOST * budget), default=None)
 
 
 def found(folders: Sequence[Path] = ()) -> list[Plugin]:

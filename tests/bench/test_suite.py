@@ -35,7 +35,7 @@ def data(tmp_path) -> Path:
     folder.mkdir()
     np.save(folder / "base.npy", clustered(1, 500, DIM).astype(np.float16))
     np.save(folder / "queries.npy", clustered(1, 310, DIM, draw=1))
-    scores, ids = vp.exact(np.load(folder / "queries.npy"), np.load(folder / "base.npy"), 100)
+    _, ids = vp.exact(np.load(folder / "queries.npy"), np.load(folder / "base.npy"), 100)
     np.save(folder / "gt_ip.npy", ids.astype(np.int32))
     (folder / "qrels.json").write_text(json.dumps([[int(row[0])] for row in ids]))
     return folder
@@ -86,7 +86,7 @@ def test_a_hang_and_hunger_end(data, tmp_path):
     begun = time.monotonic()
     done = run_fakes(data, ("hang",), tmp_path, timeout=3.0)
     assert done["hang"].status == "failed" and done["hang"].error.startswith("no result within 3 s")
-    done = run_fakes(data, ("hungry",), tmp_path, memory=3 << 30)
+    done = run_fakes(data, ("hungry",), tmp_path, memory=1 << 30)
     assert done["hungry"].status == "failed" and "MemoryError" in done["hungry"].error
     assert time.monotonic() - begun < 50
 
@@ -94,11 +94,12 @@ def test_a_hang_and_hunger_end(data, tmp_path):
 def test_resumes_where_it_was_killed_and_two_runs_agree(data, tmp_path):
     """Killed by SIGKILL in the middle, then resumed, the file has the same figures as an uninterrupted run."""
     out, again = tmp_path / "out.jsonl", tmp_path / "again.jsonl"
-    chosen = ["--data", str(data), "--codec", "PQ", "--codec", "Sign", "--codec", "Fake", "--plugins", str(FOLDER)]
+    chosen = ["--data", str(data), "--codec", "PQ", "--codec", "LloydMax"]
     chosen += ["--budget", "8", "--library", "vecpress", "--seeds", "2", "--threads", "1"]
     command = [sys.executable, "-m", "vecpress", "bench", *chosen, "--out", str(out)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    until(lambda: out.exists() and out.read_bytes().count(b"\n") >= 1)
+    until(lambda: process.poll() is not None or (out.exists() and out.read_bytes().count(b"\n") >= 1))
+    assert process.poll() is None
     process.kill()
     process.wait()
     first = out.read_bytes()
@@ -132,7 +133,7 @@ def test_an_interrupt_leaves_a_whole_file_and_nothing_else(data, tmp_path, numbe
     temporary.mkdir()
     command = [sys.executable, "-m", "vecpress", "bench", "--data", str(data), "--codec", "Fake", "--out", str(out)]
     command += ["--plugins", str(FOLDER), "--library", "fake", "--budget", str(4 * DIM), "--threads", "1"]
-    env = {**os.environ, "TMPDIR": str(temporary), "FAKE_HANGS": "1"}
+    env = {**os.environ, "TMPDIR": str(temporary)}
     process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
     hangs = f"{temporary}/"
     until(lambda: out.exists() and b"RuntimeError" in out.read_bytes())  # what comes next hangs
@@ -143,7 +144,7 @@ def test_an_interrupt_leaves_a_whole_file_and_nothing_else(data, tmp_path, numbe
     process.stderr.close()
     assert len(records.read(out)) >= 3 and out.read_bytes().endswith(b"\n")
     assert not list(temporary.glob("vecpress-bench-*"))
-    assert not [pid for pid in os.listdir("/proc") if pid.isdecimal() and hangs in command_line(pid)]
+    until(lambda: not any(hangs in command_line(pid) for pid in os.listdir("/proc") if pid.isdecimal()))
 
 
 def command_line(pid: str) -> str:

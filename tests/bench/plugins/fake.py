@@ -44,8 +44,8 @@ class Fake(System):
         if self.how == "exit":
             sys.exit(3)
         if self.how == "hungry":
-            held = [np.ones(1 << 28) for _ in range(1000)]
-            raise AssertionError(f"two terabytes were given: {len(held)}")
+            held = [np.ones(1 << 22) for _ in range(1000)]
+            raise AssertionError(f"32 GB were given: {len(held)}")
 
     def add(self, base):
         if self.how == "write":
