@@ -21,9 +21,18 @@ OURS = "vecpress"
 GRID = (16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024,
         1280, 1536, 1792, 2048, 2560, 3072, 3584, 4096, 5120, 6144)  # fmt: skip
 ROOM = 8  # bytes for factors beside whole bits a dimension
-JUDGED = 300  # queries for figures, below which a set only says "runs, sane": one seed, main budgets
+CORE_BITS = (1, 4)  # whose budgets get all seeds before the others do
+# Queries for figures, and vectors: with fewer a set only says "runs, sane", and gets one seed, one budget, and one configuration
+# of every codec.
+JUDGED_QUERIES, JUDGED_BASE, SMALL_BITS = 300, 5000, (4,)
+LONG = 15.0  # estimated seconds of a run that waits until shorter ones are planned
+# What comes first when a plan's minutes are short: (level: 0 core, 1 main, 2 the rest; whether of the first seed; whether long).
+TIERS = (
+    (0, True, False), (1, True, False), (0, False, False), (0, True, True), (1, True, True), (1, False, False),
+    (2, True, False), (0, False, True), (2, False, False), (1, False, True), (2, True, True), (2, False, True),
+)  # fmt: skip
 # Measured on two idle cores (AMD EPYC, 2 threads): seconds of a process beside what it measures; multiply-adds/s of PQ's k-means.
-START, FIT_RATE, FIT_ROWS, ITERATIONS, CENTROIDS = 1.1, 12e9, 65_536, 25, 256
+START, FIT_RATE, FIT_ROWS, ITERATIONS, CENTROIDS = 0.9, 12e9, 65_536, 25, 256
 SLOW = 1.5  # `Contender.slow` of what is run after the others
 TIMINGS = 2.5  # how many times `seconds` all timings of a run take
 
@@ -58,10 +67,10 @@ class Plan:
 
 
 QUICK = Plan(
-    name="quick", bits=(1, 4), rest=False, seeds=(0,), minutes=0.75, slowest=3.0, seconds=0.1, timeout=30.0, deadline=100.0
+    name="quick", bits=(1, 4), rest=False, seeds=(0,), minutes=1.2, slowest=3.0, seconds=0.1, timeout=30.0, deadline=100.0
 )
-DEFAULT = Plan(name="default", minutes=12.0, slowest=30.0)
-FULL = Plan(name="full", minutes=48.0, seconds=0.75, timeout=600.0)
+DEFAULT = Plan(name="default", minutes=10.0, slowest=30.0, seconds=0.25)
+FULL = Plan(name="full", minutes=50.0, seconds=0.25, timeout=600.0)
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,10 @@ def main_budgets(plan: Plan, dim: int) -> tuple[int, ...]:
         return plan.budgets
     wanted = {*plan.bytes, *(-(-dim * bits // 8) + ROOM for bits in plan.bits)}
     return tuple(sorted({min((b for b in GRID if b >= size), default=size) for size in wanted}))
+
+
+def _of_bits(plan: Plan, bits: Sequence[int]) -> Plan:
+    return replace(plan, bits=tuple(b for b in plan.bits if b in bits))
 
 
 def all_budgets(plan: Plan, dim: int) -> tuple[int, ...]:
@@ -141,21 +154,27 @@ def runs(plan: Plan, sets: Sequence[tuple[Profile, int]]) -> Runs:
 def _planned(
     plan: Plan, at: int, plugin: Plugin, offered: Sequence[Contender], profile: Profile, n_figures: int
 ) -> Iterator[Planned]:
-    main, grid = main_budgets(plan, profile.dim), all_budgets(plan, profile.dim)
+    small = not plan.budgets and (n_figures < JUDGED_QUERIES or profile.n_base < JUDGED_BASE)
+    core, main = main_budgets(_of_bits(plan, CORE_BITS), profile.dim), main_budgets(plan, profile.dim)
+    if small:
+        core = main = main_budgets(replace(_of_bits(plan, SMALL_BITS), bytes=()), profile.dim)
+    grid = all_budgets(plan, profile.dim)
     count: dict[tuple[str, int], int] = {}
     for contender in offered:
         budget = plugins.budget_of(contender.code_size, grid)
-        is_main = plugins.budget_of(contender.code_size, main) is not None
-        small = n_figures < JUDGED and not plan.budgets
-        if budget is None or (small and not is_main) or contender.slow > plan.slowest:
+        levels = (plugins.budget_of(contender.code_size, budgets) is not None for budgets in (core, main, grid))
+        level = next((at for at, is_one in enumerate(levels) if is_one), None)
+        if budget is None or level is None or (small and level) or contender.slow > plan.slowest:
             continue
         if plan.codecs and contender.codec not in plan.codecs:
             continue
         rank = count[contender.codec, budget] = count.get((contender.codec, budget), -1) + 1
+        if small and rank:
+            continue  # the first configuration of every codec at each budget is enough
         seconds = estimate(contender, profile, plan)
         seeds: tuple[int | None, ...] = (None,) if not contender.seeded else plan.seeds[:1] if small else plan.seeds
         for order, seed in enumerate(seeds):
-            tier = (0 if is_main else 2) + (1 if order else 0) + (4 if contender.slow > QUICK.slowest and not is_main else 0)
+            tier = TIERS.index((level, not order, seconds > LONG))
             yield Planned(Run(plugin, contender, budget, seed, grid), at, seconds, tier, rank)
 
 
@@ -164,7 +183,13 @@ def _within(every: list[Planned], minutes: float | None) -> tuple[list[Planned],
     if minutes is None:
         return every, 0
     kept, spent = [], 0.0
-    for planned in sorted(every, key=lambda p: (p.tier, p.rank)):  # stable: sets and libraries stay in their order
+    turn: dict[tuple[int, int, bool], int] = {}
+    order = []
+    for planned in every:
+        place = (planned.tier, planned.rank, planned.run.contender.library != OURS)
+        turn[place] = turn.get(place, -1) + 1
+        order.append((*place[:2], turn[place], place[2]))
+    for _, planned in sorted(zip(order, every, strict=True), key=lambda pair: pair[0]):  # ours and peers in turn
         if spent + planned.seconds <= 60 * minutes:
             kept.append(planned)
             spent += planned.seconds
