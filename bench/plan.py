@@ -33,7 +33,7 @@ TIERS = (
 )  # fmt: skip
 # Measured on two idle cores (AMD EPYC, 2 threads): seconds of a process beside what it measures; multiply-adds/s of PQ's k-means.
 START, FIT_RATE, FIT_ROWS, ITERATIONS, CENTROIDS = 0.9, 12e9, 65_536, 25, 256
-SLOW = 1.5  # `Contender.slow` of what is run after the others
+SLOW = (0.5, 1.5)  # `Contender.slow` above which a run comes after the others of its set and seed
 TIMINGS = 2.5  # how many times `seconds` all timings of a run take
 
 
@@ -197,11 +197,12 @@ def _within(every: list[Planned], minutes: float | None) -> tuple[list[Planned],
 
 
 def _in_order(planned: list[Planned]) -> Iterator[Planned]:
-    """By set, seed, whether fitting is slow, and budget; within these ours and peers in turn, so that both share the machine's
-    drift. The slow ones come late, as a deadline may cut off what is last."""
-    groups: dict[tuple[int, int, bool, int], list[Planned]] = {}
+    """By set, seed, how slow fitting is, and budget; within these ours and peers in turn, so that both share the machine's drift.
+    The slow ones come late, as a deadline may cut off what is last."""
+    groups: dict[tuple[int, int, int, int], list[Planned]] = {}
     for p in planned:
-        groups.setdefault((p.data, p.run.seed or 0, p.run.contender.slow > SLOW, p.run.budget), []).append(p)
+        slow = sum(p.run.contender.slow > limit for limit in SLOW)
+        groups.setdefault((p.data, p.run.seed or 0, slow, p.run.budget), []).append(p)
     for _, group in sorted(groups.items()):
         ours = [p for p in group if p.run.contender.library == OURS]
         peers = [p for p in group if p.run.contender.library != OURS]

@@ -26,7 +26,7 @@ from .inputs import Inputs
 from .plugins import Plugin
 
 # Waiting threads of a peer must not spin beside what is measured; MEASURING rules ask for it.
-ENVIRONMENT = {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+ENVIRONMENT = {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0"}
 THREADS = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
     "NUMEXPR_NUM_THREADS", "RAYON_NUM_THREADS", "VECPRESS_NUM_THREADS",

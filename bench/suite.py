@@ -51,6 +51,8 @@ def bench(plan: Plan, out: Path, html: Path | None, console: Console, *, retry_f
     ValueError for an `out` that is no file of the suite's; KeyboardInterrupt, also for SIGTERM, leaves `out` whole.
     """
     begun = time.monotonic()
+    if (others := load.before()) > load.BUSY:
+        console.note(f"others use {others:g} processors of this machine: its speeds will be flagged, and are not to be compared")
     datasets, todo = prepare(plan)
     threads = plan.threads or load.cpus()
     settings = run_one.Settings(threads, plan.seconds, plan.timeout, run_one.default_memory())
@@ -60,7 +62,7 @@ def bench(plan: Plan, out: Path, html: Path | None, console: Console, *, retry_f
         limits.library()  # compiled before anything is measured
     done: list[Record] = []
     measured = not_run = 0
-    with _terminable(), inputs.workspace() as folder, _progress(console, len(todo.planned)) as report:
+    with _terminable(console, out), inputs.workspace() as folder, _progress(console, len(todo.planned)) as report:
         ready: tuple[int, inputs.Inputs] | None = None
         for planned in todo.planned:
             if ready is None or ready[0] != planned.data:
@@ -126,20 +128,22 @@ def _report(out: Path, html: Path) -> tuple[Path | None, str]:
 
 
 @contextlib.contextmanager
-def _terminable() -> Iterator[None]:
+def _terminable(console: Console, out: Path) -> Iterator[None]:
     """SIGTERM ends the suite as Ctrl-C does: with its processes and its temporary files gone."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, stop) if is_main else None
     try:
         yield
+    except KeyboardInterrupt:
+        console.note(f"{out} has every run that was done; the same command goes on with the others")
+        raise
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if is_main:
+            signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager
