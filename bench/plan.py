@@ -20,7 +20,7 @@ OURS = "vecpress"
 # Bytes a vector; none is more than 1.25 times the one before, so that no configuration falls between two.
 GRID = (16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024,
         1280, 1536, 1792, 2048, 2560, 3072, 3584, 4096, 5120, 6144)  # fmt: skip
-ROOM = 8  # bytes for factors beside whole bits a dimension
+ROOM = 4  # bytes for factors beside whole bits a dimension: what our codecs have at most, and the leanest of peers
 CORE_BITS = (1, 4)  # whose budgets get all seeds before the others do
 # Queries for figures, and vectors: with fewer a set only says "runs, sane", and gets one seed, one budget, and one configuration
 # of every codec.
@@ -99,11 +99,10 @@ class Runs:
 
 
 def main_budgets(plan: Plan, dim: int) -> tuple[int, ...]:
-    """The budgets that come first: of GRID, what holds so many whole bits a dimension and ROOM for factors."""
+    """The budgets that come first: so many whole bits a dimension and ROOM for factors."""
     if plan.budgets:
         return plan.budgets
-    wanted = {*plan.bytes, *(-(-dim * bits // 8) + ROOM for bits in plan.bits)}
-    return tuple(sorted({min((b for b in GRID if b >= size), default=size) for size in wanted}))
+    return tuple(sorted({*plan.bytes, *(-(-dim * bits // 8) + ROOM for bits in plan.bits)}))
 
 
 def _of_bits(plan: Plan, bits: Sequence[int]) -> Plan:

@@ -242,7 +242,7 @@ def test_no_size_falls_between_two_budgets():
     for size in range(plan.GRID[0], plan.GRID[-1] + 1):
         assert plugins.budget_of(size, plan.GRID) is not None
     assert plugins.budget_of(50, plan.GRID) == 56 and plugins.budget_of(48, plan.GRID) == 48
-    assert plan.main_budgets(plan.QUICK, 384) == (32, 56, 224)
+    assert plan.main_budgets(plan.QUICK, 384) == (32, 52, 196)
 
 
 def test_the_plan_is_the_same_twice_and_keeps_to_its_minutes():
