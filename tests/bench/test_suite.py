@@ -321,3 +321,39 @@ def test_sets_that_no_vectors_can_meet_are_not_judged_by_labels(data):
     (data / "qrels.json").write_text(json.dumps(pairs))
     with inputs.workspace() as space:
         assert inputs.prepare(inputs.read(str(data)), space / "0", 1).relevant is None
+
+
+# ---- the command
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--quick", "--full"], "one of them"),
+        (["--out", "results.json"], ".jsonl"),
+        (["--seeds", "0"], "--seeds expected at least 1"),
+        (["--budget", "x"], "--budget expected bytes"),
+        (["--plugins", "nowhere"], "--plugins expected a folder, got 'nowhere'"),
+        (["--library", "none", "--list"], "--library: there is no 'none'"),
+        (["--codec", "None", "--list"], "--codec: there is no 'None'"),
+    ],
+)
+def test_wrong_use_is_said(capsys, arguments, words):
+    assert cli.main(["bench", *arguments]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_the_list_shows_what_would_run(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["bench", "--quick", "--list", "--library", "vecpress", "--codec", "PQ", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {run["config"]["m"] for run in found["runs"]} >= {32, 48, 192} and found["missing"] == []
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_of_others_is_left_alone(data, tmp_path):
+    out = tmp_path / "notes.jsonl"
+    out.write_text('{"what": "mine"}\n')
+    with pytest.raises(ValueError, match="line 1: not a record of the suite"):
+        suite.bench(replace(SMALL, data=(str(data),), libraries=("fake",)), out, None, Console())
+    assert out.read_text() == '{"what": "mine"}\n'
