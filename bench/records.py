@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable
@@ -27,8 +28,11 @@ class Record:
     ndcg, success : @10, by relevance labels; None where the set has none, or is said not to be judged by them
     distortion : mean squared error of decoded vectors by the vectors' variance; None where it cannot decode
     fit_seconds, encode_per_second (vectors), latency_p50, latency_p99 (seconds, one query at a time), search_per_second
-    (queries in one batch), peak_memory (bytes the process had at most, less those before the index was made)
-    machine : cpu, cpus, threads, isa (what our kernels run on), load_before, read_rate (bytes/s of the plain read loop, same run)
+    (queries in one batch, k=10; search_wide_per_second: k=100), peak_memory (bytes the process had at most, less those before
+    the index was made)
+    machine : cpu, cpus, threads, isa (what our kernels run on), load_before and load_beside (processors that others used just
+    before and during the run), read_rate (bytes/s of the plain read loop on one thread, same process, over read_nbytes: as many
+    as the codes have, at most 64 MiB)
     versions : of Python, NumPy, the library measured and vecpress; commit : of vecpress, "+" behind it where files were changed
     """
 
@@ -58,12 +62,27 @@ class Record:
     latency_p50: float | None = None
     latency_p99: float | None = None
     search_per_second: float | None = None
+    search_wide_per_second: float | None = None
     peak_memory: int | None = None
     date: str = ""
     commit: str = ""
     machine: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
+
+
+def key_of(
+    data: dict[str, Any],
+    library: str,
+    codec: str,
+    config: dict[str, Any],
+    seed: int | None,
+    threads: int,
+    versions: dict[str, str],
+) -> str:
+    """Sixteen hex digits of what a run depends on."""
+    text = json.dumps([data, library, codec, config, seed, threads, versions], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def read(path: Path) -> list[Record]:
@@ -94,3 +113,11 @@ def append(path: Path, records: Iterable[Record]) -> None:
         file.write(text.encode())
         file.flush()
         os.fsync(file.fileno())
+
+
+def replace(path: Path, records: Iterable[Record]) -> None:
+    """Makes the file hold these records and no others: it is the old one or the new one, whatever happens."""
+    partial = path.with_name(path.name + ".partial")
+    partial.unlink(missing_ok=True)
+    append(partial, records)
+    partial.replace(path)

@@ -149,6 +149,11 @@ class Codec(ABC):
                 fitting.append(codec)
         return fitting
 
+    @classmethod
+    def sized(cls, dim: int, code_size: int, metric: Metric) -> list[Codec] | None:
+        """Instances for so many bytes a vector, that the benchmark is to measure; None: it searches the constructor's numbers."""
+        return None
+
     # ---- what every codec has
 
     def __init_subclass__(cls, **kwargs: Any):
@@ -156,9 +161,7 @@ class Codec(ABC):
         if not inspect.isabstract(cls) and not cls.__name__.startswith("_"):
             _codecs[cls.__name__] = cls
 
-    def fit(
-        self, x: Any, queries: Any = None, *, sample_nbytes: int | None = None, num_threads: int | None = None
-    ) -> Self:
+    def fit(self, x: Any, queries: Any = None, *, sample_nbytes: int | None = None, num_threads: int | None = None) -> Self:
         """Learns from a sample.
 
         x : [n, d], n at least 1; float16, bfloat16, float32, float64 or uint8; NumPy, torch, or anything with __array__ or

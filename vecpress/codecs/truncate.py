@@ -152,3 +152,13 @@ class Truncate(Chain):
             dims = max(dim // share // 2 * 2, 1)
             found += [cls(dims, f"PQ(m={max(dims // 2, 1)}, n_bits=4)", basis, metric=metric) for basis in ("first", "pca")]
         return [codec for i, codec in enumerate(found) if codec not in found[:i]]
+
+    @classmethod
+    def sized(cls, dim: int, code_size: int, metric: Metric) -> list[Codec]:
+        """Half the principal components by PQ of 8 and of 4 bits, and as many components as there are bytes by SQ of 8 bits."""
+        found: list[Codec] = []
+        for n_bits in (8, 4):
+            m = code_size * 8 // n_bits
+            if dims := dim // 2 // m * m:  # m divides it
+                found.append(cls(dims, f"PQ(m={m}, n_bits={n_bits})", "pca", metric=metric))
+        return [*found, cls(code_size, "SQ(n_bits=8)", "pca", metric=metric)] if code_size < dim else found

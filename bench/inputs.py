@@ -1,0 +1,137 @@
+"""A data set made ready for measuring: float32 files that processes share, exact neighbours, labels, a checksum, once a set."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+import vecpress as vp
+from vecpress.checks import Metric
+
+from . import measures
+from .contender import Profile
+
+DEMO = "demo"  # names the set that ships
+# Sets of whose queries the first so many are for development (fitting, choosing options); figures come from the others only.
+SAMPLES = {"medquad_minilm": 300}
+FILES = ("base", "train", "queries", "samples")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """One data set.
+
+    folder : base.npy, queries.npy (those that figures come from), and where they are not the base and none, train.npy and
+        samples.npy; float32, C-ordered, to be mapped
+    bars : float32[n_figures, K], similarities of the true neighbours, larger for nearer, nan where there are fewer
+    relevant : row numbers for each query, None where there are no labels, or they are not to be judged by
+    data : what a record says about the set
+    """
+
+    profile: Profile
+    folder: Path
+    bars: np.ndarray
+    relevant: tuple[np.ndarray, ...] | None
+    data: dict[str, Any]
+
+    def load(self, part: str) -> np.ndarray | None:
+        """One of FILES, mapped copy-on-write, as peers may want to write; None where there is no such part."""
+        path = self.folder / f"{part}.npy"
+        if part == "train" and not path.exists():
+            path = self.folder / "base.npy"
+        return np.asarray(np.load(path, mmap_mode="c")) if path.exists() else None
+
+
+@contextmanager
+def workspace() -> Iterator[Path]:
+    """A temporary folder for `prepare`, gone at the end, whichever way it comes."""
+    with tempfile.TemporaryDirectory(prefix="vecpress-bench-") as folder:
+        yield Path(folder)
+
+
+def read(where: str, metric: str | None = None) -> Any:
+    """The vecpress.datasets.Dataset at a path, or the one that ships where it is called "demo"."""
+    if where == DEMO and not Path(where).exists():
+        return vp.datasets.demo()
+    return _load(Path(where), metric)
+
+
+def _load(path: Path, metric: str | None) -> Any:
+    """Stands in for `vecpress.datasets.load` until that is there: folders of base, queries, train, gt_<metric>, qrels."""
+    load = getattr(vp.datasets, "load", None)
+    if load is not None:
+        return load(path, metric)
+    from types import SimpleNamespace
+
+    parts = {part: np.load(path / f"{part}.npy", mmap_mode="r") for part in ("base", "queries")}
+    truth = next(iter(path.glob("gt_*.npy")), None)
+    labels = path / "qrels.json"
+    relevant = tuple(np.array(ids, np.int64) for ids in json.loads(labels.read_text())) if labels.exists() else None
+    return SimpleNamespace(
+        **parts, name=path.resolve().name, metric=metric or (truth.stem.removeprefix("gt_") if truth else "ip"),
+        sample_queries=parts["queries"][:0], relevant=relevant, true_ids=None,
+        train=np.load(path / "train.npy") if (path / "train.npy").exists() else None,
+    )  # fmt: skip
+
+
+def describe(dataset: Any) -> tuple[Profile, int]:
+    """What plug-ins may know of a set, and how many of its queries give figures; quick, nothing is computed."""
+    figures = _queries(dataset)[0]
+    n_train = len(dataset.base if _train(dataset) is None else dataset.train)
+    n_query = len(dataset.queries) + len(dataset.sample_queries)
+    n_base, dim = dataset.base.shape
+    return Profile(dataset.name, dataset.metric, n_train, n_base, n_query, dim), len(figures)
+
+
+def prepare(dataset: Any, folder: Path, threads: int | None = None) -> Inputs:
+    """Writes the set's float32 files into the folder, and finds its exact neighbours.
+
+    ValueError for vectors that are none (NaN, infinity, another width), naming the first bad row.
+    """
+    profile, n_figures = describe(dataset)
+    figures, samples, relevant = _queries(dataset)
+    folder.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    for part, rows in zip(FILES, (dataset.base, _train(dataset), figures, samples), strict=True):
+        if rows is not None and len(rows):
+            array = np.ascontiguousarray(rows, np.float32)
+            np.save(folder / f"{part}.npy", array)
+            digest.update(f"{part} {array.shape}".encode())
+            digest.update(array.view(np.uint8).data)
+    base, queries = (np.load(folder / f"{part}.npy", mmap_mode="r") for part in ("base", "queries"))
+    scores, _ = vp.exact(queries, base, measures.K, cast(Metric, profile.metric), num_threads=threads)
+    if relevant is not None and (measures.is_limit(relevant) or not any(len(ids) for ids in relevant)):
+        relevant = None
+    data = {
+        "name": profile.name, "metric": profile.metric, "dim": profile.dim, "n_base": profile.n_base, "n_train": profile.n_train,
+        "n_query": profile.n_query, "n_figures": n_figures, "checksum": digest.hexdigest()[:16],
+    }  # fmt: skip
+    return Inputs(profile, folder, -scores if profile.metric == "l2" else scores, relevant, data)
+
+
+def _queries(dataset: Any) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...] | None]:
+    """Queries that figures come from, sample queries, and the labels of the former: the two never share a query."""
+    queries, samples, relevant = dataset.queries, dataset.sample_queries, getattr(dataset, "relevant", None)
+    count = 0 if len(samples) else min(SAMPLES.get(dataset.name, 0), len(queries) // 2)
+    if count:
+        samples, queries = queries[:count], queries[count:]
+        relevant = None if relevant is None else relevant[count:]
+    if not len(queries) or not len(dataset.base):
+        raise ValueError(
+            f"{dataset.name}: expected a base and queries for figures, got {len(dataset.base)} and {len(queries)} rows"
+        )
+    return queries, samples, relevant
+
+
+def _train(dataset: Any) -> np.ndarray | None:
+    """Rows to learn from where they are not the base."""
+    train = getattr(dataset, "train", None)
+    return None if train is None or train is dataset.base else train

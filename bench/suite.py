@@ -1,0 +1,180 @@
+"""The benchmark suite: `vecpress bench`, or `python -m bench.suite` in a clone. Runs a plan, resumes, and shows what came out.
+
+Every run is a line of the output file as soon as it is done, so that what is stopped, by whatever, goes on where it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import math
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from vecpress.cli.console import Console
+
+from . import inputs, limits, load, records, run_one
+from .plan import Plan, Planned, Runs, runs
+from .records import Record
+from .run_one import Run
+
+LEAST_SECONDS = 5.0  # that must be left before the deadline for a run to be started
+
+
+@dataclass
+class Outcome:
+    """What came of a plan. done : records of its runs, old and new; measured : how many are new; not_run : for lack of time"""
+
+    done: list[Record]
+    measured: int
+    not_run: int
+    report: Path | None
+    why_no_report: str = ""
+
+
+def prepare(plan: Plan) -> tuple[list[Any], Runs]:
+    """The data sets of a plan and its runs. Errors as of `inputs.read` and `plan.runs`."""
+    datasets = [inputs.read(where, plan.metric) for where in plan.data]
+    return datasets, runs(plan, [inputs.describe(dataset) for dataset in datasets])
+
+
+def bench(plan: Plan, out: Path, html: Path | None, console: Console, *, retry_failed: bool = False) -> Outcome:
+    """Makes the runs that `out` does not have yet, appends them to it, and writes the report.
+
+    ValueError for an `out` that is no file of the suite's; KeyboardInterrupt, also for SIGTERM, leaves `out` whole.
+    """
+    begun = time.monotonic()
+    if (others := load.before()) > load.BUSY:
+        console.note(f"others use {others:g} processors of this machine: its speeds will be flagged, and are not to be compared")
+    datasets, todo = prepare(plan)
+    threads = plan.threads or load.cpus()
+    settings = run_one.Settings(threads, plan.seconds, plan.timeout, run_one.default_memory())
+    known = _known(out, retry_failed, todo)
+    records.append(out, [record for record in _missing(todo, threads) if record.key not in known])
+    with contextlib.suppress(Exception):
+        limits.library()  # compiled before anything is measured
+    done: list[Record] = []
+    measured = not_run = 0
+    with _terminable(console, out), inputs.workspace() as folder, _progress(console, len(todo.planned)) as report:
+        ready: tuple[int, inputs.Inputs] | None = None
+        for planned in todo.planned:
+            if ready is None or ready[0] != planned.data:
+                ready = planned.data, inputs.prepare(datasets[planned.data], folder / str(planned.data), threads)
+            record = known.get(run_one.new_record(planned.run, ready[1].data, threads).key)
+            if record is None:
+                left = math.inf if plan.deadline is None else plan.deadline - (time.monotonic() - begun)
+                if left >= LEAST_SECONDS:
+                    record = run_one.run(planned.run, ready[1], replace(settings, timeout=min(settings.timeout, left)))
+                if record is None or (record.status == "failed" and _cut_off(plan, begun)):
+                    not_run += 1
+                    report(planned, None)
+                    continue
+                records.append(out, [record])
+                measured += 1
+            done.append(record)
+            report(planned, record)
+    written, why = (None, "") if html is None else _report(out, html)
+    return Outcome(done, measured, not_run, written, why)
+
+
+def _known(out: Path, retry_failed: bool, todo: Runs) -> dict[str, Record]:
+    """The records of the file by key, without those that are to be replaced, which leave the file."""
+    there = records.read(out)
+    gone = {_missing_key(plugin.NAME) for plugin in todo.missing}
+    kept = [
+        record
+        for record in there
+        if not (record.status == "failed" and retry_failed) and (record.status != "missing" or record.key in gone)
+    ]
+    if len(kept) < len(there):
+        records.replace(out, kept)
+    return {record.key: record for record in kept}
+
+
+def _missing_key(library: str) -> str:
+    return records.key_of({}, library, "", {}, None, 0, {})
+
+
+def _missing(todo: Runs, threads: int) -> list[Record]:
+    """One record for each library that is not installed."""
+    return [
+        Record(_missing_key(plugin.NAME), plugin.NAME, "", {}, None, {}, "missing", f"{plugin.NAME} is not installed")
+        for plugin in todo.missing
+    ]
+
+
+def _cut_off(plan: Plan, begun: float) -> bool:
+    """Whether the plan's time is over, and not the contender's."""
+    return plan.deadline is not None and time.monotonic() - begun >= plan.deadline - 1
+
+
+def _report(out: Path, html: Path) -> tuple[Path | None, str]:
+    """The HTML report on the file, and why there is none."""
+    package = __name__.rpartition(".")[0]
+    try:
+        if importlib.util.find_spec(f"{package}.report") is None:
+            return None, f"{package}.report is not there"
+        importlib.import_module(f"{package}.report").write([out], html)
+    except ImportError as error:
+        return None, str(error)
+    return html, ""
+
+
+@contextlib.contextmanager
+def _terminable(console: Console, out: Path) -> Iterator[None]:
+    """SIGTERM ends the suite as Ctrl-C does: with its processes and its temporary files gone."""
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, stop) if is_main else None
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.note(f"{out} has every run that was done; the same command goes on with the others")
+        raise
+    finally:
+        if is_main:
+            signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _progress(console: Console, total: int) -> Iterator[Callable[[Planned, Record | None], None]]:
+    """A bar on a terminal, elsewhere a line for every run."""
+    if sys.stderr.isatty():
+        with console.progress("bench", total) as advance:
+            yield lambda planned, record: advance(1)
+        return
+    count = 0
+
+    def line(planned: Planned, record: Record | None) -> None:
+        nonlocal count
+        count += 1
+        console.note(f"{count}/{total} {describe(planned.run, record)}")
+
+    yield line
+
+
+def describe(run: Run, record: Record | None) -> str:
+    """A run and its result in one line."""
+    seed = "" if run.seed is None else f", seed {run.seed}"
+    what = f"{run.label}{seed}, {run.contender.code_size} bytes: "
+    if record is None:
+        return what + "not run, out of time"
+    if record.status != "ok":
+        return what + f"{record.status}, {record.error}"
+    return what + f"recall {record.recall:.3f}, {record.search_per_second:,.0f} searches/s"
+
+
+if __name__ == "__main__":
+    from vecpress.cli import main
+
+    sys.exit(main(["bench", *sys.argv[1:]]))
