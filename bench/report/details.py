@@ -1,0 +1,112 @@
+"""The end of the page: what is not there, machines and versions, every run with its configuration, how to repeat it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from html import escape
+
+from ..records import Record
+from .markup import paragraph, table
+from .summary import Summary
+from .words import NONE, plain, rate, seconds, share, size
+
+
+def absent(summary: Summary) -> list[str]:
+    """Failed and missing contenders, with what they said."""
+    rows = []
+    for data in summary.sets:
+        for r in data.failed:
+            name = f"{r.library} {r.codec} {json.dumps(r.config)}"
+            rows.append(["failed", data.name, name, NONE if r.seed is None else str(r.seed), r.error or "no error recorded"])
+    for r in summary.missing:
+        rows.append(["not installed", "all", f"{r.library} {r.codec}".strip(), NONE, r.error or ""])
+    parts = ['<h2 id="absent">Failed and missing</h2>']
+    if not rows:
+        return [*parts, paragraph("Nothing failed, and no library was missing.")]
+    return [*parts, table(["", "data", "contender", "seed", "what it said"], rows)]
+
+
+def repeat(summary: Summary, files: Sequence[str]) -> list[str]:
+    """Machines, versions and every run."""
+    places: dict[str, int] = {}
+    setups: list[list[str]] = []
+    rows = []
+    for data in summary.sets:
+        for run in data.runs:
+            for r in run.records:
+                rows.append(_run_row(data.name, r, _place(r, places, setups)))
+    for data in summary.sets:
+        for r in data.failed:
+            _place(r, places, setups)
+    parts = ['<h2 id="details">Details</h2>', "<h3>How to repeat it</h3>"]
+    names = ", ".join(f"<code>{escape(name)}</code>" for name in files) or "no file"
+    parts.append(
+        f"<p>This page is made of {names} by <code>python -m bench.report</code>, alone. A run is repeated by checking out its "
+        "commit, installing the versions below, and running <code>python -m bench.suite</code> (bench/README.md says how) on the "
+        "data set of this name and checksum: every line of the file holds the configuration and the seed. The same seed gives the "
+        "same recall; speeds are the machine's.</p>"
+    )
+    if not rows and not setups:
+        return [*parts, paragraph("There are no runs.")]
+    parts.append("<h3>Data</h3>")
+    about = [
+        [
+            data.name, plain(data.about.get("n_base")), plain(data.about.get("n_train")), plain(data.about.get("n_query")),
+            plain(data.n_figures), plain(data.about.get("dim")), str(data.about.get("metric") or NONE), str(data.about.get("checksum") or NONE),
+        ]
+        for data in summary.sets
+    ]  # fmt: skip
+    parts.append(
+        table(
+            ["data", "vectors", "to learn from", "queries", "for figures", "dimensions", "metric", "checksum"], about, range(1, 6)
+        )
+    )
+    parts.append("<h3>Machines and versions</h3>")
+    parts.append(table(["", "machine", "threads", "instruction set", "vecpress at", "versions"], setups))
+    parts.append("<h3>Every run</h3>")
+    parts.append(
+        paragraph(
+            "held: bytes a vector beside the code; state: bytes once; 1@10: the nearest among ten found; 10@100: of the ten nearest, "
+            "among a hundred found; D: squared error over variance; p50, p99: one query at a time; where: the row of machines and "
+            "versions; read: the plain read loop's rate.",
+            "note",
+        )
+    )
+    head = [
+        "data", "contender", "notes", "seed", "bytes", "held", "state", "file", "10@10", "1@10", "10@100", "nDCG", "success", "D",
+        "fit", "encoded / s", "p50", "p99", "searches / s", "peak memory", "load", "read", "date", "where",
+    ]  # fmt: skip
+    parts.append(table(head, rows, range(3, 22), "runs"))
+    return parts
+
+
+def _place(r: Record, places: dict[str, int], setups: list[list[str]]) -> str:
+    """The number of a run's machine, versions and commit, which is added to `setups` if it is new."""
+    machine = {k: v for k, v in (r.machine or {}).items() if k not in ("load_before", "read_rate")}
+    key = json.dumps([machine, r.versions, r.commit], sort_keys=True, default=str)
+    if key not in places:
+        places[key] = len(places) + 1
+        others = {k: v for k, v in machine.items() if k not in ("cpu", "cpus", "threads", "isa")}
+        extra = "".join(f", {k} {v}" for k, v in others.items())
+        setups.append(
+            [
+                str(places[key]), f"{machine.get('cpu') or 'not recorded'}, {machine.get('cpus') or '?'} cores{extra}",
+                str(machine.get("threads") or NONE), str(machine.get("isa") or NONE), r.commit or NONE,
+                ", ".join(f"{k} {v}" for k, v in (r.versions or {}).items()) or NONE,
+            ]
+        )  # fmt: skip
+    return str(places[key])
+
+
+def _run_row(data: str, r: Record, where: str) -> list[str]:
+    config = json.dumps(r.config or {})
+    load, read = (r.machine or {}).get("load_before"), (r.machine or {}).get("read_rate")
+    return [
+        data, f"{r.library} {r.codec} {config if config != '{}' else ''}".strip(), r.notes or "", NONE if r.seed is None else str(r.seed),
+        plain(r.code_size), plain(r.held_nbytes), size(r.state_nbytes), size(r.file_nbytes), share(r.recall), share(r.recall_1),
+        share(r.recall_wide), share(r.ndcg), share(r.success), NONE if r.distortion is None else f"{r.distortion:.3g}",
+        seconds(r.fit_seconds), rate(r.encode_per_second), seconds(r.latency_p50), seconds(r.latency_p99), rate(r.search_per_second),
+        size(r.peak_memory), NONE if load is None else f"{load:.2f}", NONE if read is None else f"{read / 1e9:.1f} GB/s",
+        r.date.replace("T", " ")[:16], where,
+    ]  # fmt: skip
