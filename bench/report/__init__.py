@@ -1,4 +1,4 @@
-"""One HTML file of the suite's JSON lines: which codec for so many bytes, what it costs, how sure that is, where a peer is better.
+"""One HTML file of the suite's JSON lines: which codec for N bytes, what it costs, how sure that is, where a peer is better.
 
 python -m bench.report FILE.jsonl... -o report.html
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -9,8 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .scales import Axis, log_axis
-from .svg import COLOURS, DASHES, Box, Drawing, Label, nearest, place, text_width
-import itertools
+from .svg import COLOURS, DASHES, LEADER, Box, Drawing, Label, Placed, nearest, place, text_width
 
 SMALL, LABEL = 10.5, 10.5
 
@@ -36,6 +36,7 @@ class Series:
     strong: bool = False
     steps: bool = False  # from point to point in steps, which claim nothing between them
     plain: bool = False  # a reference: a grey dashed line without marks
+    dash: str = "7 4"  # of a reference
 
     @property
     def points(self) -> list[Point]:
@@ -78,8 +79,8 @@ def xy_chart(frame: Frame, series: list[Series], make_x: MakeAxis, make_y: MakeA
         path = _path(s, x, y)
         samples += _along(path)
         if s.plain:
-            out.line(path, "reference", "7 4", 1.6)
-        elif not (s.joined and s.style < 0):
+            out.line(path, "reference", s.dash, 1.6)
+        else:
             dash = DASHES[(s.style // COLOURS) % len(DASHES)]
             out.line(path, f"c{s.style % COLOURS}" + ("" if s.strong else " thin"), dash, 2.4 if s.strong else 1.2)
         for p in s.single:
@@ -98,8 +99,9 @@ def _path(s: Series, x: Axis, y: Axis) -> list[tuple[float, float]]:
     if not s.steps:
         return corners
     path = corners[:1]
-    for (_, before), (right, level) in itertools.pairwise(corners):
-        path += [(right, before), (right, level)]
+    for (left, before), (right, level) in itertools.pairwise(corners):
+        # what is reached in between is what the lower of both reaches
+        path += [(right, before) if level < before else (left, level), (right, level)]
     return path
 
 
@@ -114,24 +116,27 @@ def _along(path: list[tuple[float, float]]) -> list[tuple[float, float]]:
 
 def _labels(s: Series, x: Axis, y: Axis) -> list[Label]:
     rank = 0.0 if s.strong else 2.0 if s.plain else 1.0
-    style = -1 if s.plain else s.style
-    found = [Label(x.to_pixel(p.x), y.to_pixel(p.y), p.text, style, s.hollow, s.strong, rank) for p in s.points if p.text]
+    found = [Label(x.to_pixel(p.x), y.to_pixel(p.y), p.text, None, s.hollow, s.strong, rank) for p in s.points if p.text]
     if s.name and s.points:
         end = (s.joined or s.single)[-1]
-        found.append(Label(x.to_pixel(end.x), y.to_pixel(end.y), s.name, style, s.hollow, s.strong, rank))
+        key = -1 if s.plain else s.style
+        found.append(Label(x.to_pixel(end.x), y.to_pixel(end.y), s.name, key, s.hollow, s.strong, rank, s.dash))
     return found
 
 
-def _draw_label(out: Drawing, placed) -> None:
+def _draw_label(out: Drawing, placed: Placed) -> None:
+    """A line's name stands in a frame with the line's mark, so that the mark is not taken for a figure; a point's, alone."""
     label, box = placed.label, placed.box
     to = nearest(label, box)
-    if np.hypot(to[0] - label.x, to[1] - label.y) >= 13:
+    if np.hypot(to[0] - label.x, to[1] - label.y) >= LEADER:
         out.line([(label.x, label.y), to], "leader", "", 0.8)
-    if label.style >= 0:
-        out.marker(box.left + 5, (box.top + box.bottom) / 2, label.style, label.hollow, radius=3.4)
-    else:
-        middle = (box.top + box.bottom) / 2
-        out.line([(box.left, middle), (box.left + 10, middle)], "reference", "4 2", 1.6)
+    middle = (box.top + box.bottom) / 2
+    if label.style is not None:
+        out.frame(box)
+        if label.style >= 0:
+            out.marker(box.left + 8, middle, label.style, label.hollow, radius=3.2)
+        else:
+            out.line([(box.left + 3, middle), (box.left + 13, middle)], "reference", label.dash, 1.6)
     out.text(placed.x, placed.y, label.text, LABEL, css="label bold" if label.bold else "label")
 
 

@@ -70,8 +70,8 @@ def _overview(summary: Summary) -> list[str]:
     ]
     rows = []
     for i, data in enumerate(summary.sets):
-        found = [c.ahead for c in choices(data) if c.ours and c.peer] if data.claims else []
-        counts = [str(found.count(side)) if data.claims else NONE for side in ("ours", "neither", "peer")]
+        found = [c.ahead for c in choices(data)]
+        counts = [str(found.count(side)) if data.claims else NONE for side in ("ours", "neither", "peer", "unequal")]
         about = data.about
         rows.append(
             [
@@ -84,7 +84,7 @@ def _overview(summary: Summary) -> list[str]:
         "data", "vectors", "dimensions", "metric", "queries", "configurations of ours", "of peers", "budgets where ours finds more",
         "no difference shown", "a peer finds more", "",
     ]  # fmt: skip
-    return [*parts, table(head, rows, range(1, 10))]
+    return [*parts, table(head, rows, range(1, 11))]
 
 
 def _wins(summary: Summary) -> list[str]:
@@ -97,7 +97,7 @@ def _wins(summary: Summary) -> list[str]:
         if not data.claims:
             few.append(data.name)
             continue
-        judged += sum(1 for c in choices(data) if c.ours and c.peer)
+        judged += sum(1 for c in choices(data) if c.ahead)
         speeds, left = speed_wins(data)
         left_out += left
         rows += [_win_row(data, win) for win in (*recall_wins(data), *speeds)]
@@ -151,7 +151,7 @@ def _data_set(data: DataSet, styles: pictures.Styles, anchor: str) -> list[str]:
     parts.append("<h3>Which codec for so many bytes</h3>")
     parts.append("<ul>")
     for choice in found:
-        cost = f" {cost_sentence(choice.ours)}" if choice.ours else ""
+        cost = f" {cost_sentence(choice.ours)}" if choice.ours and choice.same_as is None else ""
         parts.append(f"<li>{escape(sentence(data, choice) + cost)}</li>")
     parts.append("</ul>")
     parts.append(_budget_table(data, found))
@@ -209,6 +209,8 @@ def cache_words(data: DataSet) -> str:
 def _budget_table(data: DataSet, found: list[Choice]) -> str:
     rows = []
     for choice in found:
+        if choice.same_as is not None:
+            continue
         sides = [(choice.ours, f"<b>{choice.budget}</b>"), (choice.peer, ""), (choice.within, "")]
         for run, budget in sides:
             if run is None:

@@ -55,9 +55,8 @@ def pareto(data: DataSet, styles: Styles, ours: bool) -> Drawing:
     front of the other side as a dashed line."""
     runs, others = (data.ours, data.peers) if ours else (data.peers, data.ours)
     top = {run.family for run in front(runs, _cost, _gain)}
-    series = [
-        Series("best of the peers" if ours else "best of ours", -1, _points(front(others, _cost, _gain)), steps=True, plain=True)
-    ]
+    name, dash = ("best of the peers", "2 3") if ours else ("best of ours", "7 4")
+    series = [Series(name, -1, _points(front(others, _cost, _gain)), steps=True, plain=True, dash=dash)]
     for family, members in _families(runs).items():
         line = front(members, _cost, _gain)
         rest = [run for run in members if run not in line]
@@ -69,7 +68,10 @@ def pareto(data: DataSet, styles: Styles, ours: bool) -> Drawing:
         f"{run.name} {plain(run.code_size)} B {run.recall:.3f}" for run in front(runs, _cost, _gain)
     )
     frame = Frame(f"{data.name}: recall for bytes, {who}", text)
-    return xy_chart(frame, [s for s in series if s.points], bytes_axis, recall_axis)
+    sizes, recalls = [run.code_size for run in (*runs, *others)], [run.recall for run in (*runs, *others)]
+    return xy_chart(  # both sides on the same axes
+        frame, [s for s in series if s.points], lambda _, p: bytes_axis(sizes, p), lambda _, p: recall_axis(recalls, p)
+    )
 
 
 def _points(runs: Iterable[Runs]) -> list[Point]:
@@ -92,10 +94,10 @@ def speed(data: DataSet, styles: Styles, budget: int) -> Drawing:
         text = _short(run) if id(run) in named else ""
         point = Point(run.median("search_per_second") or 1.0, run.recall, f"{_tip(run)}, {_rate(run)} searches a second", text)
         series.append(Series("", styles[run.family], [], [point], not run.ours, on_front and run.ours))
-    for name, side in zip(("best of ours", "best of the peers"), fronts, strict=True):
+    for name, dash, side in zip(("best of ours", "best of the peers"), ("7 4", "2 3"), fronts, strict=True):
         line = [Point(run.median("search_per_second") or 1.0, run.recall) for run in side]
         if len(line) > 1:
-            series.append(Series(name, -1, line[::-1], steps=True, plain=True))
+            series.append(Series(name, -1, line[::-1], steps=True, plain=True, dash=dash))
     title = f"{data.name}: recall for speed, budget {budget} bytes"
     text = f"{title}: " + "; ".join(f"{_short(run)} {run.recall:.3f} at {_rate(run)} a second" for run in rated)
     frame = Frame(title, text)

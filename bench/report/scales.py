@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-import itertools
 
 RECALLS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
+FINER = (0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85, 0.92, 0.94, 0.96, 0.97, 0.985, 0.993, 0.997)
 TOP, BOTTOM = 0.9993, 0.005  # recalls beyond are drawn at these, which are labelled so
 
 
@@ -65,27 +66,30 @@ def bytes_axis(values: Iterable[float], pixels: tuple[float, float], name: str =
     powers = [2**k for k in range(0, 25)]
     halves = sorted([*powers, *(3 * 2**k for k in range(0, 24))])
     ticks = [[(float(v), f"{v:,}") for v in values] for values in (halves, powers, powers[::2])]
-    return axis(f"{name} (each tick doubles: log scale)", values, pixels, math.log2, ticks, gap=34, least=1.0)
+    return axis(f"{name} (log scale)", values, pixels, math.log2, ticks, gap=34, least=1.0)
 
 
 def recall_axis(values: Iterable[float], pixels: tuple[float, float], name: str = "recall 10@10") -> Axis:
     """The logit of recall, so that 0.90, 0.95 and 0.99 stand apart; labelled in recall."""
-    ticks = [(v, f"{v:g}" if v >= 0.1 else f"{v:.2f}") for v in RECALLS]
-    ends = [(BOTTOM, f"≤ {BOTTOM}"), *ticks, (TOP, "≈ 1")]
-    rough = [(v, text) for v, text in ends if v not in (0.4, 0.6, 0.98, 0.995)]
-    return axis(f"{name} (logit scale)", values, pixels, logit, [ends, rough], gap=15, least=0.5)
+    fine = sorted({*RECALLS, *FINER})
+    lists = [fine, RECALLS, [v for v in RECALLS if v not in (0.4, 0.6, 0.98, 0.995)]]
+    ticks = [[(BOTTOM, f"≤ {BOTTOM}"), *((v, f"{v:g}") for v in ends), (TOP, "≈ 1")] for ends in lists]
+    return axis(f"{name} (logit scale)", values, pixels, logit, ticks, gap=15, least=0.5)
 
 
 def log_axis(name: str, values: Iterable[float], pixels: tuple[float, float], gap: float = 40) -> Axis:
     """Tenfold steps are equally far apart."""
     exponents = range(-12, 16)
-    lists = [[(float(m * 10.0**e), number(m * 10.0**e)) for e in exponents for m in steps] for steps in ((1, 2, 5), (1, 3), (1,))]
+    lists = [
+        [(float(m * 10.0**e), number(m * 10.0**e)) for e in exponents for m in steps]
+        for steps in (range(1, 10), (1, 2, 5), (1, 3), (1,))
+    ]
     return axis(f"{name} (log scale)", [v for v in values if v > 0], pixels, math.log10, lists, gap, least=0.3)
 
 
 def number(value: float) -> str:
-    """1000 is 1,000; a million is 1M; 0.001 stays."""
-    for unit, name in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+    """1,000 is 1k, a million 1M; 0.001 stays."""
+    for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= unit * 0.999:
-            return f"{value / (1e3 if name == 'k' else unit):g}{name}"
+            return f"{value / unit:g}{name}"
     return f"{value:,.0f}" if value >= 1 else f"{value:.10f}".rstrip("0")

@@ -26,6 +26,7 @@ MARKS = (
     "svg .thin{opacity:.75}"
     "svg .solid{fill:currentColor;stroke:var(--paper);stroke-width:.8px}"
     "svg .hollow{fill:var(--paper);stroke:currentColor;stroke-width:1.7px}"
+    "svg .frame{fill:var(--paper);stroke:var(--grid);stroke-width:1px}"
     "svg .ground{fill:var(--paper)}" + "".join(f"svg .c{i}{{color:var(--c{i})}}" for i in range(len(LIGHT)))
 )
 

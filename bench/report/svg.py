@@ -36,8 +36,8 @@ class Box(NamedTuple):
 
 def text_width(text: str, font_size: float, bold: bool = False) -> float:
     """Pixels, on the safe side: fonts differ."""
-    em = sum(0.36 if c in NARROW else 0.9 if c in WIDE else 0.7 if c.isupper() else 0.58 for c in text)
-    return em * font_size * (1.06 if bold else 1.0)
+    em = sum(0.32 if c in NARROW else 0.88 if c in WIDE else 0.7 if c.isupper() else 0.565 for c in text)
+    return em * font_size * (1.07 if bold else 1.0)
 
 
 def text_box(x: float, y: float, text: str, font_size: float, anchor: str = "start", bold: bool = False) -> Box:
@@ -72,6 +72,11 @@ class Drawing:
         d = shape_path(SHAPES[style % len(SHAPES)], x, y, radius)
         self.parts.append(f'<path class="{css}" d="{d}">{about}</path>')
 
+    def frame(self, box: Box) -> None:
+        """The ground of a label."""
+        size = f'width="{box.right - box.left:.1f}" height="{box.bottom - box.top:.1f}"'
+        self.parts.append(f'<rect class="frame" x="{box.left:.1f}" y="{box.top:.1f}" {size} rx="3"/>')
+
     def text(self, x: float, y: float, text: str, font_size: float = 11, anchor: str = "start", css: str = "") -> Box:
         bold = "bold" in css.split()
         kind = f' class="{css}"' if css else ""
@@ -84,9 +89,8 @@ class Drawing:
 
     def turned(self, x: float, y: float, text: str, font_size: float = 11) -> None:
         """Text that reads upwards, centred at x, y."""
-        self.parts.append(
-            f'<text transform="translate({x:.1f} {y:.1f}) rotate(-90)" font-size="{font_size:g}" text-anchor="middle">{escape(text)}</text>'
-        )
+        place = f"translate({x:.1f} {y:.1f}) rotate(-90)"
+        self.parts.append(f'<text transform="{place}" font-size="{font_size:g}" text-anchor="middle">{escape(text)}</text>')
         half = text_width(text, font_size) / 2
         self.boxes.append(Box(x - 0.8 * font_size, y - half, x + 0.24 * font_size, y + half))
 
@@ -139,15 +143,17 @@ def shape_path(shape: str, x: float, y: float, r: float) -> str:
 
 
 class Label(NamedTuple):
-    """Text for the point x, y; the lower the rank, the earlier it is placed."""
+    """Text for the point x, y; the lower the rank, the earlier it is placed. `style`: of the line that it names, with its mark in
+    front; None: it names the point, and needs none."""
 
     x: float
     y: float
     text: str
-    style: int
+    style: int | None
     hollow: bool
     bold: bool
     rank: float
+    dash: str = ""
 
 
 class Placed(NamedTuple):
@@ -159,7 +165,8 @@ class Placed(NamedTuple):
     box: Box
 
 
-KEY = 13  # the room of the marker in front of a label's text
+KEY = 16  # the room of the mark in front of a line's name
+LEADER = 10  # pixels: a label that is farther from its point has a line to it
 DISTANCES = (7, 12, 18, 26, 36, 48, 62, 78, 96, 116, 140)
 ANGLES = np.arange(24) * (2 * np.pi / 24)
 
@@ -172,11 +179,12 @@ def place(labels: list[Label], marks: np.ndarray, area: Box, font_size: float = 
     done: list[Placed] = []
     leaders = np.empty((0, 2))
     for label in sorted(labels, key=lambda v: (v.rank, v.y, v.x)):
-        width, height = KEY + text_width(label.text, font_size, label.bold), font_size * 1.16
+        key, edge = (KEY, 3.0) if label.style is not None else (0.0, 0.0)
+        width, height = key + edge + text_width(label.text, font_size, label.bold), font_size * 1.16 + edge
         best: tuple[float, Box] | None = None
         for cost, box in _candidates(label, width, height, area):
             if best is not None and cost >= best[0]:
-                continue
+                break  # they come cheapest first
             if any(box.meets(other.box, 1.5) for other in done):
                 continue
             leader = _leader(label, box)
@@ -187,7 +195,7 @@ def place(labels: list[Label], marks: np.ndarray, area: Box, font_size: float = 
         if best is None:
             continue
         box = best[1]
-        done.append(Placed(label, box.left + KEY, box.top + 0.84 * font_size, box))
+        done.append(Placed(label, box.left + key, box.top + edge / 2 + 0.86 * font_size, box))
         leaders = np.concatenate([leaders, _leader(label, box)])
     return done
 
@@ -218,7 +226,7 @@ def _leader(label: Label, box: Box) -> np.ndarray:
     """Points along the line from a label's point to its box, float64[n, 2]; none where the two are close."""
     x, y = nearest(label, box)
     length = math.hypot(x - label.x, y - label.y)
-    if length < 13:
+    if length < LEADER:
         return np.empty((0, 2))
     steps = np.linspace(0.1, 1, max(2, int(length / 4)))[:, None]
     return np.array([label.x, label.y]) + steps * np.array([x - label.x, y - label.y])

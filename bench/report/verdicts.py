@@ -17,20 +17,25 @@ FASTER = 1.1
 
 @dataclass(frozen=True)
 class Choice:
-    """The best of each side for a budget; `within` is the best peer that keeps the budget, where `peer` is over it."""
+    """The best of each side for a budget; `within` is the best peer that keeps the budget, where `peer` is over it; `same_as` is
+    the smaller budget that the same two are best for: nothing larger that was measured finds more."""
 
     budget: int
     ours: Runs | None
     peer: Runs | None
     within: Runs | None
     interval: Interval | None
+    same_as: int | None = None
 
     @property
     def ahead(self) -> str | None:
-        """Which side finds more: "ours", "peer", "neither", or None where that cannot be said."""
-        if self.interval is None:
+        """Which side finds more: "ours", "peer", "neither", "unequal" (ours, but the peer has fewer bytes, so that nothing
+        follows), or None where nothing can be said, or has been for a smaller budget."""
+        if self.interval is None or self.same_as is not None or self.ours is None or self.peer is None:
             return None
-        return "ours" if self.interval.low > 0 else "peer" if self.interval.high < 0 else "neither"
+        if self.interval.low > 0:
+            return "ours" if self.peer.code_size * EQUAL_BYTES >= self.ours.code_size else "unequal"
+        return "peer" if self.interval.high < 0 else "neither"
 
 
 class Win(NamedTuple):
@@ -73,20 +78,23 @@ def budgets_of(data: DataSet) -> list[int]:
 
 def choices(data: DataSet) -> list[Choice]:
     """The best of both sides for every budget."""
-    found = []
+    found: list[Choice] = []
     for budget in budgets_of(data):
         ours = best([run for run in data.ours if fits(run, budget)])
         peer = best([run for run in data.peers if fits(run, budget)])
         within = None
         if peer and peer.code_size > budget:
             within = best([run for run in data.peers if run.code_size <= budget])
-        found.append(Choice(budget, ours, peer, within, paired(ours, peer) if ours and peer else None))
+        before = next((c.budget for c in found if c.ours is ours and c.peer is peer), None)
+        found.append(Choice(budget, ours, peer, within, paired(ours, peer) if ours and peer else None, before))
     return found
 
 
 def sentence(data: DataSet, choice: Choice) -> str:
     """What a choice says, for people; nothing is claimed from few queries."""
     ours, peer = choice.ours, choice.peer
+    if choice.same_as is not None:
+        return f"At {choice.budget} bytes: as at {choice.same_as} bytes; nothing larger that was measured finds more."
     parts = []
     if ours:
         parts.append(f"{ours.name} of ours, {size(ours.code_size)}, recall {recall_of(ours)}")
@@ -109,6 +117,7 @@ def sentence(data: DataSet, choice: Choice) -> str:
         "ours": "ours finds more",
         "peer": "the peer finds more",
         "neither": "these queries show no difference",
+        "unequal": "no peer of our size was measured, so this is no comparison at equal bytes",
     }[choice.ahead or "neither"]
     return f"{text}; difference {points(choice.interval.difference)}, 95 % interval {interval_text(choice.interval)}: {verdict}."
 
@@ -146,7 +155,7 @@ def recall_wins(data: DataSet) -> list[Win]:
         return []
     found = []
     for choice in choices(data):
-        if not choice.ours:
+        if not choice.ours or choice.same_as is not None:
             continue
         families = set()
         for peer in sorted((p for p in data.peers if fits(p, choice.budget)), key=lambda p: (-p.recall, p.code_size, p.name)):
@@ -197,9 +206,13 @@ def speed_wins(data: DataSet) -> tuple[list[Win], int]:
                 if _speed(peer, name, more) > FASTER * _speed(ours, name, more):
                     faster.append((peer, ours))
             # of many peers, only those that no other winner beats in both recall and speed
-            for peer, ours in front(faster, lambda f: -f[0].recall, lambda f: _speed(f[0], name, more)):
+            for peer, ours in _not_beaten(faster, name, more):
                 found.append(_speed_win(choice.budget, what, peer, ours))
     return found, left_out
+
+
+def _not_beaten(pairs: list[tuple[Runs, Runs]], name: str, more: bool) -> list[tuple[Runs, Runs]]:
+    return front(pairs, lambda pair: -pair[0].recall, lambda pair: _speed(pair[0], name, more))
 
 
 def _speed(run: Runs, name: str, more: bool) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .summary import Runs
 
-NONE = "–"  # a figure that was not measured
+NONE = "\N{EN DASH}"  # a figure that was not measured
 
 
 def plain(value: float | None) -> str:
