@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Sequence
 from html import escape
 
 from ..records import Record
 from .markup import paragraph, table
-from .summary import Summary
+from .summary import Runs, Summary
 from .words import NONE, plain, rate, seconds, share, size
 
 
@@ -34,29 +35,27 @@ def repeat(summary: Summary, files: Sequence[str]) -> list[str]:
     rows = []
     for data in summary.sets:
         for run in data.runs:
-            for r in run.records:
-                rows.append(_run_row(data.name, r, _place(r, places, setups)))
+            where = dict.fromkeys(_place(r, places, setups) for r in run.records)
+            rows.append(_row(data.name, run, ", ".join(where)))
     for data in summary.sets:
         for r in data.failed:
             _place(r, places, setups)
     parts = ['<h2 id="details">Details</h2>', "<h3>How to repeat it</h3>"]
     names = ", ".join(f"<code>{escape(name)}</code>" for name in files) or "no file"
     parts.append(
-        f"<p>This page is made of {names} by <code>python -m bench.report</code>, alone. A run is repeated by checking out its "
-        "commit, installing the versions below, and running <code>python -m bench.suite</code> (bench/README.md says how) on the "
-        "data set of this name and checksum: every line of the file holds the configuration and the seed. The same seed gives the "
-        "same recall; speeds are the machine's.</p>"
+        f"<p>This page is made of {names} by <code>python -m bench.report</code>, and of nothing else. To repeat a run, check "
+        "out its commit, install the versions below, and run <code>python -m bench.suite</code> (bench/README.md says how) on "
+        "the data set of this name and checksum. Every line of the file holds the configuration and the seed. The same seed "
+        "gives the same recall; speeds are the machine's.</p>"
     )
     if not rows and not setups:
         return [*parts, paragraph("There are no runs.")]
     parts.append("<h3>Data</h3>")
-    about = [
-        [
-            data.name, plain(data.about.get("n_base")), plain(data.about.get("n_train")), plain(data.about.get("n_query")),
-            plain(data.n_figures), plain(data.about.get("dim")), str(data.about.get("metric") or NONE), str(data.about.get("checksum") or NONE),
-        ]
-        for data in summary.sets
-    ]  # fmt: skip
+    about = []
+    for data in summary.sets:
+        counts = [plain(data.about.get(name)) for name in ("n_base", "n_train", "n_query", "dim")]
+        words = [str(data.about.get(name) or NONE) for name in ("metric", "checksum")]
+        about.append([data.name, *counts[:3], plain(data.n_figures), counts[3], *words])
     parts.append(
         table(
             ["data", "vectors", "to learn from", "queries", "for figures", "dimensions", "metric", "checksum"], about, range(1, 6)
@@ -67,14 +66,15 @@ def repeat(summary: Summary, files: Sequence[str]) -> list[str]:
     parts.append("<h3>Every run</h3>")
     parts.append(
         paragraph(
-            "held: bytes a vector beside the code; state: bytes once; 1@10: the nearest among ten found; 10@100: of the ten nearest, "
-            "among a hundred found; D: squared error over variance; p50, p99: one query at a time; where: the row of machines and "
-            "versions; read: the plain read loop's rate.",
+            "One row a configuration; recall 10@10 of every seed, all else the median. held: bytes a vector beside the code; "
+            "state: bytes once; 1@10: the nearest among ten found; 10@100: of the ten nearest, among a hundred found; D: squared "
+            "error over variance; p50, p99: one query at a time; read: the plain read loop's rate; where: the row of machines "
+            "and versions.",
             "note",
         )
     )
     head = [
-        "data", "contender", "notes", "seed", "bytes", "held", "state", "file", "10@10", "1@10", "10@100", "nDCG", "success", "D",
+        "data", "contender", "notes", "seeds", "bytes", "held", "state", "file", "10@10", "1@10", "10@100", "nDCG", "success", "D",
         "fit", "encoded / s", "p50", "p99", "searches / s", "peak memory", "load", "read", "date", "where",
     ]  # fmt: skip
     parts.append(table(head, rows, range(3, 22), "runs"))
@@ -99,14 +99,21 @@ def _place(r: Record, places: dict[str, int], setups: list[list[str]]) -> str:
     return str(places[key])
 
 
-def _run_row(data: str, r: Record, where: str) -> list[str]:
-    config = json.dumps(r.config or {})
-    load, read = (r.machine or {}).get("load_before"), (r.machine or {}).get("read_rate")
+def _row(data: str, run: Runs, where: str) -> list[str]:
+    first = run.records[0]
+    config = json.dumps(first.config) if first.config else ""
+    reads = [v for r in run.records if (v := (r.machine or {}).get("read_rate"))]
+    dates = [r.date for r in run.records if r.date]
+    distortion = run.median("distortion")
     return [
-        data, f"{r.library} {r.codec} {config if config != '{}' else ''}".strip(), r.notes or "", NONE if r.seed is None else str(r.seed),
-        plain(r.code_size), plain(r.held_nbytes), size(r.state_nbytes), size(r.file_nbytes), share(r.recall), share(r.recall_1),
-        share(r.recall_wide), share(r.ndcg), share(r.success), NONE if r.distortion is None else f"{r.distortion:.3g}",
-        seconds(r.fit_seconds), rate(r.encode_per_second), seconds(r.latency_p50), seconds(r.latency_p99), rate(r.search_per_second),
-        size(r.peak_memory), NONE if load is None else f"{load:.2f}", NONE if read is None else f"{read / 1e9:.1f} GB/s",
-        r.date.replace("T", " ")[:16], where,
+        data, f"{run.library} {run.codec} {config}".strip(), first.notes or "",
+        ", ".join(str(r.seed) for r in run.records if r.seed is not None) or NONE,
+        *(plain(run.median(name)) for name in ("code_size", "held_nbytes")),
+        *(size(run.median(name)) for name in ("state_nbytes", "file_nbytes")),
+        ", ".join(share(v) for v in run.known("recall")) or NONE,
+        *(share(run.median(name)) for name in ("recall_1", "recall_wide", "ndcg", "success")),
+        NONE if distortion is None else f"{distortion:.3g}", seconds(run.median("fit_seconds")),
+        rate(run.median("encode_per_second")), seconds(run.median("latency_p50")), seconds(run.median("latency_p99")),
+        rate(run.median("search_per_second")), size(run.median("peak_memory")), NONE if run.load is None else f"{run.load:.2f}",
+        f"{statistics.median(reads) / 1e9:.1f} GB/s" if reads else NONE, max(dates, default=NONE).replace("T", " ")[:16], where,
     ]  # fmt: skip

@@ -28,6 +28,15 @@ from .verdicts import (
 from .words import NONE, mean_and_worst, plain, points, rate, seconds, share, size
 
 CACHE = 32_000_000  # bytes: a usual last-level cache, where the machine's own was not recorded
+HOW_TO_READ = (
+    "Recall 10@10 is the share of the true 10 nearest neighbours among the 10 found, by an exhaustive scan, without reranking, "
+    "ties counted: the mean of the seeds, and the worst.",
+    "Intervals are of the difference of two recalls on the same queries, 95 %, by a bootstrap over queries. What another seed or "
+    "other data would change is not in them. On both sides the best of several is taken, so a difference near the edge of its "
+    "interval proves little.",
+    f"A peer may store up to {EQUAL_BYTES} times a budget and still counts as equal; ours keep the budget.",
+    f"Sets with fewer than {CLAIM_QUERIES} queries say that a codec runs and is sane, and no more.",
+)
 PANELS = 3  # pictures of speed a data set
 
 
@@ -59,14 +68,12 @@ def _overview(summary: Summary) -> list[str]:
     when = "" if not dates else f" of {dates[0]}" if dates[0] == dates[-1] else f" from {dates[0]} to {dates[-1]}"
     parts = [
         paragraph(
-            f"{n_runs} runs that are whole{when} on {len(summary.sets)} data sets; {n_failed} failed, and {len(summary.missing)} "
-            "contenders' libraries were not installed. Recall 10@10 is the share of the true 10 nearest neighbours among the 10 "
-            "found, by an exhaustive scan, without reranking, ties counted; the mean of the seeds, and the worst. Intervals are of "
-            "the difference on the same queries, by a bootstrap over queries, 95 %: they do not hold what another seed or another "
-            "data set would change, and as the best of several is chosen on both sides, a difference near the edge of its interval "
-            f"proves little. A peer counts as equal in bytes up to {EQUAL_BYTES} times the budget, while ours keep it. Sets with "
-            f"fewer than {CLAIM_QUERIES} queries say that a codec runs and is sane, and no more."
-        )
+            f"{n_runs} runs{when} on {len(summary.sets)} data sets; {n_failed} more failed, and of {len(summary.missing)} contenders "
+            "the library was not installed. Ours are the codecs of vecpress, everything else is a peer."
+        ),
+        "<ul>",
+        *(f"<li>{escape(text)}</li>" for text in HOW_TO_READ),
+        "</ul>",
     ]
     rows = []
     for i, data in enumerate(summary.sets):
@@ -81,8 +88,8 @@ def _overview(summary: Summary) -> list[str]:
             ]
         )  # fmt: skip
     head = [
-        "data", "vectors", "dimensions", "metric", "queries", "configurations of ours", "of peers", "budgets where ours finds more",
-        "no difference shown", "a peer finds more", "",
+        "data", "vectors", "dimensions", "metric", "queries", "configurations of ours", "of peers",
+        "budgets where ours finds more", "no difference shown", "a peer finds more", "no peer of our size", "",
     ]  # fmt: skip
     return [*parts, table(head, rows, range(1, 11))]
 
@@ -104,9 +111,9 @@ def _wins(summary: Summary) -> list[str]:
     parts = ['<h2 id="wins">Where a peer is better</h2>']
     parts.append(
         paragraph(
-            "In recall: every peer whose recall is above that of our best codec for the budget, by an interval that excludes zero. "
-            "In speed: every peer that is more than 10 % faster than all codecs of ours that keep the budget and find as much "
-            f"(within 0.5 points, or no difference shown), both at a load below {LOW_LOAD}, on as many threads of the same "
+            "In recall: every peer whose recall is above that of our best codec for the budget, by an interval that excludes "
+            "zero. In speed: every peer that is more than 10 % faster than all codecs of ours that keep the budget and find as "
+            f"much (within 0.5 points, or no difference shown), both at a load below {LOW_LOAD}, on as many threads of the same "
             "processor; of several such peers those that no other beats in both recall and speed."
         )
     )
@@ -119,8 +126,8 @@ def _wins(summary: Summary) -> list[str]:
     if left_out:
         parts.append(
             paragraph(
-                f"{left_out} comparisons of speed were left out, as the load was {LOW_LOAD} or more or is not recorded, or as the "
-                "machines or their threads differ: there a peer may be faster."
+                f"{left_out} comparisons of speed were left out, as the load was {LOW_LOAD} or more or is not recorded, or as "
+                "the machines or their threads differ: there a peer may be faster."
             )
         )
     if few:
@@ -233,8 +240,8 @@ def _budget_table(data: DataSet, found: list[Choice]) -> str:
 def figures_of(run: Runs) -> list[str]:
     """What a run costs and gives, for a table."""
     return [
-        plain(run.code_size), plain(run.median("held_nbytes")), size(run.median("state_nbytes")), share(run.recall), share(run.worst),
-        str(run.n_seeds), seconds(run.median("fit_seconds")), rate(run.median("encode_per_second")),
+        plain(run.code_size), plain(run.median("held_nbytes")), size(run.median("state_nbytes")), share(run.recall),
+        share(run.worst), str(run.n_seeds), seconds(run.median("fit_seconds")), rate(run.median("encode_per_second")),
         rate(run.median("search_per_second")), seconds(run.median("latency_p50")),
     ]  # fmt: skip
 
@@ -261,8 +268,8 @@ def _fewest_table(data: DataSet) -> str:
 
 def _pictures(data: DataSet, styles: pictures.Styles) -> list[str]:
     caption = (
-        "Each line joins the configurations of one codec that no other of its own beats; small marks are the others. Bold: codecs on "
-        "the front of all. Dashed grey steps: the front of the other side."
+        "Each line joins the configurations of one codec that no other of its own beats; small marks are the others. Bold: "
+        "codecs on the front of all. Grey steps: the front of the other side."
     )
     sides = [
         figure(pictures.pareto(data, styles, ours), caption) for ours in (True, False) if (data.ours if ours else data.peers)
