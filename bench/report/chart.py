@@ -51,10 +51,11 @@ class Frame:
     description: str
     width: float = 660
     height: float = 470
+    top: float = 0  # where it begins in a drawing of several
 
     @property
     def plot(self) -> Box:
-        return Box(54, 30, self.width - 14, self.height - 46)
+        return Box(54, self.top + 30, self.width - 14, self.top + self.height - 46)
 
 
 MakeAxis = Callable[[list[float], tuple[float, float]], Axis]
@@ -153,7 +154,7 @@ def _draw_axes(out: Drawing, frame: Frame, x: Axis, y: Axis) -> None:
     out.line([(plot.left, plot.top), (plot.left, plot.bottom), (plot.right, plot.bottom)], "axis", "", 1.2)
     out.text((plot.left + plot.right) / 2, plot.bottom + 34, x.name, 11, "middle")
     out.turned(13, (plot.top + plot.bottom) / 2, y.name, 11)
-    out.text(plot.left, 17, frame.title, 13, css="bold")
+    out.text(plot.left, frame.top + 17, frame.title, 13, css="bold")
 
 
 class Row(NamedTuple):

@@ -9,7 +9,7 @@ from html import escape
 
 from ..records import Record
 from .markup import paragraph, table
-from .summary import Runs, Summary
+from .summary import LOADS, Runs, Summary
 from .words import NONE, plain, rate, seconds, share, size
 
 
@@ -83,7 +83,7 @@ def repeat(summary: Summary, files: Sequence[str]) -> list[str]:
 
 def _place(r: Record, places: dict[str, int], setups: list[list[str]]) -> str:
     """The number of a run's machine, versions and commit, which is added to `setups` if it is new."""
-    machine = {k: v for k, v in (r.machine or {}).items() if k not in ("load_before", "read_rate")}
+    machine = {k: v for k, v in (r.machine or {}).items() if k not in (*LOADS, "read_rate", "read_nbytes")}
     key = json.dumps([machine, r.versions, r.commit], sort_keys=True, default=str)
     if key not in places:
         places[key] = len(places) + 1

@@ -68,8 +68,8 @@ def _overview(summary: Summary) -> list[str]:
     when = "" if not dates else f" of {dates[0]}" if dates[0] == dates[-1] else f" from {dates[0]} to {dates[-1]}"
     parts = [
         paragraph(
-            f"{n_runs} runs{when} on {len(summary.sets)} data sets; {n_failed} more failed, and of {len(summary.missing)} contenders "
-            "the library was not installed. Ours are the codecs of vecpress, everything else is a peer."
+            f"{n_runs} runs{when} on {len(summary.sets)} data sets; {n_failed} more failed, and of {len(summary.missing)} "
+            "contenders the library was not installed. Ours are the codecs of vecpress, everything else is a peer."
         ),
         "<ul>",
         *(f"<li>{escape(text)}</li>" for text in HOW_TO_READ),
@@ -209,7 +209,7 @@ def cache_words(data: DataSet) -> str:
         busy = " The load beside the runs is not recorded: take no speed from here."
     else:
         over = " Above 0.5 the machine was busy, and speeds say little." if max(known_loads) >= LOW_LOAD else ""
-        busy = f" Load before the runs: {min(known_loads):.2f} to {max(known_loads):.2f}.{over}"
+        busy = f" Load by other work: {min(known_loads):.2f} to {max(known_loads):.2f}.{over}"
     return f"Working sets of the speeds: the codes, {size(low)} to {size(high)}; {fit} {whose}.{busy}"
 
 
@@ -304,7 +304,7 @@ def _load_words(data: DataSet, budget: int) -> str:
     runs = [run for run in (*data.ours, *data.peers) if home(run, budgets) == budget]
     loads = [run.load for run in runs if run.load is not None]
     threads = sorted({str(r.machine["threads"]) for run in runs for r in run.records if r.machine.get("threads")})
-    said = f"Threads: {', '.join(threads) or 'not recorded'}; load before the runs: "
+    said = f"Threads: {', '.join(threads) or 'not recorded'}; load by other work: "
     if not loads:
         return said + "not recorded."
     return said + f"{min(loads):.2f} to {max(loads):.2f}" + (", too busy for claims." if max(loads) >= LOW_LOAD else ".")

@@ -9,6 +9,7 @@ import numpy as np
 from .bounds import spectrum_of, water_filling
 from .chart import Frame, Point, Row, Series, dot_chart, xy_chart
 from .scales import bytes_axis, log_axis, recall_axis
+from .style import PICTURE
 from .summary import OURS, DataSet, Runs, front
 from .svg import Drawing
 from .verdicts import budgets_of, home
@@ -50,28 +51,40 @@ def _gain(run: Runs) -> float:
     return run.recall
 
 
-def pareto(data: DataSet, styles: Styles, ours: bool) -> Drawing:
+def pareto(data: DataSet, styles: Styles, ours: bool, drawing: Drawing | None = None, top: float = 0) -> Drawing:
     """Recall against bytes: a line for every codec of one side through its configurations that none of its own beats, and the
-    front of the other side as a dashed line."""
+    front of the other side in grey steps. Both sides have the same axes. `top`: where it begins in a drawing that is given."""
     runs, others = (data.ours, data.peers) if ours else (data.peers, data.ours)
-    top = {run.family for run in front(runs, _cost, _gain)}
+    best = front(runs, _cost, _gain)
+    leading = {run.family for run in best}
     name, dash = ("best of the peers", "2 3") if ours else ("best of ours", "7 4")
     series = [Series(name, -1, _points(front(others, _cost, _gain)), steps=True, plain=True, dash=dash)]
     for family, members in _families(runs).items():
         line = front(members, _cost, _gain)
         rest = [run for run in members if run not in line]
-        series.append(
-            Series(family_name(family), styles[family], _points(line), _points(rest), not ours, family in top)
-        )  # fmt: skip
-    who = "vecpress" if ours else "peers"
-    text = f"Recall 10@10 against bytes a vector on {data.name}, {who}: " + "; ".join(
-        f"{run.name} {plain(run.code_size)} B {run.recall:.3f}" for run in front(runs, _cost, _gain)
-    )
-    frame = Frame(f"{data.name}: recall for bytes, {who}", text)
+        strong = family in leading
+        series.append(Series(family_name(family), styles[family], _points(line), _points(rest), not ours, strong))
+    title = f"{data.name}: recall for bytes, {'vecpress' if ours else 'peers'}"
+    text = f"{title}: " + "; ".join(f"{run.name} {plain(run.code_size)} B {run.recall:.3f}" for run in best)
     sizes, recalls = [run.code_size for run in (*runs, *others)], [run.recall for run in (*runs, *others)]
-    return xy_chart(  # both sides on the same axes
-        frame, [s for s in series if s.points], lambda _, p: bytes_axis(sizes, p), lambda _, p: recall_axis(recalls, p)
+    return xy_chart(
+        Frame(title, text, width=drawing.width if drawing else 660, top=top),
+        [s for s in series if s.points],
+        lambda _, pixels: bytes_axis(sizes, pixels),
+        lambda _, pixels: recall_axis(recalls, pixels),
+        drawing,
     )
+
+
+def both_sides(data: DataSet, styles: Styles) -> str:
+    """A file that stands alone: recall against bytes of ours, and below of the peers, light or dark as the reader's screen is."""
+    width, height = 820, 470
+    title = f"{data.name}: recall 10@10 against bytes a vector"
+    out = Drawing(width, 2 * height, title, f"{title}: vecpress above, its peers below, on the same axes")
+    out.parts.append(f'<rect class="ground" width="{width}" height="{2 * height}"/>')
+    for i, ours in enumerate((True, False)):
+        pareto(data, styles, ours, out, i * height)
+    return out.render(PICTURE) + "\n"
 
 
 def _points(runs: Iterable[Runs]) -> list[Point]:

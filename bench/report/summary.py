@@ -18,6 +18,7 @@ OURS = "vecpress"
 CLAIM_QUERIES = 300  # with fewer, a set only says that a codec runs and is sane
 LOW_LOAD = 0.5  # above it a machine was busy with other work, and its speeds say little
 RESAMPLES = 4000
+LOADS = ("load_before", "load_beside")  # in a record's machine
 
 
 class Interval(NamedTuple):
@@ -91,9 +92,14 @@ class Runs:
 
     @property
     def load(self) -> float | None:
-        """The highest load that was there before any of its runs; None where one does not say."""
-        loads = [record.machine.get("load_before") for record in self.records]
-        return max(loads) if loads and all(isinstance(v, int | float) for v in loads) else None
+        """The highest load by other work, before or beside any of its runs; None where one does not say."""
+        loads = []
+        for record in self.records:
+            known = [v for name in LOADS if isinstance(v := (record.machine or {}).get(name), int | float)]
+            if not known:
+                return None
+            loads.append(max(known))
+        return max(loads)
 
     @property
     def quiet(self) -> bool:
