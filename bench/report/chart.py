@@ -53,9 +53,9 @@ class Frame:
     height: float = 470
     top: float = 0  # where it begins in a drawing of several
 
-    @property
-    def plot(self) -> Box:
-        return Box(54, self.top + 30, self.width - 14, self.top + self.height - 46)
+    def plot(self, left: float = 54) -> Box:
+        """Where the figures are; `left` leaves room for the ticks of y."""
+        return Box(left, self.top + 30, self.width - 14, self.top + self.height - 46)
 
 
 MakeAxis = Callable[[list[float], tuple[float, float]], Axis]
@@ -64,11 +64,12 @@ MakeAxis = Callable[[list[float], tuple[float, float]], Axis]
 def xy_chart(frame: Frame, series: list[Series], make_x: MakeAxis, make_y: MakeAxis, drawing: Drawing | None = None) -> Drawing:
     """Lines and points with their names beside them."""
     out = drawing or Drawing(frame.width, frame.height, frame.title, frame.description)
-    plot = frame.plot
+    plot = frame.plot()
     points = [p for s in series for p in s.points]
-    x = make_x([p.x for p in points], (plot.left, plot.right))
     y = make_y([p.y for p in points], (plot.bottom, plot.top))
-    _draw_axes(out, frame, x, y)
+    plot = frame.plot(34 + max((text_width(text, SMALL) for _, text in y.ticks), default=20))
+    x = make_x([p.x for p in points], (plot.left, plot.right))
+    _draw_axes(out, frame, plot, x, y)
     if not points:
         out.text(
             (plot.left + plot.right) / 2, (plot.top + plot.bottom) / 2, "nothing was measured for this picture", 12, "middle"
@@ -141,8 +142,7 @@ def _draw_label(out: Drawing, placed: Placed) -> None:
     out.text(placed.x, placed.y, label.text, LABEL, css="label bold" if label.bold else "label")
 
 
-def _draw_axes(out: Drawing, frame: Frame, x: Axis, y: Axis) -> None:
-    plot = frame.plot
+def _draw_axes(out: Drawing, frame: Frame, plot: Box, x: Axis, y: Axis) -> None:
     for value, text in x.ticks:
         at = x.to_pixel(value)
         out.line([(at, plot.top), (at, plot.bottom)], "grid", "", 1)

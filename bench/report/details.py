@@ -74,8 +74,8 @@ def repeat(summary: Summary, files: Sequence[str]) -> list[str]:
         )
     )
     head = [
-        "data", "contender", "notes", "seeds", "bytes", "held", "state", "file", "10@10", "1@10", "10@100", "nDCG", "success", "D",
-        "fit", "encoded / s", "p50", "p99", "searches / s", "peak memory", "load", "read", "date", "where",
+        "data", "contender", "notes", "seeds", "bytes", "held", "state", "file", "10@10", "1@10", "10@100", "nDCG", "success",
+        "D", "fit", "encoded / s", "p50", "p99", "searches / s", "peak memory", "load", "read", "date", "where",
     ]  # fmt: skip
     parts.append(table(head, rows, range(3, 22), "runs"))
     return parts
@@ -113,7 +113,8 @@ def _row(data: str, run: Runs, where: str) -> list[str]:
         ", ".join(share(v) for v in run.known("recall")) or NONE,
         *(share(run.median(name)) for name in ("recall_1", "recall_wide", "ndcg", "success")),
         NONE if distortion is None else f"{distortion:.3g}", seconds(run.median("fit_seconds")),
-        rate(run.median("encode_per_second")), seconds(run.median("latency_p50")), seconds(run.median("latency_p99")),
+        rate(run.median("encode_per_second")), *(seconds(run.median(name)) for name in ("latency_p50", "latency_p99")),
         rate(run.median("search_per_second")), size(run.median("peak_memory")), NONE if run.load is None else f"{run.load:.2f}",
-        f"{statistics.median(reads) / 1e9:.1f} GB/s" if reads else NONE, max(dates, default=NONE).replace("T", " ")[:16], where,
+        f"{statistics.median(reads) / 1e9:.1f} GB/s" if reads else NONE,
+        max(dates, default=NONE).replace("T", " ")[:16], where,
     ]  # fmt: skip

@@ -275,10 +275,11 @@ def _pictures(data: DataSet, styles: pictures.Styles) -> list[str]:
         figure(pictures.pareto(data, styles, ours), caption) for ours in (True, False) if (data.ours if ours else data.peers)
     ]
     speeds = []
-    for budget in _picture_budgets(data):
+    shown = _picture_budgets(data)
+    for budget in sorted(shown):
         note = "Full marks are ours, hollow ones peers. To the upper right is better."
         speeds.append(figure(pictures.speed(data, styles, budget), f"{note} {_load_words(data, budget)}"))
-    for budget in _picture_budgets(data)[:1]:
+    for budget in shown[:1]:
         note = "Every codec's configuration of highest recall for this budget. Full marks are ours, hollow ones peers."
         speeds.append(figure(pictures.encoding(data, styles, budget), f"{note} {_load_words(data, budget)}"))
     drawing = pictures.distortion(data, styles)
@@ -291,12 +292,11 @@ def _pictures(data: DataSet, styles: pictures.Styles) -> list[str]:
 
 
 def _picture_budgets(data: DataSet) -> list[int]:
-    """The budgets with most codecs whose speed is known, in the middle of the range if there is a choice."""
+    """The budgets for which most codecs have a speed, most first; none with less than two to compare."""
     budgets = budgets_of(data)
-    runs = [run for run in (*data.ours, *data.peers) if run.median("search_per_second") or run.median("encode_per_second")]
-    counts = {budget: len({run.family for run in runs if home(run, budgets) == budget}) for budget in budgets}
-    kept = sorted((b for b in budgets if counts[b]), key=lambda b: (-counts[b], b))[:PANELS]
-    return kept
+    rated = [run for run in (*data.ours, *data.peers) if run.known("search_per_second") or run.known("encode_per_second")]
+    counts = {budget: len({run.family for run in rated if home(run, budgets) == budget}) for budget in budgets}
+    return sorted((b for b in budgets if counts[b] > 1), key=lambda b: (-counts[b], b))[:PANELS]
 
 
 def _load_words(data: DataSet, budget: int) -> str:

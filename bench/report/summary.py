@@ -29,7 +29,7 @@ class Interval(NamedTuple):
     high: float
 
 
-@dataclass
+@dataclass(eq=False)
 class Runs:
     """One contender on one data set: its records that are ok, one a seed, never none."""
 
@@ -114,17 +114,14 @@ class Runs:
         return np.mean([[DIGITS.index(c) for c in h or ""] for h in hits], axis=0) / 10
 
 
-@dataclass
+@dataclass(eq=False)
 class DataSet:
     """A data set and all that was run on it."""
 
     about: dict[str, Any]
     runs: list[Runs] = field(default_factory=list)  # those that are ok
     failed: list[Record] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return str(self.about.get("name") or "unnamed data")
+    name: str = "unnamed data"
 
     @property
     def n_figures(self) -> int | None:
@@ -194,9 +191,14 @@ def summarise(records: Iterable[Record]) -> Summary:
         else:
             runs[which, contender] = Runs([record])
             data.runs.append(runs[which, contender])
+    names = [which[0] for which in sets]
+    for (name, checksum), data in sets.items():
+        twice = names.count(name) > 1  # its vectors were changed between runs
+        data.name = f"{name or 'unnamed data'} ({checksum})" if twice else str(name or "unnamed data")
     return Summary(list(sets.values()), list(missing.values()))
 
 
+@functools.lru_cache(maxsize=4096)
 def paired(ours: Runs, peer: Runs) -> Interval | None:
     """The difference of recalls, ours less the peer's, with its 95 % interval: a bootstrap over the same queries. None where the
     counts of each query are not there for both, or are of other queries. 4,000 resamples, always the same ones."""

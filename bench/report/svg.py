@@ -173,53 +173,64 @@ ANGLES = np.arange(24) * (2 * np.pi / 24)
 
 def place(labels: list[Label], marks: np.ndarray, area: Box, font_size: float = 10.5) -> list[Placed]:
     """Places every label near its point, inside `area`, clear of all other labels, off `marks` float64[n, 2] and off lines to
-    other labels as far as there is room. Where there is none near by, it goes to the first free place in the area, from the right
-    edge; where the area is full, it is left out (its marker still has its tip)."""
+    other labels as far as there is room. Where there is none near by, it goes to the nearest free place in the area; where the
+    area is full, it is left out (its marker still has its tip)."""
     marks = np.asarray(marks, np.float64).reshape(-1, 2)
     done: list[Placed] = []
     leaders = np.empty((0, 2))
     for label in sorted(labels, key=lambda v: (v.rank, v.y, v.x)):
         key, edge = (KEY, 3.0) if label.style is not None else (0.0, 0.0)
         width, height = key + edge + text_width(label.text, font_size, label.bold), font_size * 1.16 + edge
-        best: tuple[float, Box] | None = None
-        for cost, box in _candidates(label, width, height, area):
-            if best is not None and cost >= best[0]:
-                break  # they come cheapest first
-            if any(box.meets(other.box, 1.5) for other in done):
-                continue
-            leader = _leader(label, box)
-            cost += 2.0 * _inside(marks, box, 1.0) + 6.0 * _inside(leaders, box, 2.0)
-            cost += 40.0 * sum(_inside(leader, other.box, 1.0) > 0 for other in done)
-            if best is None or cost < best[0]:
-                best = cost, box
-        if best is None:
-            continue
-        box = best[1]
-        done.append(Placed(label, box.left + key, box.top + edge / 2 + 0.86 * font_size, box))
-        leaders = np.concatenate([leaders, _leader(label, box)])
+        for corners, costs in (_around(label, width, height), _anywhere(label, width, height, area)):
+            box = _cheapest(label, corners, costs, (width, height), area, [d.box for d in done], marks, leaders)
+            if box is not None:
+                done.append(Placed(label, box.left + key, box.top + edge / 2 + 0.86 * font_size, box))
+                leaders = np.concatenate([leaders, _leader(label, box)])
+                break
     return done
 
 
-def _candidates(label: Label, width: float, height: float, area: Box) -> list[tuple[float, Box]]:
-    """Boxes for a label with what their distance costs: around its point, then everywhere."""
-    found = []
-    for distance in DISTANCES:
-        for angle in ANGLES:
-            dx, dy = math.cos(angle), math.sin(angle)
-            x = label.x + distance * dx + (dx - 1) / 2 * width  # the near side of the box touches the ring
-            y = label.y + distance * dy + (dy - 1) / 2 * height
-            side = 0.0 if dx > 0.7 else 3.0  # to the right of a line's end is where people look
-            found.append((0.35 * distance + side, Box(x, y, x + width, y + height)))
-    for x in np.arange(area.right - width, area.left, -24.0):
-        for y in np.arange(area.top, area.bottom - height, height / 2):
-            box = Box(float(x), float(y), float(x) + width, float(y) + height)
-            found.append((80 + math.hypot(box.left - label.x, box.top - label.y), box))
-    inside = [
-        (cost, box)
-        for cost, box in found
-        if box.left >= area.left and box.right <= area.right and box.top >= area.top and box.bottom <= area.bottom
-    ]
-    return sorted(inside, key=lambda c: c[0])
+def _around(label: Label, width: float, height: float) -> tuple[np.ndarray, np.ndarray]:
+    """Upper left corners of boxes whose near side touches rings around a label's point, float64[n, 2], and what they cost."""
+    distance, angle = (a.ravel() for a in np.meshgrid(np.array(DISTANCES), ANGLES, indexing="ij"))
+    dx, dy = np.cos(angle), np.sin(angle)
+    corners = np.stack([label.x + distance * dx + (dx - 1) / 2 * width, label.y + distance * dy + (dy - 1) / 2 * height], 1)
+    return corners, 0.35 * distance + np.where(dx > 0.7, 0.0, 3.0)  # to the right of a line's end is where people look
+
+
+def _anywhere(label: Label, width: float, height: float, area: Box) -> tuple[np.ndarray, np.ndarray]:
+    """The same for places all over the area."""
+    xs, ys = np.arange(area.right - width, area.left, -24.0), np.arange(area.top, area.bottom - height, height / 2)
+    corners = np.stack([a.ravel() for a in np.meshgrid(xs, ys, indexing="ij")], 1)
+    return corners, np.hypot(corners[:, 0] - label.x, corners[:, 1] - label.y)
+
+
+def _cheapest(
+    label: Label, corners: np.ndarray, costs: np.ndarray, size: tuple[float, float], area: Box, taken: list[Box],
+    marks: np.ndarray, leaders: np.ndarray,
+) -> Box | None:  # fmt: skip
+    """The box with the least cost of those that are in the area and meet no other label; what it covers costs too."""
+    width, height = size
+    x, y = corners[:, 0], corners[:, 1]
+    free = (x >= area.left) & (y >= area.top) & (x + width <= area.right) & (y + height <= area.bottom)
+    gap = 1.5
+    for b in taken:
+        free &= (x >= b.right + gap) | (x + width <= b.left - gap) | (y >= b.bottom + gap) | (y + height <= b.top - gap)
+    corners, costs = corners[free], costs[free]
+    boxes = np.array(taken).reshape(-1, 4)
+    best: tuple[float, Box] | None = None
+    for i in np.argsort(costs, kind="stable"):
+        if best is not None and costs[i] >= best[0]:
+            break  # they come cheapest first
+        left, top = float(corners[i, 0]), float(corners[i, 1])
+        box = Box(left, top, left + width, top + height)
+        cost = float(costs[i]) + 2.0 * _inside(marks, box, 1.0) + 6.0 * _inside(leaders, box, 2.0)
+        if best is not None and cost >= best[0]:
+            continue
+        cost += 40.0 * _crossed(_leader(label, box), boxes)
+        if best is None or cost < best[0]:
+            best = cost, box
+    return best[1] if best else None
 
 
 def _leader(label: Label, box: Box) -> np.ndarray:
@@ -230,6 +241,15 @@ def _leader(label: Label, box: Box) -> np.ndarray:
         return np.empty((0, 2))
     steps = np.linspace(0.1, 1, max(2, int(length / 4)))[:, None]
     return np.array([label.x, label.y]) + steps * np.array([x - label.x, y - label.y])
+
+
+def _crossed(leader: np.ndarray, boxes: np.ndarray) -> int:
+    """How many of the boxes float64[n, 4] a line passes through."""
+    if not len(leader) or not len(boxes):
+        return 0
+    x, y = leader[:, :1], leader[:, 1:]
+    left, top, right, bottom = boxes.T
+    return int(((x > left) & (x < right) & (y > top) & (y < bottom)).any(axis=0).sum())
 
 
 def nearest(label: Label, box: Box) -> tuple[float, float]:

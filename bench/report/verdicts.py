@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -76,6 +77,7 @@ def budgets_of(data: DataSet) -> list[int]:
     return []
 
 
+@functools.lru_cache(maxsize=64)
 def choices(data: DataSet) -> list[Choice]:
     """The best of both sides for every budget."""
     found: list[Choice] = []
@@ -158,7 +160,8 @@ def recall_wins(data: DataSet) -> list[Win]:
         if not choice.ours or choice.same_as is not None:
             continue
         families = set()
-        for peer in sorted((p for p in data.peers if fits(p, choice.budget)), key=lambda p: (-p.recall, p.code_size, p.name)):
+        candidates = [p for p in data.peers if fits(p, choice.budget) and p.recall > choice.ours.recall]
+        for peer in sorted(candidates, key=lambda p: (-p.recall, p.code_size, p.name)):
             interval = paired(choice.ours, peer)
             if interval is None or interval.high >= 0 or peer.family in families:
                 continue
