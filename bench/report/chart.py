@@ -13,6 +13,7 @@ from .scales import Axis, log_axis
 from .svg import COLOURS, DASHES, LEADER, Box, Drawing, Label, Placed, nearest, place, text_width
 
 SMALL, LABEL = 10.5, 10.5
+LANE = 80  # pixels right of the largest figure, for the names of lines that end there
 
 
 class Point(NamedTuple):
@@ -68,7 +69,8 @@ def xy_chart(frame: Frame, series: list[Series], make_x: MakeAxis, make_y: MakeA
     points = [p for s in series for p in s.points]
     y = make_y([p.y for p in points], (plot.bottom, plot.top))
     plot = frame.plot(34 + max((text_width(text, SMALL) for _, text in y.ticks), default=20))
-    x = make_x([p.x for p in points], (plot.left, plot.right))
+    lane = LANE if any(s.name and not s.plain for s in series) else 0
+    x = make_x([p.x for p in points], (plot.left, plot.right - lane))
     _draw_axes(out, frame, plot, x, y)
     if not points:
         out.text(

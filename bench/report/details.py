@@ -12,6 +12,11 @@ from .markup import paragraph, table
 from .summary import LOADS, Runs, Summary
 from .words import NONE, plain, rate, seconds, share, size
 
+COLUMNS = (
+    "contender", "seeds", "bytes", "held", "state", "file", "10@10", "1@10", "10@100", "nDCG", "success", "D", "fit",
+    "encoded / s", "p50", "p99", "searches / s", "peak memory", "load", "read", "date", "where",
+)  # fmt: skip
+
 
 def absent(summary: Summary) -> list[str]:
     """Failed and missing contenders, with what they said."""
@@ -32,11 +37,11 @@ def repeat(summary: Summary, files: Sequence[str]) -> list[str]:
     """Machines, versions and every run."""
     places: dict[str, int] = {}
     setups: list[list[str]] = []
-    rows = []
+    tables = []
     for data in summary.sets:
-        for run in data.runs:
-            where = dict.fromkeys(_place(r, places, setups) for r in run.records)
-            rows.append(_row(data.name, run, ", ".join(where)))
+        rows = [_row(run, ", ".join(dict.fromkeys(_place(r, places, setups) for r in run.records))) for run in data.runs]
+        if rows:
+            tables += [f"<h4>{escape(data.name)}</h4>", table(COLUMNS, rows, range(1, 21), "runs")]
     for data in summary.sets:
         for r in data.failed:
             _place(r, places, setups)
@@ -48,7 +53,7 @@ def repeat(summary: Summary, files: Sequence[str]) -> list[str]:
         "the data set of this name and checksum. Every line of the file holds the configuration and the seed. The same seed "
         "gives the same recall; speeds are the machine's.</p>"
     )
-    if not rows and not setups:
+    if not setups:
         return [*parts, paragraph("There are no runs.")]
     parts.append("<h3>Data</h3>")
     about = []
@@ -73,12 +78,7 @@ def repeat(summary: Summary, files: Sequence[str]) -> list[str]:
             "note",
         )
     )
-    head = [
-        "data", "contender", "notes", "seeds", "bytes", "held", "state", "file", "10@10", "1@10", "10@100", "nDCG", "success",
-        "D", "fit", "encoded / s", "p50", "p99", "searches / s", "peak memory", "load", "read", "date", "where",
-    ]  # fmt: skip
-    parts.append(table(head, rows, range(3, 22), "runs"))
-    return parts
+    return [*parts, *tables]
 
 
 def _place(r: Record, places: dict[str, int], setups: list[list[str]]) -> str:
@@ -99,14 +99,14 @@ def _place(r: Record, places: dict[str, int], setups: list[list[str]]) -> str:
     return str(places[key])
 
 
-def _row(data: str, run: Runs, where: str) -> list[str]:
+def _row(run: Runs, where: str) -> list[str]:
     first = run.records[0]
     config = json.dumps(first.config) if first.config else ""
     reads = [v for r in run.records if (v := (r.machine or {}).get("read_rate"))]
     dates = [r.date for r in run.records if r.date]
     distortion = run.median("distortion")
     return [
-        data, f"{run.library} {run.codec} {config}".strip(), first.notes or "",
+        f"{run.library} {run.codec} {config}".strip() + (f"; {first.notes}" if first.notes else ""),
         ", ".join(str(r.seed) for r in run.records if r.seed is not None) or NONE,
         *(plain(run.median(name)) for name in ("code_size", "held_nbytes")),
         *(size(run.median(name)) for name in ("state_nbytes", "file_nbytes")),

@@ -37,6 +37,7 @@ HOW_TO_READ = (
     f"A peer may store up to {EQUAL_BYTES} times a budget and still counts as equal; ours keep the budget.",
     f"Sets with fewer than {CLAIM_QUERIES} queries say that a codec runs and is sane, and no more.",
 )
+SIDES = ("ours", "neither", "peer", "unequal")
 PANELS = 3  # pictures of speed a data set
 
 
@@ -68,8 +69,8 @@ def _overview(summary: Summary) -> list[str]:
     when = "" if not dates else f" of {dates[0]}" if dates[0] == dates[-1] else f" from {dates[0]} to {dates[-1]}"
     parts = [
         paragraph(
-            f"{n_runs} runs{when} on {len(summary.sets)} data sets; {n_failed} more failed, and of {len(summary.missing)} "
-            "contenders the library was not installed. Ours are the codecs of vecpress, everything else is a peer."
+            f"{n_runs} runs{when} on {len(summary.sets)} data sets; failed: {n_failed}; contenders whose library was not "
+            f"installed: {len(summary.missing)}. Ours are the codecs of vecpress, everything else is a peer. {_standing(summary)}"
         ),
         "<ul>",
         *(f"<li>{escape(text)}</li>" for text in HOW_TO_READ),
@@ -78,20 +79,33 @@ def _overview(summary: Summary) -> list[str]:
     rows = []
     for i, data in enumerate(summary.sets):
         found = [c.ahead for c in choices(data)]
-        counts = [str(found.count(side)) if data.claims else NONE for side in ("ours", "neither", "peer", "unequal")]
+        counts = [str(found.count(side)) if data.claims else NONE for side in SIDES]
         about = data.about
         rows.append(
             [
                 f'<a href="#set{i}">{escape(data.name)}</a>', plain(about.get("n_base")), plain(about.get("dim")),
-                str(about.get("metric") or NONE), plain(data.n_figures), str(len(data.ours)), str(len(data.peers)), *counts,
-                "" if data.claims else "runs, sane: no claim",
+                str(about.get("metric") or NONE), plain(data.n_figures) + ("" if data.claims else ", no claim"),
+                str(len(data.ours)), str(len(data.peers)), *counts,
             ]
         )  # fmt: skip
     head = [
         "data", "vectors", "dimensions", "metric", "queries", "configurations of ours", "of peers",
-        "budgets where ours finds more", "no difference shown", "a peer finds more", "no peer of our size", "",
+        "budgets where ours finds more", "no difference shown", "a peer finds more", "no peer of our size",
     ]  # fmt: skip
     return [*parts, table(head, rows, range(1, 11))]
+
+
+def _standing(summary: Summary) -> str:
+    """Who finds more, over all sets that claims are made of."""
+    sides = [c.ahead for data in summary.sets if data.claims for c in choices(data) if c.ahead]
+    if not sides:
+        return "No comparison of ours with a peer can be judged."
+    ours, neither, peer, unequal = (sides.count(side) for side in SIDES)
+    alone = f", and at {unequal} no peer of equal size was measured" if unequal else ""
+    return (
+        f"Of {len(sides)} pairs of data set and budget, ours finds more at {ours}, a peer at {peer}; "
+        f"at {neither} the queries show no difference{alone}."
+    )
 
 
 def _wins(summary: Summary) -> list[str]:
@@ -114,7 +128,8 @@ def _wins(summary: Summary) -> list[str]:
             "In recall: every peer whose recall is above that of our best codec for the budget, by an interval that excludes "
             "zero. In speed: every peer that is more than 10 % faster than all codecs of ours that keep the budget and find as "
             f"much (within 0.5 points, or no difference shown), both at a load below {LOW_LOAD}, on as many threads of the same "
-            "processor; of several such peers those that no other beats in both recall and speed."
+            "processor; of several such peers those that no other beats in both recall and speed. Every run had a process of its "
+            "own, one after the other, so that ratios near 1.1 are hardly more than noise."
         )
     )
     if rows:
@@ -225,16 +240,24 @@ def _budget_table(data: DataSet, found: list[Choice]) -> str:
             keeps = " (best peer that keeps the budget)" if run is choice.within else ""
             difference, interval = "", ""
             if run is choice.peer and choice.ours:
-                difference = points(choice.ours.recall - run.recall)
-                interval = (
-                    interval_text(choice.interval) if choice.interval and data.claims else NONE if data.claims else "no claim"
-                )
+                difference, interval = _compared(data, choice)
             rows.append([budget or str(choice.budget), run.name + keeps, *figures_of(run), difference, interval])
     head = [
         "budget", "codec", "bytes", "held beside", "state", "recall", "worst seed", "seeds", "fit", "encoded / s", "searches / s",
         "one query", "ours less peer", "95 % interval",
     ]  # fmt: skip
     return table(head, rows, (0, *range(2, 14)))
+
+
+def _compared(data: DataSet, choice: Choice) -> tuple[str, str]:
+    """The difference of recalls and its interval, or why there is none."""
+    assert choice.ours and choice.peer
+    difference = points(choice.ours.recall - choice.peer.recall)
+    if not data.claims:
+        return difference, "no claim"
+    if choice.ahead == "unequal":
+        return NONE, "fewer bytes"
+    return difference, interval_text(choice.interval) if choice.interval else NONE
 
 
 def figures_of(run: Runs) -> list[str]:

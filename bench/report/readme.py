@@ -45,13 +45,12 @@ def budgets_table(summary: Summary) -> str:
             if c.same_as is not None or not c.ours:
                 continue
             row = [data.name, str(c.budget), f"`{c.ours.name}`", plain(c.ours.code_size), mean_and_worst(c.ours)]
-            if c.peer:
-                gain = points(c.ours.recall - c.peer.recall)
-                unequal = ", not of equal bytes" if c.ahead == "unequal" else ""
-                interval = (interval_text(c.interval) if c.interval else "no interval") + unequal
-                row += [c.peer.name, plain(c.peer.code_size), mean_and_worst(c.peer), f"{gain}, {interval}"]
+            if c.peer and c.ahead != "unequal":
+                interval = interval_text(c.interval) if c.interval else "no interval"
+                gain = f"{points(c.ours.recall - c.peer.recall)}, {interval}"
+                row += [c.peer.name, plain(c.peer.code_size), mean_and_worst(c.peer), gain]
             else:
-                row += [NONE] * 4
+                row += ["none of this size", NONE, NONE, NONE]
             rows.append(row)
     head = ["data", "budget", "codec", "bytes", "recall 10@10", "best peer", "bytes", "recall", "difference, 95 % interval"]
     return f"{markdown(head, 'tntnntnnn', rows)}\n\n{about(summary)}"

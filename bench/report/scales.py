@@ -74,7 +74,7 @@ def recall_axis(values: Iterable[float], pixels: tuple[float, float], name: str 
     fine = sorted({*RECALLS, *FINER})
     lists = [fine, RECALLS, [v for v in RECALLS if v not in (0.4, 0.6, 0.98, 0.995)]]
     ticks = [[(BOTTOM, f"≤ {BOTTOM}"), *((v, f"{v:g}") for v in ends), (TOP, "≈ 1")] for ends in lists]
-    return axis(f"{name} (logit scale)", values, pixels, logit, ticks, gap=15, least=0.5)
+    return axis(f"{name} (logit scale)", values, pixels, logit, ticks, gap=15, least=0.3)
 
 
 def log_axis(name: str, values: Iterable[float], pixels: tuple[float, float], gap: float = 40) -> Axis:

@@ -40,7 +40,7 @@ PAGE = (
 body{background:var(--paper);color:var(--ink);font:15px/1.5 Helvetica,Arial,'Liberation Sans',sans-serif;
  max-width:1400px;margin:0 auto;padding:24px}
 h1{font-size:27px;margin:0 0 8px}h2{font-size:21px;margin:40px 0 8px;border-top:2px solid var(--ink);padding-top:10px}
-h3{font-size:16px;margin:26px 0 6px}
+h3{font-size:16px;margin:26px 0 6px}h4{font-size:14px;margin:16px 0 2px}
 p,li{max-width:95ch}a{color:inherit}
 .note{color:var(--soft);font-size:13px}
 .scroll{overflow-x:auto}
@@ -59,11 +59,12 @@ code{font-family:'DejaVu Sans Mono',Consolas,monospace;font-size:.92em}
 @page{size:A4;margin:12mm}
 @media print{
 body{max-width:none;padding:0;font-size:9.5pt}
-h2{break-after:avoid}h3{break-after:avoid}h2.data{break-before:page}
+h2{break-after:avoid}h3,h4{break-after:avoid}h2.data{break-before:page}
 figure,tr{break-inside:avoid}thead{display:table-header-group}
 .scroll{overflow:visible}
 table{font-size:7.5pt}th,td{padding:1.5px 4px}
-.runs{font-size:5.2pt}.runs td,.runs th{padding:0.5px 2px;overflow-wrap:anywhere}
+.runs{font-size:5.2pt}.runs td,.runs th{padding:0.5px 2px}
+.runs td:first-child{overflow-wrap:anywhere;min-width:25mm}
 .runs .n{white-space:normal}
 .pair{display:block}figure svg{width:165mm;max-width:100%;height:auto}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}

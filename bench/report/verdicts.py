@@ -115,12 +115,11 @@ def sentence(data: DataSet, choice: Choice) -> str:
         return f"{text}. Runs, sane: no claim from fewer than {CLAIM_QUERIES} queries."
     if choice.interval is None:
         return f"{text}; difference {points(ours.recall - peer.recall)}, no interval, as the counts of each query are not there."
-    verdict = {
-        "ours": "ours finds more",
-        "peer": "the peer finds more",
-        "neither": "these queries show no difference",
-        "unequal": "no peer of our size was measured, so this is no comparison at equal bytes",
-    }[choice.ahead or "neither"]
+    if choice.ahead == "unequal":
+        return f"{text}; no peer of our size was measured, so this is no comparison at equal bytes."
+    verdict = {"ours": "ours finds more", "peer": "the peer finds more"}.get(
+        choice.ahead or "", "these queries show no difference"
+    )
     return f"{text}; difference {points(choice.interval.difference)}, 95 % interval {interval_text(choice.interval)}: {verdict}."
 
 
