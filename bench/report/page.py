@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from . import details, pictures
-from .markup import figure, paragraph, table
+from .markup import Markup, bold, figure, paragraph, table
 from .style import PAGE
 from .summary import CLAIM_QUERIES, LOW_LOAD, DataSet, Runs, Summary
 from .verdicts import (
@@ -83,7 +83,7 @@ def _overview(summary: Summary) -> list[str]:
         about = data.about
         rows.append(
             [
-                f'<a href="#set{i}">{escape(data.name)}</a>', plain(about.get("n_base")), plain(about.get("dim")),
+                Markup(f'<a href="#set{i}">{escape(data.name)}</a>'), plain(about.get("n_base")), plain(about.get("dim")),
                 str(about.get("metric") or NONE), plain(data.n_figures) + ("" if data.claims else ", no claim"),
                 str(len(data.ours)), str(len(data.peers)), *counts,
             ]
@@ -233,7 +233,7 @@ def _budget_table(data: DataSet, found: list[Choice]) -> str:
     for choice in found:
         if choice.same_as is not None:
             continue
-        sides = [(choice.ours, f"<b>{choice.budget}</b>"), (choice.peer, ""), (choice.within, "")]
+        sides = [(choice.ours, bold(str(choice.budget))), (choice.peer, ""), (choice.within, "")]
         for run, budget in sides:
             if run is None:
                 continue
@@ -272,7 +272,7 @@ def figures_of(run: Runs) -> list[str]:
 def _fewest_table(data: DataSet) -> str:
     rows = []
     for target in TARGETS:
-        for who, runs in (("<b>ours</b>", data.ours), ("peers", data.peers)):
+        for who, runs in ((bold("ours"), data.ours), ("peers", data.peers)):
             run, top = fewest(runs, target), best(runs)
             if run:
                 cells = [plain(run.code_size), run.name, mean_and_worst(run)]
@@ -343,7 +343,7 @@ def _relevance(data: DataSet, found: list[Choice]) -> list[str]:
     shown = sorted([*chosen.values(), *([top] if top and id(top) not in chosen else [])], key=lambda r: (r.code_size, r.name))
     rows = [
         [
-            f"<b>{escape(r.name)}</b>" if r.ours else r.name,
+            bold(r.name) if r.ours else r.name,
             plain(r.code_size),
             share(r.recall),
             share(r.mean("ndcg")),
