@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,12 +34,16 @@ def water_filling(spectrum: Sequence[float], bits: np.ndarray) -> np.ndarray:
 
 
 def spectrum_of(about: dict[str, Any]) -> list[float] | None:
-    """The eigenvalues that are known of a data set: its own, or equal ones where its name says white Gaussian."""
+    """The eigenvalues that are known of a data set: those in its record, or those that the name of a made set states, as
+    "gaussian n=20000 d=128 seed=0" and "power_law n=20000 d=128 alpha=1 seed=0" do; None for all others."""
     spectrum = about.get("spectrum")
     if isinstance(spectrum, list) and spectrum:
         return [float(v) for v in spectrum]
-    name = str(about.get("name", "")).lower()
-    dim = about.get("dim")
-    if isinstance(dim, int) and dim > 0 and "white" in name:
+    name, dim = str(about.get("name", "")).lower(), about.get("dim")
+    if not isinstance(dim, int) or dim < 1 or about.get("metric") == "cos":  # "cos" changes vectors, and so their spectrum
+        return None
+    if name.startswith("gaussian ") or re.search(r"\bwhite\b", name):
         return [1.0] * dim
+    if power := re.match(r"power_law .*\balpha=([\d.]+)", name):
+        return [float(t) ** -float(power[1]) for t in range(1, dim + 1)]
     return None

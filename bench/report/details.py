@@ -49,7 +49,7 @@ def repeat(summary: Summary, files: Sequence[str]) -> list[str]:
     names = ", ".join(f"<code>{escape(name)}</code>" for name in files) or "no file"
     parts.append(
         f"<p>This page is made of {names} by <code>python -m bench.report</code>, and of nothing else. To repeat a run, check "
-        "out its commit, install the versions below, and run <code>python -m bench.suite</code> (bench/README.md says how) on "
+        "out its commit, install the versions below, and run <code>vecpress bench</code> (bench/README.md says how) on "
         "the data set of this name and checksum. Every line of the file holds the configuration and the seed. The same seed "
         "gives the same recall; speeds are the machine's.</p>"
     )

@@ -32,6 +32,15 @@ def family_name(family: tuple[str, str]) -> str:
     return family[1] if family[0] == OURS else f"{family[0]} {family[1]}"
 
 
+def _set(data: DataSet, longest: int = 40) -> str:
+    """The name in a title."""
+    return _cut(data.name, longest)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1].rstrip()}…"
+
+
 def _families(runs: Sequence[Runs]) -> dict[tuple[str, str], list[Runs]]:
     found: dict[tuple[str, str], list[Runs]] = {}
     for run in runs:
@@ -63,8 +72,8 @@ def pareto(data: DataSet, styles: Styles, ours: bool, drawing: Drawing | None = 
         line = front(members, _cost, _gain)
         rest = [run for run in members if run not in line]
         strong = family in leading
-        series.append(Series(family_name(family), styles[family], _points(line), _points(rest), not ours, strong))
-    title = f"{data.name}: recall for bytes, {'vecpress' if ours else 'peers'}"
+        series.append(Series(_cut(family_name(family), 34), styles[family], _points(line), _points(rest), not ours, strong))
+    title = f"{_set(data)}: recall for bytes, {'vecpress' if ours else 'peers'}"
     text = f"{title}: " + "; ".join(f"{run.name} {plain(run.code_size)} B {run.recall:.3f}" for run in best)
     sizes, recalls = [run.code_size for run in (*runs, *others)], [run.recall for run in (*runs, *others)]
     return xy_chart(
@@ -79,7 +88,7 @@ def pareto(data: DataSet, styles: Styles, ours: bool, drawing: Drawing | None = 
 def both_sides(data: DataSet, styles: Styles) -> str:
     """A file that stands alone: recall against bytes of ours, and below of the peers, light or dark as the reader's screen is."""
     width, height = 820, 470
-    title = f"{data.name}: recall 10@10 against bytes a vector"
+    title = f"{_set(data)}: recall 10@10 against bytes a vector"
     out = Drawing(width, 2 * height, title, f"{title}: vecpress above, its peers below, on the same axes")
     out.parts.append(f'<rect class="ground" width="{width}" height="{2 * height}"/>')
     for i, ours in enumerate((True, False)):
@@ -111,7 +120,7 @@ def speed(data: DataSet, styles: Styles, budget: int) -> Drawing:
         line = [Point(run.median("search_per_second") or 1.0, run.recall) for run in side]
         if len(line) > 1:
             series.append(Series(name, -1, line[::-1], steps=True, plain=True, dash=dash))
-    title = f"{data.name}: recall for speed, budget {budget} bytes"
+    title = f"{_set(data)}: recall for speed, budget {budget} bytes"
     text = f"{title}: " + "; ".join(f"{_short(run)} {run.recall:.3f} at {_rate(run)} a second" for run in rated)
     frame = Frame(title, text)
     return xy_chart(frame, series, lambda v, p: log_axis("searches a second, in one batch", v, p), recall_axis)
@@ -126,7 +135,7 @@ def _short(run: Runs, longest: int = 34) -> str:
     config = {k: v for k, v in run.records[0].config.items() if k not in ("metric", "seed")}
     settings = " ".join(f"{k}={v}" if isinstance(v, str | int | float) else k for k, v in config.items())
     text = f"{family_name(run.family)} {settings}".strip()
-    return text if len(text) <= longest else f"{text[: longest - 1].rstrip()}…"
+    return _cut(text, longest)
 
 
 def encoding(data: DataSet, styles: Styles, budget: int) -> Drawing:
@@ -141,7 +150,7 @@ def encoding(data: DataSet, styles: Styles, budget: int) -> Drawing:
         )
         for run in sorted(tops, key=lambda r: -(r.median("encode_per_second") or 0))
     ]  # fmt: skip
-    title = f"{data.name}: encode rate, budget {budget} bytes"
+    title = f"{_set(data)}: encode rate, budget {budget} bytes"
     text = f"{title}: " + "; ".join(f"{row.name} {row.text}" for row in rows)
     return dot_chart(title, text, "vectors encoded a second", rows)
 
@@ -157,11 +166,13 @@ def distortion(data: DataSet, styles: Styles) -> Drawing | None:
         line = front(members, _cost, gain)
         rest = [run for run in members if run not in line]
         best = any(run.family == family for run in front(lossy, _cost, gain))
-        series.append(Series(family_name(family), styles[family], _distorted(line), _distorted(rest), family[0] != OURS, best))
+        series.append(
+            Series(_cut(family_name(family), 34), styles[family], _distorted(line), _distorted(rest), family[0] != OURS, best)
+        )
     bound = bound_of(data, lossy)
     if bound:
         series.append(bound)
-    title = f"{data.name}: distortion for bytes"
+    title = f"{_set(data)}: distortion for bytes"
     text = f"{title}: " + "; ".join(
         f"{r.name} {plain(r.code_size)} B {r.mean('distortion'):.3g}" for r in front(lossy, _cost, gain)
     )

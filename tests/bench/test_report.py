@@ -275,9 +275,14 @@ def label_boxes(picture: ET.Element) -> list[tuple[str, svg.Box]]:
     return found
 
 
-@pytest.mark.parametrize(
-    "found", [planted(), realistic(), realistic(14), [record("A", 32, 7)]], ids=["planted", "many", "more", "one"]
-)
+LONG = data_of("Passages and questions of a set of vectors, of whose name nobody has seen the end")
+FILES = {
+    "planted": planted(), "many": realistic(), "more": realistic(14), "one": [record("A", 32, 7)],
+    "long names": [record("A" * 50, 32, 7, data=LONG), record("B" * 50, 32, 7.5, "peer" * 9, data=LONG)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("found", FILES.values(), ids=FILES)
 def test_no_text_covers_another_or_is_cut(tmp_path, found):
     pictures = drawings(made(tmp_path, found))
     assert pictures
@@ -338,6 +343,14 @@ def test_water_filling():
         )
     with pytest.raises(ValueError, match="spectrum"):
         bounds.water_filling([0.0], bits)
+
+
+def test_the_spectrum_of_made_sets_is_in_their_names():
+    assert bounds.spectrum_of({"name": "gaussian n=20000 d=3 seed=0", "dim": 3, "metric": "l2"}) == [1, 1, 1]
+    assert bounds.spectrum_of({"name": "power_law n=9 d=2 alpha=2 seed=0", "dim": 2, "metric": "ip"}) == [1, 0.25]
+    assert bounds.spectrum_of({"name": "clustered n=9 d=2", "dim": 2}) is None
+    assert bounds.spectrum_of({"name": "gaussian n=9 d=3 seed=0", "dim": 3, "metric": "cos"}) is None
+    assert bounds.spectrum_of({"name": "any", "spectrum": [2, 1]}) == [2, 1]
 
 
 def test_the_bound_is_drawn_for_white_data(tmp_path):
