@@ -83,6 +83,8 @@ def xy_chart(frame: Frame, series: list[Series], make_x: MakeAxis, make_y: MakeA
         path = _path(s, x, y)
         samples += _along(path)
         if s.plain:
+            if len(path) == 1:  # a single figure is a short stroke
+                path = [(path[0][0] - 9, path[0][1]), (path[0][0] + 9, path[0][1])]
             out.line(path, "reference", s.dash, 1.6)
         else:
             dash = DASHES[(s.style // COLOURS) % len(DASHES)]

@@ -14,7 +14,7 @@ from .words import NONE, plain, rate, seconds, share, size
 
 COLUMNS = (
     "contender", "seeds", "bytes", "held", "state", "file", "10@10", "1@10", "10@100", "nDCG", "success", "D", "fit",
-    "encoded / s", "p50", "p99", "searches / s", "peak memory", "load", "read", "date", "where",
+    "encoded / s", "p50", "p99", "searches / s", "of 100", "peak memory", "load", "read", "date", "where",
 )  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def repeat(summary: Summary, files: Sequence[str]) -> list[str]:
     for data in summary.sets:
         rows = [_row(run, ", ".join(dict.fromkeys(_place(r, places, setups) for r in run.records))) for run in data.runs]
         if rows:
-            tables += [f"<h4>{escape(data.name)}</h4>", table(COLUMNS, rows, range(1, 21), "runs")]
+            tables += [f"<h4>{escape(data.name)}</h4>", table(COLUMNS, rows, range(1, 22), "runs")]
     for data in summary.sets:
         for r in data.failed:
             _place(r, places, setups)
@@ -73,8 +73,8 @@ def repeat(summary: Summary, files: Sequence[str]) -> list[str]:
         paragraph(
             "One row a configuration; recall 10@10 of every seed, all else the median. held: bytes a vector beside the code; "
             "state: bytes once; 1@10: the nearest among ten found; 10@100: of the ten nearest, among a hundred found; D: squared "
-            "error over variance; p50, p99: one query at a time; read: the plain read loop's rate; where: the row of machines "
-            "and versions.",
+            "error over variance; p50, p99: one query at a time; of 100: searches a second that ask for 100 instead of 10; read: "
+            "the plain read loop's rate; where: the row of machines and versions.",
             "note",
         )
     )
@@ -114,7 +114,8 @@ def _row(run: Runs, where: str) -> list[str]:
         *(share(run.median(name)) for name in ("recall_1", "recall_wide", "ndcg", "success")),
         NONE if distortion is None else f"{distortion:.3g}", seconds(run.median("fit_seconds")),
         rate(run.median("encode_per_second")), *(seconds(run.median(name)) for name in ("latency_p50", "latency_p99")),
-        rate(run.median("search_per_second")), size(run.median("peak_memory")), NONE if run.load is None else f"{run.load:.2f}",
+        *(rate(run.median(name)) for name in ("search_per_second", "search_wide_per_second")), size(run.median("peak_memory")),
+        NONE if run.load is None else f"{run.load:.2f}",
         f"{statistics.median(reads) / 1e9:.1f} GB/s" if reads else NONE,
         max(dates, default=NONE).replace("T", " ")[:16], where,
     ]  # fmt: skip

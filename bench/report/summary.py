@@ -63,7 +63,7 @@ class Runs:
 
     def known(self, name: str) -> list[float]:
         """The figure of every seed that has it."""
-        values = [getattr(record, name) for record in self.records]
+        values = [getattr(record, name, None) for record in self.records]
         return [float(v) for v in values if isinstance(v, int | float) and math.isfinite(v)]
 
     def median(self, name: str) -> float | None:
