@@ -1,13 +1,13 @@
 """vecpress: compress embedding vectors to a few bytes each and search the bytes directly.
 
-    codec = vp.PQ(m=48).fit(x)          # learn from a sample
-    index = vp.Index(codec)
-    index.add(x)                        # encode and keep the codes
-    scores, ids = index.search(q, k=10)
+codec = vp.PQ(m=48).fit(x)          # learn from a sample
+index = vp.Index(codec)
+index.add(x)                        # encode and keep the codes
+scores, ids = index.search(q, k=10)
 """
 
 from . import codecs as _codecs  # noqa: F401  defines and registers every codec
-from . import datasets
+from . import datasets, synthetic
 from .codec import Codec, Query, codec_class, codecs
 from .dispatch import backends, explain, use
 from .errors import BackendError, CorruptFileError, NotFittedError, SmallTrainingSetWarning
@@ -23,6 +23,7 @@ for _cls in codecs():
 
 __all__ = [
     "BackendError", "Codec", "CorruptFileError", "Index", "KeyedIndex", "NotFittedError", "Query", "SmallTrainingSetWarning",
-    "backends", "codec_class", "codecs", "datasets", "evaluate", "exact", "explain", "load", "recall", "use",
+    "backends", "codec_class", "codecs", "datasets", "evaluate", "exact", "explain", "load", "recall", "synthetic",
+    "use",
     *(cls.__name__ for cls in codecs()),
 ]  # fmt: skip
