@@ -213,7 +213,7 @@ LAYERS = (  # a module imports from layers above it here, or from its own; nothi
     {"codecs", "stream", "train"},
     {"contents"},
     {"filters", "ranges", "store"},
-    {"index", "keys", "parse", "io", "diagnostics", "evaluate", "auto"},
+    {"index", "keys", "parse", "io", "diagnostics", "evaluate", "forecast", "auto"},
     {"cli", "integrations"},
     {"__init__", "__main__"},
 )

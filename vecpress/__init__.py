@@ -9,6 +9,7 @@ scores, ids = index.search(q, k=10)
 from . import codecs as _codecs  # noqa: F401  defines and registers every codec
 from . import datasets, synthetic
 from .codec import Codec, Query, codec_class, codecs
+from .diagnostics import diagnose
 from .dispatch import backends, explain, use
 from .errors import BackendError, CorruptFileError, NotFittedError, SmallTrainingSetWarning
 from .evaluate import evaluate, exact, recall
@@ -23,7 +24,7 @@ for _cls in codecs():
 
 __all__ = [
     "BackendError", "Codec", "CorruptFileError", "Index", "KeyedIndex", "NotFittedError", "Query", "SmallTrainingSetWarning",
-    "backends", "codec_class", "codecs", "datasets", "evaluate", "exact", "explain", "load", "recall", "synthetic",
+    "backends", "codec_class", "codecs", "datasets", "diagnose", "evaluate", "exact", "explain", "load", "recall", "synthetic",
     "use",
     *(cls.__name__ for cls in codecs()),
 ]  # fmt: skip

@@ -75,7 +75,7 @@ def water_level(variances: Any, distortion: float) -> float:
     below = np.concatenate([[0.0], np.cumsum(v)[:-1]])  # of the components under the water, if v[t] is the first above it
     levels = (wanted - below) / np.arange(len(v), 0, -1)
     fits = np.flatnonzero(levels <= v)
-    return max(0.0, float(levels[fits[0]]))  # the last fits, as the distortion is below 1
+    return max(0.0, float(levels[fits[0]])) if len(fits) else float(v[-1])
 
 
 def _variances(variances: Any) -> np.ndarray:
