@@ -139,12 +139,13 @@ def test_the_forecast_of_real_codecs_is_within_its_words() -> None:
     data = vp.datasets.demo()
     x, q = np.asarray(data.base[:3000], np.float32), np.asarray(data.queries[:150], np.float32)
     _, true_ids = vp.exact(q, x, 10)
+    axes = Axes.of(x)
     for codec in (vp.LloydMax(n_bits=2), vp.LloydMax(n_bits=4), vp.RaBitQ(n_bits=3)):
         index = vp.Index(codec.fit(x))
         index.add(x)
         recall = vp.recall(index.search(q, 10)[1], true_ids)
         distortion = np.square(x - index.codec.decode(index.codes(index.ids))).sum() / np.square(x - x.mean(axis=0)).sum()
-        assert forecast_recall(x, q, [float(distortion)], noise="even")[0] == pytest.approx(recall, abs=0.05), codec
+        assert forecast_recall(x, q, [float(distortion)], noise="even", axes=axes)[0] == pytest.approx(recall, abs=0.05), codec
 
 
 @pytest.mark.slow

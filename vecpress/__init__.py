@@ -6,10 +6,11 @@ index.add(x)                        # encode and keep the codes
 scores, ids = index.search(q, k=10)
 """
 
+from typing import TYPE_CHECKING, Any
+
 from . import codecs as _codecs  # noqa: F401  defines and registers every codec
-from . import datasets, synthetic
+from . import datasets
 from .codec import Codec, Query, codec_class, codecs
-from .diagnostics import diagnose
 from .dispatch import backends, explain, use
 from .errors import BackendError, CorruptFileError, NotFittedError, SmallTrainingSetWarning
 from .evaluate import evaluate, exact, recall
@@ -17,10 +18,28 @@ from .index import Index
 from .io import load
 from .keys import KeyedIndex
 
+if TYPE_CHECKING:
+    from . import synthetic
+    from .diagnostics import diagnose
+
 __version__ = "0.1.0"
 
 for _cls in codecs():
     globals()[_cls.__name__] = _cls
+
+
+def __getattr__(name: str) -> Any:
+    """What is used now and then is imported then."""
+    if name == "diagnose":
+        from .diagnostics import diagnose
+
+        return diagnose
+    if name == "synthetic":
+        import importlib
+
+        return importlib.import_module(".synthetic", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "BackendError", "Codec", "CorruptFileError", "Index", "KeyedIndex", "NotFittedError", "Query", "SmallTrainingSetWarning",

@@ -40,8 +40,7 @@ PALETTES = ("▁▂▃▄▅▆▇█", ".:-=+*#@")  # rising; the second for te
 
 @dataclass(frozen=True)
 class Budget:
-    """At so many bytes a vector: the least distortion of a Gaussian source of this spectrum, and the recall 10@10 forecast
-    there."""
+    """The least distortion of a Gaussian source of this spectrum at so many bytes a vector, and the recall 10@10 forecast there."""
 
     nbytes: int
     distortion: float
@@ -54,23 +53,20 @@ class Diagnosis:
 
     n, dim, metric : of the base; rows : how many of them were looked at, for all but the forecast
     norms : least, median, largest
-    zero_share, duplicate_share : of the rows: zeros; such as are equal to an earlier one
-    constant_dims : columns of one value; outlier_dims : (column, how many times the median column's root mean square it has),
-    from
+    zero_share, duplicate_share : of the rows looked at: zeros; such as are equal to an earlier one
+    constant_dims : columns of one value; outlier_dims : (column, how many times the median column's root mean square it has), from
         5 times on, largest first
     mean_share : of the energy, the mean square, that is the mean's
     spectrum : float64[d], variances along the principal axes, falling, of unit vectors under "cos"
     participation_dim, entropy_dim : effective dimensions: (sum v)^2 / sum v^2, and exp of the entropy of the shares v / sum v
     local_dim : intrinsic dimension around points, the maximum likelihood estimate of Levina and Bickel (2004) by 20 neighbours,
-    averaged as
-        MacKay and Ghahramani (2005) do; too low where it is large and there are few rows; nan where there are too few
+        averaged as MacKay and Ghahramani (2005) do; too low where it is large and there are few rows; nan where there are too few
     budgets : what can be reached with how many bytes; needed : (distortion, bytes a vector that it needs at least)
     n_queries : 0 where none were given; the recalls are then those of rows of the base
     query_shift : distance of the means by the root mean square distance of base vectors from theirs
-    query_outside : share of the queries' energy about the base's mean outside the axes that hold 90 % of the base's variance
-    (which has
-        0.1 there)
-    forecast_rows : how many rows the forecast searched
+    query_outside : share of the queries' energy about the base's mean outside the axes that hold 90 % of the base's variance (which
+        has 0.1 there, or a little less)
+    forecast_rows : how many rows the forecast searched, 0 where there is none
     notes : what deserves attention, in words
     """
 
@@ -134,10 +130,16 @@ class Diagnosis:
         for budget in self.budgets:
             recall = "" if budget.recall is None else f"{budget.recall:14.2f}"
             lines.append(f"{budget.nbytes:5d}  {budget.distortion:16.3g}{recall}")
-        lines += ["", "of a Gaussian source of this spectrum; clustered vectors can be coded in less, and real codes need more."]
+        lines += [
+            "",
+            "Distortion: of a Gaussian source of this spectrum. Clustered vectors can be coded in less; real codes need more.",
+        ]
         if self.forecast_rows:
             whose = "the queries" if self.n_queries else "rows of the base as queries"
-            lines.append(f"Recall is a forecast, to some 5 points, for {whose} among {self.forecast_rows:,} rows.")
+            lines.append(
+                f"Recall: a forecast, right to some 5 points, for {whose} among {self.forecast_rows:,} rows, by a code of that\n"
+                "distortion that spends its bits where the variance is, as OPQ does."
+            )
         return "\n".join(lines + [f"note: {note}" for note in self.notes])
 
 
