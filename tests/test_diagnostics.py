@@ -162,9 +162,22 @@ def test_a_large_base_is_thinned(monkeypatch) -> None:
     monkeypatch.setattr(forecast, "WORK", 1000 * 200 * 8 / 2.9)
     found = vp.diagnose(x)
     assert found.forecast_rows == len(x[::3]) and "recall was forecast among 334 of 1,000 rows" in found.notes[-1]
-    assert found.budgets[0].recall == forecast_recall(
-        x[::3], x[np.random.default_rng(0).permutation(1000)[:200]], [found.budgets[0].distortion], axes=Axes.of(x)
-    )
+    own = np.sort(np.random.default_rng(0).choice(1000, 200, replace=False))
+    again = forecast_recall(x, x[own], [b.distortion for b in found.budgets], axes=Axes.of(x), own=own)
+    assert [b.recall for b in found.budgets] == again.tolist()
+
+
+def test_no_row_is_its_own_neighbour() -> None:
+    x = synthetic.gaussian(300, 8, 1).base
+    own = np.array([5, 17, 250])
+    scores, ids = vp.exact(x[own], x, 20, "l2")
+    scores, ids = forecast.without(scores, ids, own)
+    rest = np.delete(x, own, axis=0)
+    for row, i in enumerate(own):
+        near = np.delete(np.arange(300), i)[vp.exact(x[i], np.delete(x, i, axis=0), 19, "l2")[1][0]]
+        np.testing.assert_array_equal(ids[row], near)
+    scores, ids = vp.exact(x[own], rest, 20, "l2")
+    assert forecast.without(scores, ids, np.array([299, 299, 299]))[1].tolist() == ids[:, :19].tolist()
 
 
 # ---- what it takes, and gives

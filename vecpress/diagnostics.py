@@ -19,7 +19,7 @@ from .arrays import Rows, as_array, is_torch
 from .checks import Metric, check_choice, check_int
 from .codec import METRICS
 from .evaluate import exact
-from .forecast import Axes, forecast_recall, thinning
+from .forecast import QUERIES, Axes, forecast_recall, thinning, without
 from .pca import check_columns
 from .sources import SAMPLE_NBYTES, Stream, sample, split
 from .vectorfiles import batches
@@ -40,7 +40,7 @@ PALETTES = ("▁▂▃▄▅▆▇█", ".:-=+*#@")  # rising; the second for te
 
 @dataclass(frozen=True)
 class Budget:
-    """The least distortion of a Gaussian source of this spectrum at so many bytes a vector, and the recall 10@10 forecast there."""
+    """At so many bytes a vector the least distortion of a Gaussian source of this spectrum, and the recall 10@10 forecast."""
 
     nbytes: int
     distortion: float
@@ -54,8 +54,8 @@ class Diagnosis:
     n, dim, metric : of the base; rows : how many of them were looked at, for all but the forecast
     norms : least, median, largest
     zero_share, duplicate_share : of the rows looked at: zeros; such as are equal to an earlier one
-    constant_dims : columns of one value; outlier_dims : (column, how many times the median column's root mean square it has), from
-        5 times on, largest first
+    constant_dims : columns of one value; outlier_dims : (column, how many times the median column's root mean square it has),
+        from 5 times on, largest first
     mean_share : of the energy, the mean square, that is the mean's
     spectrum : float64[d], variances along the principal axes, falling, of unit vectors under "cos"
     participation_dim, entropy_dim : effective dimensions: (sum v)^2 / sum v^2, and exp of the entropy of the shares v / sum v
@@ -64,8 +64,8 @@ class Diagnosis:
     budgets : what can be reached with how many bytes; needed : (distortion, bytes a vector that it needs at least)
     n_queries : 0 where none were given; the recalls are then those of rows of the base
     query_shift : distance of the means by the root mean square distance of base vectors from theirs
-    query_outside : share of the queries' energy about the base's mean outside the axes that hold 90 % of the base's variance (which
-        has 0.1 there, or a little less)
+    query_outside : share of the queries' energy about the base's mean outside the axes that hold 90 % of the base's variance
+        (which has 0.1 there, or a little less)
     forecast_rows : how many rows the forecast searched, 0 where there is none
     notes : what deserves attention, in words
     """
@@ -130,10 +130,7 @@ class Diagnosis:
         for budget in self.budgets:
             recall = "" if budget.recall is None else f"{budget.recall:14.2f}"
             lines.append(f"{budget.nbytes:5d}  {budget.distortion:16.3g}{recall}")
-        lines += [
-            "",
-            "Distortion: of a Gaussian source of this spectrum. Clustered vectors can be coded in less; real codes need more.",
-        ]
+        lines += ["", "Distortion: of a Gaussian source of this spectrum. Clustered vectors need less, real codes need more."]
         if self.forecast_rows:
             whose = "the queries" if self.n_queries else "rows of the base as queries"
             lines.append(
@@ -164,8 +161,10 @@ def diagnose(
     recall : whether to forecast recall; how far it is off: vecpress/forecast.py
     seed : of the samples
 
-    Memory: a sample of at most 65,536 rows and 256 MB, and float64[d, d]. Cost: about 20 n_sample d^2 / 16 operations and one
-    exact search of 200 queries, seconds for n = 1,000,000. Raises TypeError or ValueError for bad input.
+    Memory: a sample of at most 65,536 rows and 256 MB, twice that while it is read or scaled, and a few float64[d, d]. Cost: the
+    sample's covariance and its decomposition, an exact search of 200 queries (bounded: vecpress/forecast.py); seconds.
+
+    Raises TypeError or ValueError for bad input; what `vecpress.datasets.read` raises.
     """
     check_choice("diagnose", "metric", metric, METRICS)
     unit = metric == "cos"
@@ -195,8 +194,13 @@ def diagnose(
     recalls: list[float | None] = [None] * len(chosen)
     searched = 0
     if recall and axes.variances.any():
-        q = raw[np.random.default_rng(seed).permutation(len(raw))[:200]] if asked is None else asked.sample(200, seed)
-        found = forecast_recall(x, q, distortions, metric=metric, seed=seed, axes=axes, num_threads=num_threads)
+        own = None
+        if asked is None:
+            own = np.sort(np.random.default_rng(seed).choice(base.n, min(QUERIES, base.n), replace=False))
+            q = base.take(own)
+        else:
+            q = asked.sample(QUERIES, seed)
+        found = forecast_recall(x, q, distortions, metric=metric, seed=seed, axes=axes, own=own, num_threads=num_threads)
         recalls = [float(r) for r in found]
         step = thinning(base.n, len(q), base.dim)
         searched = -(-base.n // step)
@@ -276,19 +280,12 @@ def _local_dim(rows: np.ndarray, seed: int, num_threads: int | None) -> float:
         return float("nan")
     points = np.sort(np.random.default_rng(seed).permutation(len(rows))[:POINTS])
     squares, ids = exact(rows[points], rows, NEIGHBOURS + 1, "l2", num_threads=num_threads)
-    others = _without(squares, ids, points)
+    others, _ = without(squares, ids, points)
     there = others[others[:, 0] > 0]
     if not len(there):
         return float("nan")
     logs = 0.5 * np.log(there[:, -1:] / there[:, :-1], dtype=np.float64)
     return _ratio(1.0, float(logs.mean()))
-
-
-def _without(squares: np.ndarray, ids: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """The distances of each point's 20 nearest others: its own is left out, or the last where rounding has hidden it."""
-    own = ids == points[:, None]
-    own[~own.any(axis=1), -1] = True
-    return squares[~own].reshape(len(squares), -1)
 
 
 def _ratio(a: float, b: float) -> float:

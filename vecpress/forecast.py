@@ -26,8 +26,8 @@ sift_multiview (9,236 rows of another source of the same kind).
 
 So for a code whose noise is of the kind it is within 5 points: a little high for codes that know the spectrum, as near rows get
 near codes, and errors are not independent; a little low for the others. For a code of the other kind it says nothing: "ideal" is
-5 to 58 points too low for LloydMax of 1 and 2 bits, and 13 for PQ of 48 bytes in medquad's own axes; "even" is 18 too high for OPQ
-of 24 bytes.
+5 to 58 points too low for LloydMax of 1 and 2 bits, and 13 for PQ of 48 bytes in medquad's own axes; "even" is 18 too high for
+OPQ of 24 bytes.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ def forecast_recall(
     k: int = 10,
     seed: int = 0,
     axes: Axes | None = None,
+    own: np.ndarray | None = None,
     num_threads: int | None = None,
 ) -> np.ndarray:
     """The expected recall k@k, ties counted, of codes of these distortions: float64[len(distortions)].
@@ -86,6 +87,7 @@ def forecast_recall(
     distortions : mean squared error by the variance (of unit vectors under "cos"), 0 to 1, as `evaluate` gives it
     noise : "ideal" or "even": the module's docstring, which also says how far the forecast is off
     axes : of x; None: of at most 20,000 rows
+    own : where the queries are rows of x, their row numbers int64[nq], nq at most 200: no row then counts as its own neighbour
 
     A base larger than 5e8 / d rows is thinned to every s-th row, and as its rows are further apart the forecast is then too high.
     Memory: one query's 2,000 candidates and d x d; time: one exact search, 2,000 d^2 multiply-adds a query for l2.
@@ -104,19 +106,27 @@ def forecast_recall(
     axes = Axes.of(whole.sample(20_000, seed)) if axes is None else axes
     step = thinning(whole.n, len(q), whole.dim)
     rows = whole if step == 1 else Rows(x[::step], "forecast_recall: x", unit=unit, num_threads=num_threads)
-    rows_found = min(CANDIDATES, rows.n)
-    scores, ids = exact(q, x[::step] if step > 1 else x, rows_found, metric, num_threads=num_threads)
+    scores, ids = exact(q, x[::step] if step > 1 else x, min(CANDIDATES, rows.n), metric, num_threads=num_threads)
+    if own is not None:
+        scores, ids = without(scores, ids, own, step)
     similar = -scores if metric == "l2" else scores
     model = _Model(axes, [float(d) for d in distortions], noise, l2=metric == "l2")
-    k = min(k, rows.n)
+    k = min(k, ids.shape[1])
     rng = np.random.Generator(np.random.PCG64(seed))
     hits = np.zeros(len(model.power))
     for row, query in enumerate(q):
-        normal = rng.standard_normal(rows_found)  # one draw for all distortions, so that curves are smooth
+        normal = rng.standard_normal(ids.shape[1])  # one draw for all distortions, so that curves are smooth
         noisy = model.draw(query.astype(np.float64), rows.take(ids[row]), similar[row], normal)
         found = np.argpartition(-noisy, k - 1, axis=0)[:k]
         hits += (similar[row][found] >= similar[row, k - 1]).sum(axis=0)
     return hits / (k * len(q))
+
+
+def without(scores: np.ndarray, ids: np.ndarray, own: np.ndarray, step: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Results [nq, k - 1] without each query's own row, or the last where that is not among them."""
+    mine = ids * step == own[:, None]
+    mine[~mine.any(axis=1), -1] = True
+    return scores[~mine].reshape(len(ids), -1), ids[~mine].reshape(len(ids), -1)
 
 
 def thinning(n: int, nq: int, d: int) -> int:
