@@ -86,7 +86,8 @@ LINES = [
     "search -- i.vpz q.npy", "search --json -- i.vpz -q.npy", "search i.vpz q.npy -k 1 -k 2",
     "search i.vpz q.npy --rerank 100 --store x.npy", "search i.vpz q.npy --radius 0.5", "search i.vpz q.npy --radius=-3e2",
     "encode x.npy --codec c.vpz --store x.npy -o i.vpz", "merge a.vpz b.vpz -o c.vpz", "merge a.vpz --renumber -o c.vpz",
-    "inspect i.vpz", "verify a.vpz", "verify a.vpz b.vpz --json c.vpz", "doctor", "doctor --json",
+    "inspect i.vpz", "inspect-data x.npy", "inspect-data d --metric l2 --seed 3 --threads 2 --json",
+    "inspect-data x.npy --queries q.npy", "verify a.vpz", "verify a.vpz b.vpz --json c.vpz", "doctor", "doctor --json",
 ]  # fmt: skip
 WRONG_LINES = [
     "nothing", "--nothing", "demo extra", "demo --seed", "demo --seed x", "demo --seed 1.0", "demo --see 1",
@@ -94,7 +95,8 @@ WRONG_LINES = [
     "encode x.npy -o i.vpz", "search", "search i.vpz", "search i.vpz q.npy r.npy", "search i.vpz q.npy -k",
     "search i.vpz q.npy -k many", "search i.vpz q.npy --mmap=1", "search i.vpz q.npy --radius x",
     "search i.vpz q.npy --rerank 1.5", "merge a.vpz",
-    "merge -o c.vpz", "inspect", "inspect a b", "verify", "doctor x",
+    "merge -o c.vpz", "inspect", "inspect a b", "inspect-data", "inspect-data a b", "inspect-data a --seed x",
+    "verify", "doctor x",
 ]  # fmt: skip
 
 
@@ -156,7 +158,58 @@ def test_version(front: str, capsys) -> None:
 
 
 def test_every_command_of_the_issue_is_there() -> None:
-    assert list(COMMANDS) == ["demo", "fit", "encode", "search", "merge", "export", "import", "inspect", "verify", "doctor"]
+    assert list(COMMANDS) == [
+        "demo", "fit", "encode", "search", "merge", "export", "import", "inspect", "inspect-data", "verify", "bench", "doctor",
+    ]  # fmt: skip
+
+
+# ---- inspect-data
+
+
+@pytest.mark.parametrize("source", ["folder", "file", "hdf5", "named"])
+def test_inspect_data(source: str, front: str, folder: Path, capsys) -> None:
+    argv = {
+        "folder": ["."],
+        "file": ["base.npy", "--queries", "queries.npy", "--metric", "l2"],
+        "hdf5": ["x.hdf5"],
+        "named": ["x.hdf5::train", "--queries", "x.hdf5::test", "--metric=l2"],
+    }[source]
+    if source == "folder":
+        (folder / "metric").write_text("l2")
+    if source in ("hdf5", "named"):
+        h5py = pytest.importorskip("h5py")
+        with h5py.File("x.hdf5", "w") as file:
+            file["train"], file["test"] = np.load("base.npy"), np.load("queries.npy")
+            file.attrs["distance"] = "euclidean"
+    data = run_json(capsys, "inspect-data", *argv)
+    figures = vp.diagnose(np.load("base.npy"), np.load("queries.npy"), metric="l2")
+    assert (data["n"], data["dim"], data["metric"], data["n_queries"]) == (700, DIM, "l2", 5)
+    assert data["budgets"] == [vars(budget) for budget in figures.budgets] and data["budgets"][0]["recall"] is not None
+    assert data["spectrum"] == figures.spectrum.tolist() and data["command"] == "inspect-data"
+    code, out, _ = run(capsys, "inspect-data", *argv)
+    assert code == 0 and str(figures) in out
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["."], ".: the metric is unknown: no file `metric` and no ground truth names it"),
+        ([".", "--metric", "dot"], "vecpress inspect-data: --metric expected one of 'ip', 'l2', 'cos', got 'dot'"),
+        ([".", "--metric", "ip", "--queries", "queries.npy"], "--queries is for one file of vectors; . is a data set"),
+        (["nothing.npy"], "nothing.npy: no such folder, no such .hdf5 file, and no file whose name begins so"),
+        (["codec.vpz"], "codec.vpz: expected a folder, a prefix or an .hdf5 file"),
+        (["base.npy", "--seed=-1"], "--seed expected at least 0, got -1"),
+        (["base.npy", "--queries", "nothing.npy"], "nothing.npy: No such file or directory"),
+    ],
+)
+def test_inspect_data_refuses(argv: list[str], message: str, front: str, folder: Path, capsys) -> None:
+    code, out, err = run(capsys, "inspect-data", *argv)
+    assert (code, out) == (2, "") and message in err.splitlines()[-1]
+
+
+def test_inspect_data_draws_for_any_terminal(folder: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("vecpress.cli.inspect_data._draws_bars", lambda: False)
+    assert run(capsys, "inspect-data", "base.npy")[1].isascii()
 
 
 # ---- fit

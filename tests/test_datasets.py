@@ -1,29 +1,23 @@
-"""The set that ships, and the file readers: the right arrays from good files, a named place from bad ones."""
+"""The set that ships, and data sets in files: every layout is found by its names, and what does not fit is said clearly."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from vecpress import datasets
+import vecpress as vp
+from vecpress import datasets, vectorfiles
 
-VECS = {".fvecs": np.dtype("<f4"), ".bvecs": np.dtype("u1"), ".ivecs": np.dtype("<i4")}
 DATA = Path(datasets.__file__).parent / "data"
-
-
-def matrix(dtype: np.dtype, shape: tuple[int, int] = (7, 5)) -> np.ndarray:
-    return np.random.default_rng(3).integers(0, 200, shape).astype(dtype)
-
-
-def write_vecs(path: Path, x: np.ndarray) -> Path:
-    path.write_bytes(b"".join(len(row).to_bytes(4, "little") + row.tobytes() for row in x))
-    return path
+RNG = np.random.default_rng(5)
+BASE, QUERIES, TRAIN = (RNG.integers(0, 100, (n, 6)).astype(np.float32) for n in (30, 4, 9))
+TRUE_IDS = np.array([[0, 29, 3], [1, 2, 3], [7, 8, 9], [5, 6, 4]], np.int32)
 
 
 def is_mapped(x: np.ndarray) -> bool:
@@ -58,220 +52,257 @@ def test_no_question_is_both_a_sample_and_for_figures() -> None:
     assert not queries & {row.tobytes() for row in np.asarray(data.sample_queries)}
 
 
-# ---- good files
+# ---- data sets in files
 
 
-@pytest.mark.parametrize("dtype", ["<f2", "<f4", "<f8", "u1", ">f4"])
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_npy_is_mapped_as_it_is(tmp_path: Path, dtype: str, order: str) -> None:
-    x = np.asarray(matrix(np.dtype(dtype)), order=order)
-    np.save(tmp_path / "x.npy", x)
-    got = datasets.read(tmp_path / "x.npy")
-    assert got.dtype == x.dtype and is_mapped(got) and not got.flags.writeable
-    np.testing.assert_array_equal(got, x)
+def write_vecs(path: Path, x: np.ndarray) -> None:
+    path.write_bytes(b"".join(len(row).to_bytes(4, "little") + row.tobytes() for row in x))
 
 
-@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
-def test_npy_of_every_version(tmp_path: Path, version: tuple[int, int]) -> None:
-    x = matrix(np.dtype("<f4"))
-    with open(tmp_path / "x.npy", "wb") as file:
-        np.lib.format.write_array(file, x, version)
-    np.testing.assert_array_equal(datasets.read(str(tmp_path / "x.npy")), x)
+def write_bin(path: Path, x: np.ndarray, behind: bytes = b"") -> None:
+    path.write_bytes(np.array(x.shape, "<u4").tobytes() + x.tobytes() + behind)
 
 
-def test_npy_without_rows(tmp_path: Path) -> None:
-    np.save(tmp_path / "x.npy", np.empty((0, 5), np.float32))
-    assert datasets.read(tmp_path / "x.npy").shape == (0, 5)
-
-
-@pytest.mark.parametrize("suffix", VECS)
-@pytest.mark.parametrize("n", [1, 2, 7])
-@pytest.mark.parametrize("dim", [1, 3, 128])
-def test_vecs_are_mapped_views(tmp_path: Path, suffix: str, n: int, dim: int) -> None:
-    x = matrix(VECS[suffix], (n, dim))
-    got = datasets.read(write_vecs(tmp_path / f"x{suffix}", x))
-    assert got.dtype == VECS[suffix] and is_mapped(got)
-    np.testing.assert_array_equal(got, x)
-    np.testing.assert_array_equal(got[n // 2 :], x[n // 2 :])
-
-
-def test_npz(tmp_path: Path) -> None:
-    base, queries = matrix(np.dtype("<f4")), matrix(np.dtype("<f2"), (3, 5))
-    np.savez(tmp_path / "stored.npz", base=base, queries=queries)
-    np.savez_compressed(tmp_path / "deflated.npz", base=base, queries=queries)
-    np.savez(tmp_path / "single.npz", base=base)
-    for name in ("stored.npz", "deflated.npz"):
-        np.testing.assert_array_equal(datasets.read(tmp_path / name, "base"), base)
-        np.testing.assert_array_equal(datasets.read(tmp_path / name, "queries"), queries)
-    assert is_mapped(datasets.read(tmp_path / "stored.npz", "queries"))
-    np.testing.assert_array_equal(datasets.read(tmp_path / "single.npz"), base)
-
-
-def test_hdf5(tmp_path: Path) -> None:
-    h5py = pytest.importorskip("h5py")
-    base, queries = matrix(np.dtype("<f4"), (70, 5)), matrix(np.dtype("<f2"), (3, 5))
-    with h5py.File(tmp_path / "x.hdf5", "w") as file:
-        file["train"] = base
-        file.create_dataset("group/test", data=queries, compression="gzip")
-        file["big"] = base.astype(">f4")
-    got = datasets.read(tmp_path / "x.hdf5", "train")
-    assert is_mapped(got)
-    np.testing.assert_array_equal(got, base)
-    np.testing.assert_array_equal(datasets.read(tmp_path / "x.hdf5", "group/test"), queries)
-    np.testing.assert_array_equal(datasets.read(tmp_path / "x.hdf5", "big"), base)
-    with pytest.raises(ValueError, match=r"the name of one data set; there are big, group/test, train"):
-        datasets.read(tmp_path / "x.hdf5")
-    (tmp_path / "bad.h5").write_bytes(b"nothing of the kind")
-    with pytest.raises(ValueError, match=r"bad\.h5: not an HDF5 file"):
-        datasets.read(tmp_path / "bad.h5")
-
-
-def test_parquet(tmp_path: Path) -> None:
+def write_parquet(path: Path, x: np.ndarray) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     from pyarrow import parquet
 
-    x = matrix(np.dtype("<f4"), (70, 5))
     rows = {
-        "list": pyarrow.array(x.tolist(), pyarrow.list_(pyarrow.float32())),
-        "fixed": pyarrow.array(x.tolist(), pyarrow.list_(pyarrow.float32(), 5)),
-        "id": pyarrow.array(range(70)),
+        "id": pyarrow.array(range(len(x))),
+        "emb": pyarrow.array(x.tolist(), pyarrow.list_(pyarrow.from_numpy_dtype(x.dtype))),
     }
-    parquet.write_table(pyarrow.table(rows), tmp_path / "x.parquet", row_group_size=16)
-    for name in ("list", "fixed"):
-        got = datasets.read(tmp_path / "x.parquet", name)
-        assert got.dtype == np.float32
-        np.testing.assert_array_equal(got, x)
-    with pytest.raises(ValueError, match=r"expected the name of one column of lists; there are fixed, list"):
-        datasets.read(tmp_path / "x.parquet")
-
-    def reject(values: list, message: str) -> None:
-        column = pyarrow.array(values, pyarrow.list_(pyarrow.float32()))
-        parquet.write_table(pyarrow.table({"v": column}), tmp_path / "bad.parquet")
-        with pytest.raises(ValueError, match=r"bad\.parquet: " + message):
-            datasets.read(tmp_path / "bad.parquet")
-
-    reject([[1, 2], [3]], r"ragged: row 1 of column 'v' expected 2 values as in row 0, got 1 values")
-    reject([[1, 2], None], r"ragged: row 1 of column 'v' expected 2 values as in row 0, got nothing")
-    reject([None, [1, 2]], r"ragged: row 0 of column 'v' expected values, got nothing")
-    reject([[1, 2], [3, None]], r"row 1 of column 'v' has a missing value")
-    (tmp_path / "bad.parquet").write_bytes(b"nothing of the kind")
-    with pytest.raises(ValueError, match=r"bad\.parquet: not a Parquet file"):
-        datasets.read(tmp_path / "bad.parquet")
+    parquet.write_table(pyarrow.table(rows), path)
 
 
-# ---- bad files
+def npy_folder(folder: Path, **more: np.ndarray) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name, x in {"base": BASE, "queries": QUERIES, **more}.items():
+        np.save(folder / f"{name}.npy", x)
+    return folder
 
 
-@pytest.mark.parametrize("suffix", VECS)
-def test_every_truncation_of_a_vecs_file_is_found(tmp_path: Path, suffix: str) -> None:
-    x = matrix(VECS[suffix], (3, 5))
-    path = write_vecs(tmp_path / f"x{suffix}", x)
-    whole = path.read_bytes()
-    row = len(whole) // 3
-    for length in range(len(whole)):
-        path.write_bytes(whole[:length])
-        if length and length % row == 0:
-            assert datasets.read(path).shape == (length // row, 5)  # a whole number of rows is a good file
-        else:
-            trouble = rf"x\{suffix}: (truncated: row {length // row} at byte|expected an int32)"
-            with pytest.raises(ValueError, match=trouble):
-                datasets.read(path)
+def write_hdf5(path: Path, distance: str | None = "euclidean", **more: np.ndarray) -> Path:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "w") as file:
+        for name, x in {"train": BASE, "test": QUERIES, "neighbors": TRUE_IDS, "distances": np.zeros((4, 3)), **more}.items():
+            file[name] = x
+        if distance is not None:
+            file.attrs["distance"] = distance
+    return path
 
 
-@pytest.mark.parametrize("suffix", VECS)
-@pytest.mark.parametrize("bad", [1, 4, 6])
-def test_a_ragged_vecs_file_names_the_row(tmp_path: Path, monkeypatch, suffix: str, bad: int) -> None:
-    monkeypatch.setattr(datasets, "HEADERS_AT_ONCE", 2)
-    path = write_vecs(tmp_path / f"x{suffix}", matrix(VECS[suffix]))
-    raw = bytearray(path.read_bytes())
-    row = len(raw) // 7
-    raw[bad * row] = 9
-    path.write_bytes(raw)
-    place = f"row {bad} at byte {bad * row}"
-    with pytest.raises(ValueError, match=f"ragged: {place} expected dimension 5 as in row 0, got 9"):
-        datasets.read(path)
+def check(data: datasets.Dataset, metric: str, train: bool = True, truth: bool = True) -> None:
+    np.testing.assert_array_equal(data.base, BASE)
+    np.testing.assert_array_equal(data.queries, QUERIES)
+    assert data.metric == metric and data.sample_queries.shape[1] == 6
+    assert (data.train is not None) == train and (data.true_ids is not None) == truth
+    if data.train is not None:
+        np.testing.assert_array_equal(data.train, TRAIN)
+    if data.true_ids is not None:
+        np.testing.assert_array_equal(data.true_ids, TRUE_IDS)
+        assert data.true_ids.dtype == np.int64
 
 
-@pytest.mark.parametrize("dim", [0, -1, 1 << 30])
-def test_a_vecs_file_with_an_absurd_dimension(tmp_path: Path, dim: int) -> None:
-    path = tmp_path / "x.fvecs"
-    path.write_bytes(dim.to_bytes(4, "little", signed=True) + bytes(16))
-    with pytest.raises(ValueError, match=rf"expected a dimension of 1 to 1048576 at byte 0, got {dim}"):
-        datasets.read(path)
+def test_a_folder_of_npy_files(tmp_path: Path) -> None:
+    folder = npy_folder(tmp_path / "things", train=TRAIN, gt_ip=TRUE_IDS, base_doc=np.arange(30))
+    (folder / "README.md").write_text("about the base and the queries")
+    data = datasets.load(folder)
+    check(data, "ip")
+    assert data.name == "things" and is_mapped(data.base) and len(data.sample_queries) == 0 and data.relevant is None
+    np.save(folder / "sample_queries.npy", TRAIN[:2])
+    np.testing.assert_array_equal(datasets.load(str(folder)).sample_queries, TRAIN[:2])
 
 
-def test_every_truncation_of_a_npy_file_is_found(tmp_path: Path) -> None:
-    np.save(tmp_path / "x.npy", matrix(np.dtype("<f4")))
-    whole = (tmp_path / "x.npy").read_bytes()
-    for length in range(len(whole)):
-        (tmp_path / "x.npy").write_bytes(whole[:length])
-        with pytest.raises(ValueError, match=r"x\.npy: (not a \.npy array|expected 140 bytes at byte 128)"):
-            datasets.read(tmp_path / "x.npy")
-    (tmp_path / "x.npy").write_bytes(whole + b"\0")
-    with pytest.raises(ValueError, match=r"expected 140 bytes at byte 128 for shape \(7, 5\) of float32, got 141"):
-        datasets.read(tmp_path / "x.npy")
+def test_relevance_labels(tmp_path: Path) -> None:
+    folder = npy_folder(tmp_path, gt_cos=TRUE_IDS)
+    (folder / "qrels.json").write_text("[[3, 1], [], [29], [0]]")
+    relevant = datasets.load(folder).relevant
+    assert relevant is not None and [r.tolist() for r in relevant] == [[3, 1], [], [29], [0]]
+    assert all(r.dtype == np.int64 for r in relevant)
 
 
-def test_python_objects_are_never_loaded(tmp_path: Path) -> None:
-    objects = np.array([{"a": 1}], dtype=object)
-    np.save(tmp_path / "x.npy", objects)
-    np.savez(tmp_path / "stored.npz", x=objects)
-    np.savez_compressed(tmp_path / "deflated.npz", x=objects)
-    for name in ("x.npy", "stored.npz", "deflated.npz"):
-        with pytest.raises(ValueError, match=rf"{name}: .*(Python objects|Object arrays)"):
-            datasets.read(tmp_path / name)
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[1], [30], [], []]", r"qrels\.json of query 1 expected base ids of 0 to 29, got 30"),
+        ("[[1], [2], [], [-1]]", r"qrels\.json of query 3 expected base ids of 0 to 29, got -1"),
+        ("[[1], [2]]", r"qrels\.json expected ids for each of the 4 queries, got 2"),
+        ("[[1], [2.0], [], []]", r"qrels\.json: query 1 expected a list of base ids, got \[2\.0\]"),
+        (f"[[{2**70}], [], [], []]", r"query 0 expected a list of base ids"),
+        ('{"1": 2}', r"qrels\.json: expected a list with a list of base ids for each query, got dict"),
+        ("[[1]", r"qrels\.json: not JSON"),
+    ],
+)
+def test_wrong_relevance_labels(text: str, message: str, tmp_path: Path) -> None:
+    folder = npy_folder(tmp_path, gt_ip=TRUE_IDS)
+    (folder / "qrels.json").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        datasets.load(folder)
 
 
-@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_every_truncation_of_a_npz_file_is_found(tmp_path: Path, save) -> None:
-    save(tmp_path / "x.npz", x=matrix(np.dtype("<f4")))
-    whole = (tmp_path / "x.npz").read_bytes()
-    for length in range(len(whole)):
-        (tmp_path / "x.npz").write_bytes(whole[:length])
-        with pytest.raises(ValueError, match=r"x\.npz: "):
-            datasets.read(tmp_path / "x.npz")
+@pytest.mark.parametrize("prefix", ["", "sift_", "sift.1M."])
+@pytest.mark.parametrize("learn", ["learn", "train"])
+def test_texmex(prefix: str, learn: str, tmp_path: Path) -> None:
+    write_vecs(tmp_path / f"{prefix}base.fvecs", BASE)
+    write_vecs(tmp_path / f"{prefix}query.fvecs", QUERIES)
+    write_vecs(tmp_path / f"{prefix}{learn}.fvecs", TRAIN)
+    write_vecs(tmp_path / f"{prefix}groundtruth.ivecs", TRUE_IDS)
+    with pytest.raises(ValueError, match="the metric is unknown: no file `metric` and no ground truth names it; give"):
+        datasets.load(tmp_path)
+    check(datasets.load(tmp_path, "l2"), "l2")
+    if prefix:
+        (tmp_path / "sift10_base.fvecs").write_bytes(b"another set")
+        data = datasets.load(tmp_path / prefix.rstrip("_."), "l2")
+        check(data, "l2")
+        assert data.name == prefix.rstrip("_.")
+    else:
+        (tmp_path / "metric").write_text("euclidean\n")
+        check(datasets.load(tmp_path), "l2")
+        check(datasets.load(tmp_path, "cos"), "cos", truth=False)  # the ground truth is of l2
 
 
-def test_a_damaged_compressed_array_is_found(tmp_path: Path) -> None:
-    np.savez_compressed(tmp_path / "x.npz", x=np.random.default_rng(0).random((50, 5)))
-    raw = bytearray((tmp_path / "x.npz").read_bytes())
-    raw[len(raw) // 2] ^= 0xFF
-    (tmp_path / "x.npz").write_bytes(raw)
-    with pytest.raises(ValueError, match=r"x\.npz: array 'x' cannot be read"):
-        datasets.read(tmp_path / "x.npz")
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "int8", "float16"])
+def test_big_ann(dtype: str, tmp_path: Path) -> None:
+    suffix = {"float32": "fbin", "uint8": "u8bin", "int8": "i8bin", "float16": "f16bin"}[dtype]
+    write_bin(tmp_path / f"base.1B.{suffix}", BASE.astype(dtype))
+    write_bin(tmp_path / f"query.public.10K.{suffix}", QUERIES.astype(dtype))
+    write_bin(tmp_path / f"learn.100M.{suffix}", TRAIN.astype(dtype))
+    write_bin(tmp_path / "groundtruth.neighbors.ibin", TRUE_IDS)
+    write_bin(tmp_path / "groundtruth.distances.fbin", np.zeros((4, 3), np.float32))
+    data = datasets.load(tmp_path, "ip")
+    check(data, "ip")
+    assert data.base.dtype == dtype and is_mapped(data.base)
+    write_bin(tmp_path / "groundtruth.neighbors.ibin", TRUE_IDS, bytes(4 * 4 * 3))  # with the distances behind
+    check(datasets.load(tmp_path, "ip"), "ip")
 
 
-def test_names(tmp_path: Path) -> None:
-    np.savez(tmp_path / "x.npz", a=np.eye(2), b=np.eye(2))
-    np.save(tmp_path / "x.npy", np.eye(2))
-    with zipfile.ZipFile(tmp_path / "none.npz", "w"):
-        pass
-    for path, name, message in [
-        ("x.npz", None, r"x\.npz: expected the name of one array; there are a, b"),
-        ("x.npz", "c", r"x\.npz: there is no array 'c'; there are a, b"),
-        ("none.npz", None, r"none\.npz: expected the name of one array; there is none"),
-        ("x.npy", "a", r"x\.npy: a \.npy file holds one array without a name, got name 'a'"),
-    ]:
-        with pytest.raises(ValueError, match=message):
-            datasets.read(tmp_path / path, name)
+def test_a_parquet_folder(tmp_path: Path) -> None:
+    for piece in range(3):
+        write_parquet(tmp_path / f"train-0000{piece}-of-00003.parquet", BASE[10 * piece : 10 * piece + 10])
+    write_parquet(tmp_path / "test.parquet", QUERIES)
+    write_parquet(tmp_path / "neighbors.parquet", TRUE_IDS.astype(np.int64))
+    check(datasets.load(tmp_path, "cos"), "cos", train=False)  # train is the base where there is none
+    (tmp_path / "train-00001-of-00003.parquet").unlink()
+    with pytest.raises(ValueError, match="expected one file of base, or all pieces NAME-00000-of-N of one, got train-0"):
+        datasets.load(tmp_path, "cos")
+    write_parquet(tmp_path / "train-00001-of-00003.parquet", BASE[:, :4])
+    with pytest.raises(ValueError, match=r"pieces of one array expected one width, got \(6,\) in .*, \(4,\) in train-00001-of"):
+        datasets.load(tmp_path, "cos")
 
 
-def test_not_a_matrix(tmp_path: Path) -> None:
-    np.save(tmp_path / "x.npy", np.zeros((2, 2, 2)))
-    with pytest.raises(ValueError, match=r"x\.npy: expected a matrix \[n, d\], got shape \(2, 2, 2\)"):
-        datasets.read(tmp_path / "x.npy")
+@pytest.mark.parametrize(("distance", "metric"), [("euclidean", "l2"), ("angular", "cos"), ("dot", "ip"), ("IP", "ip")])
+def test_ann_benchmarks(distance: str, metric: str, tmp_path: Path) -> None:
+    path = write_hdf5(tmp_path / "x-6-y.hdf5", distance)
+    data = datasets.load(path)
+    check(data, metric, train=False)
+    assert data.name == "x-6-y"
+    other = next(m for m in ("ip", "l2", "cos") if m != metric)
+    check(datasets.load(path, other), other, train=False, truth=False)
+    check(datasets.load(write_hdf5(path, distance, learn=TRAIN)), metric)
 
 
-def test_unknown_suffix_and_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"x\.csv: suffix expected one of \.npy, .*, got '\.csv'"):
-        datasets.read(tmp_path / "x.csv")
-    for suffix in (".npy", ".npz", ".fvecs"):
-        with pytest.raises(FileNotFoundError):
-            datasets.read(tmp_path / f"missing{suffix}")
+def test_ann_benchmarks_refuses(tmp_path: Path) -> None:
+    path = tmp_path / "x.hdf5"
+    for distance, words in (("jaccard", "is 'jaccard'"), (None, "is missing")):
+        write_hdf5(path, distance)
+        with pytest.raises(ValueError, match=f"the metric is unknown: attribute distance {words}; give metric, one of ip"):
+            datasets.load(path)
+        check(datasets.load(path, "l2"), "l2", train=False)
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "w") as file:
+        file["vectors"] = BASE
+    with pytest.raises(ValueError, match=r"expected data sets train \(the base\) and test .*; there are vectors"):
+        datasets.load(path)
+    path.write_bytes(b"nothing of the kind")
+    with pytest.raises(ValueError, match=r"x\.hdf5: not an HDF5 file"):
+        datasets.load(path)
 
 
-@pytest.mark.parametrize(("suffix", "package"), [(".hdf5", "h5py"), (".parquet", "pyarrow")])
-def test_a_missing_optional_package_is_named(tmp_path: Path, monkeypatch, suffix: str, package: str) -> None:
-    monkeypatch.setitem(sys.modules, package, None)  # makes `import package` fail
-    with pytest.raises(ImportError, match=rf"reading {suffix} needs {package}: pip install {package}"):
-        datasets.read(tmp_path / f"x{suffix}")
+def test_hdf5_without_h5py(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "x.hdf5").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(ImportError, match=r"reading \.hdf5 needs h5py"):
+        datasets.load(tmp_path / "x.hdf5")
+
+
+def test_several_ground_truths(tmp_path: Path) -> None:
+    folder = npy_folder(tmp_path, gt_ip=TRUE_IDS[::-1], gt_l2=TRUE_IDS)
+    with pytest.raises(ValueError, match="the metric is unknown: its files name ip and l2; give metric"):
+        datasets.load(folder)
+    check(datasets.load(folder, "l2"), "l2", train=False)
+    check(datasets.load(folder, "cos"), "cos", train=False, truth=False)
+    (folder / "metric").write_text("l2")
+    check(datasets.load(folder), "l2", train=False)
+    np.save(folder / "gt_euclidean.npy", TRUE_IDS)
+    with pytest.raises(ValueError, match=r"expected one file of true neighbours by l2, got gt_euclidean\.npy, gt_l2\.npy"):
+        datasets.load(folder)
+    (folder / "metric").write_text("jaccard")
+    with pytest.raises(ValueError, match=r"metric: the metric expected one of ip, dot.*, got 'jaccard'"):
+        datasets.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"queries": QUERIES[:, :5]}, "queries expected d=6 columns as the base has, got 5"),
+        ({"train": TRAIN[:, :5]}, "train expected d=6 columns as the base has, got 5"),
+        ({"sample_queries": TRAIN[:, :5]}, "sample_queries expected d=6 columns"),
+        ({"base": BASE[:0]}, "base expected at least one row, got none"),
+        ({"queries": QUERIES[0]}, r"queries expected a matrix of numbers, got shape \(6,\) of float32"),
+        ({"base": BASE > 1}, "base expected a matrix of numbers, got shape .* of bool"),
+        ({"gt_ip": np.where(TRUE_IDS == 9, 30, TRUE_IDS)}, "true neighbours of query 2 expected base ids of -1 to 29, got 30"),
+        ({"gt_ip": np.where(TRUE_IDS == 29, -2, TRUE_IDS)}, "true neighbours of query 0 expected base ids of -1 to 29, got -2"),
+        ({"gt_ip": TRUE_IDS[:3]}, r"true neighbours expected ids for each of the 4 queries, got shape \(3, 3\)"),
+        ({"gt_ip": TRUE_IDS.astype(np.float32)}, "true neighbours expected ids .* of float32"),
+    ],
+)
+def test_what_does_not_fit(arrays: dict[str, np.ndarray], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        datasets.load(npy_folder(tmp_path, **{"gt_ip": TRUE_IDS, **arrays}))
+
+
+def test_nothing_found_is_minus_1(tmp_path: Path) -> None:
+    truth = np.where(TRUE_IDS == 29, -1, TRUE_IDS)
+    np.testing.assert_array_equal(datasets.load(npy_folder(tmp_path, gt_ip=truth)).true_ids, truth)
+
+
+def test_what_is_no_data_set(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no such folder, no such \.hdf5 file, and no file whose name begins so"):
+        datasets.load(tmp_path / "nothing" / "there")
+    folder = npy_folder(tmp_path / "a")
+    (folder / "queries.npy").rename(folder / "others.npy")
+    (folder / "metric").write_text("ip")
+    with pytest.raises(ValueError, match=r"there is no file of queries: expected queries, query, test in its name, got base.npy"):
+        datasets.load(folder)
+    write_vecs(folder / "query.fvecs", QUERIES)
+    write_vecs(folder / "test.fvecs", QUERIES)
+    with pytest.raises(ValueError, match=r"expected one file of queries, or .*, got query\.fvecs, test\.fvecs"):
+        datasets.load(folder)
+    with pytest.raises(ValueError, match=r"base\.npy: expected a folder, a prefix or an \.hdf5 file; one file holds"):
+        datasets.load(folder / "base.npy")
+    with pytest.raises(ValueError, match="load: metric expected one of 'ip', 'l2', 'cos', got 'dot'"):
+        datasets.load(folder, "dot")
+    with pytest.raises(TypeError, match="load: path expected str"):
+        datasets.load(7)
+
+
+def test_a_multi_vector_set_is_named(tmp_path: Path) -> None:
+    for name in ("tokens", "query_tokens"):
+        np.save(tmp_path / f"{name}.npy", BASE)
+    np.save(tmp_path / "offsets.npy", [0, 30])
+    np.save(tmp_path / "gt_maxsim.npy", TRUE_IDS)
+    with pytest.raises(ValueError, match="expected one vector a document, got a multi-vector set"):
+        datasets.load(tmp_path)
+
+
+def test_reading_is_still_here() -> None:
+    for name in ("read", "batches", "Batches", "SUFFIXES"):
+        assert getattr(datasets, name) is getattr(vectorfiles, name)
+
+
+def test_what_is_loaded_can_be_searched(tmp_path: Path) -> None:
+    ids = vp.exact(QUERIES, BASE, 3, "l2")[1]
+    data = datasets.load(npy_folder(tmp_path, gt_l2=ids))
+    assert data.true_ids is not None
+    np.testing.assert_array_equal(vp.exact(data.queries, data.base, 3, data.metric)[1], data.true_ids)
+    json.dumps(data.metric)

@@ -11,7 +11,7 @@ import pytest
 from helpers import bits, clustered
 
 import vecpress as vp
-from vecpress import datasets, sources
+from vecpress import datasets, sources, vectorfiles
 from vecpress.arrays import Rows
 from vecpress.sources import Stream
 
@@ -144,7 +144,7 @@ def test_a_sample_depends_on_the_seed():
 def test_fit_holds_no_more_than_the_sample_and_a_block(kind, tmp_path, monkeypatch):
     n, d, bound = 60_000, 64, 2 << 20  # 15 MB as float32
     monkeypatch.setattr("vecpress.arrays.BLOCK_BYTES", 1 << 19)
-    monkeypatch.setattr("vecpress.datasets.BATCH_BYTES", 1 << 19)
+    monkeypatch.setattr("vecpress.vectorfiles.BATCH_BYTES", 1 << 19)
     x = np.random.default_rng(0).standard_normal((n, d)).astype(np.float32)
     if kind == "iterator":
         source = (np.full((1000, d), i, np.float32) for i in range(60))
@@ -314,7 +314,7 @@ def test_lists_stay_matrices():
 def test_parquet_is_read_in_batches(fixed, tmp_path, monkeypatch):
     x = clustered(1, 500, 8)
     path = write_parquet(tmp_path / "x.parquet", x, fixed, rows=200)
-    monkeypatch.setattr(datasets, "BATCH_BYTES", 4 * 8 * 32)
+    monkeypatch.setattr(vectorfiles, "BATCH_BYTES", 4 * 8 * 32)
     found = datasets.batches(path)
     assert isinstance(found, datasets.Batches) and found.n == 500
     sizes = [len(part) for part in found.read()]
@@ -326,7 +326,7 @@ def test_parquet_is_read_in_batches(fixed, tmp_path, monkeypatch):
 def test_hdf5_is_read_in_whole_chunks(tmp_path, monkeypatch):
     x = clustered(1, 500, 8)
     path = write_hdf5(tmp_path / "x.h5", x, chunks=(24, 4), compression="gzip")
-    monkeypatch.setattr(datasets, "BATCH_BYTES", 4 * 8 * 32)
+    monkeypatch.setattr(vectorfiles, "BATCH_BYTES", 4 * 8 * 32)
     found = datasets.batches(path, "train")
     assert isinstance(found, datasets.Batches) and found.n == 500
     sizes = [len(part) for part in found.read()]

@@ -1,10 +1,12 @@
 """vecpress: compress embedding vectors to a few bytes each and search the bytes directly.
 
-    codec = vp.PQ(m=48).fit(x)          # learn from a sample
-    index = vp.Index(codec)
-    index.add(x)                        # encode and keep the codes
-    scores, ids = index.search(q, k=10)
+codec = vp.PQ(m=48).fit(x)          # learn from a sample
+index = vp.Index(codec)
+index.add(x)                        # encode and keep the codes
+scores, ids = index.search(q, k=10)
 """
+
+from typing import TYPE_CHECKING, Any
 
 from . import codecs as _codecs  # noqa: F401  defines and registers every codec
 from . import datasets
@@ -16,13 +18,32 @@ from .index import Index
 from .io import load
 from .keys import KeyedIndex
 
+if TYPE_CHECKING:
+    from . import synthetic
+    from .diagnostics import diagnose
+
 __version__ = "0.1.0"
 
 for _cls in codecs():
     globals()[_cls.__name__] = _cls
 
+
+def __getattr__(name: str) -> Any:
+    """What is used now and then is imported then."""
+    if name == "diagnose":
+        from .diagnostics import diagnose
+
+        return diagnose
+    if name == "synthetic":
+        import importlib
+
+        return importlib.import_module(".synthetic", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 __all__ = [
     "BackendError", "Codec", "CorruptFileError", "Index", "KeyedIndex", "NotFittedError", "Query", "SmallTrainingSetWarning",
-    "backends", "codec_class", "codecs", "datasets", "evaluate", "exact", "explain", "load", "recall", "use",
+    "backends", "codec_class", "codecs", "datasets", "diagnose", "evaluate", "exact", "explain", "load", "recall", "synthetic",
+    "use",
     *(cls.__name__ for cls in codecs()),
 ]  # fmt: skip

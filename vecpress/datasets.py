@@ -1,44 +1,62 @@
-"""The small real data set that ships with the package, and readers for the file formats that vectors come in.
+"""Data sets, vectors and queries with what is known about them: the small real one that ships, and those in files.
 
-| suffix | what it is | read as |
-|---|---|---|
-| .npy | NumPy array | memory map |
-| .npz | NumPy archive | memory map where the array is stored uncompressed (`numpy.savez`), else whole |
-| .fvecs .bvecs .ivecs | per row: int32 dimension, then float32, uint8 or int32 values | memory map |
-| .hdf5 .h5 | HDF5, needs h5py | memory map where the data set is contiguous and unfiltered, else whole; in batches by `batches` |
-| .parquet | Parquet, a column of lists, needs pyarrow | whole; in batches by `batches` |
+| what `load` takes | base | queries | to learn from | true neighbours | metric |
+|---|---|---|---|---|---|
+| folder of .npy, .fvecs, .fbin, ... | base | queries, query, test | train, learn | gt, groundtruth, neighbors | metric, gt_ip |
+| PREFIX of such files: PREFIX_base.fvecs | the same | | | | |
+| .hdf5 of ann-benchmarks | train | test | learn | neighbors | attribute distance |
+
+A file is known by these words in its name, between dots, dashes and underscores: sift_base.fvecs (texmex), base.1B.u8bin,
+query.public.10K.u8bin, groundtruth.neighbors.ibin (big-ann), train-00000-of-00003.parquet. Where there is no base, train is the
+base, as in ann-benchmarks. qrels.json holds a list of base ids for each query, what relevance labels name; sample_queries.* holds
+further queries. Ids are row numbers of the base. What single files hold, and how they are read: vecpress/vectorfiles.py.
 """
 
 from __future__ import annotations
 
+import json
 import os
-import zipfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, get_args
 
 import numpy as np
 
-from .checks import Metric
+from .checks import Metric, check_choice, check_path
+from .vectorfiles import SUFFIXES, Batches, batches, optional, read
 
-__all__ = ["Dataset", "demo", "read"]
+__all__ = ["Batches", "Dataset", "SUFFIXES", "batches", "demo", "load", "read"]
 
-MAX_DIM = 1 << 20  # a larger dimension in a .fvecs header means that the file is something else
-HEADERS_AT_ONCE = 1 << 16
-BATCH_BYTES = 8 << 20  # of the rows that `batches` reads at a time
-MAX_BATCH = 1 << 16  # rows
+METRICS: tuple[Metric, ...] = get_args(Metric)
+METRIC_NAMES: dict[str, Metric] = {
+    "ip": "ip", "dot": "ip", "inner": "ip", "inner_product": "ip", "innerproduct": "ip", "l2": "l2", "euclidean": "l2",
+    "sqeuclidean": "l2", "cos": "cos", "cosine": "cos", "angular": "cos",
+}  # fmt: skip
+ROLES = {
+    "base": {"base", "database"},
+    "queries": {"query", "queries", "test"},
+    "train": {"train", "learn"},
+    "truth": {"gt", "groundtruth", "neighbors", "neighbours"},
+}
+GROUND_TRUTH = re.compile(r"gt\d+[kmb]?")  # gt1000, gt10m
+SHARD = re.compile(r"(.*)-(\d+)-of-(\d+)")
+UNKNOWN = "not stated in its files"
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Vectors to search, and queries.
+    """Vectors to search, queries, and what is known about both.
 
     base : [n, d]
     queries : [nq, d], for figures only
     sample_queries : [ns, d], apart from `queries`, for anything: fitting, choosing options
     metric : "ip", "l2" or "cos"
+    train : [nt, d], to learn from; None: the base
+    relevant : for each of `queries` int64[r], the base ids that its relevance labels name, empty where there are none
+    true_ids : int64[nq, k], best first, -1 where there is none: the ground truth as a file has it, which may break ties otherwise
+        than `vecpress.exact`, or be of another base
     """
 
     name: str
@@ -47,18 +65,9 @@ class Dataset:
     sample_queries: np.ndarray
     metric: Metric
     licence: str
-
-
-@dataclass(frozen=True)
-class Batches:
-    """The rows of a file that can only be read front to back.
-
-    n : rows in all, as the file's header says
-    read : starts reading; gives [r, d] in order, about 8 MB each
-    """
-
-    n: int
-    read: Callable[[], Iterator[np.ndarray]]
+    train: np.ndarray | None = None
+    relevant: tuple[np.ndarray, ...] | None = None
+    true_ids: np.ndarray | None = None
 
 
 def demo() -> Dataset:
@@ -78,226 +87,205 @@ def demo() -> Dataset:
     )
 
 
-def read(path: str | os.PathLike[str], name: str | None = None) -> np.ndarray:
-    """The array in a file, read as its suffix says: the table in the module's docstring.
+def load(path: str | os.PathLike[str], metric: Metric | None = None) -> Dataset:
+    """The data set in a folder, in the files that begin with a prefix, or in an .hdf5: the table in the module's docstring.
 
-    A memory map is read-only.
+    path : the folder, prefix or .hdf5
+    metric : None for what the files state. Ground truth of another metric is left out; where its metric is not stated, it is
+        taken to be this one
 
-    path : the file
-    name : which array (.npz), data set (.hdf5) or column (.parquet); needed only where the file holds several
+    What can be mapped is; a Parquet file, or a compressed or chunked .hdf5, is read whole. `sample_queries` has no rows unless
+    there is a file of that name.
 
-    Raises ValueError that names the file and the place if the suffix is unknown, the file is truncated,
-    ragged or otherwise not what its suffix says, or `name` is missing or wrong; OSError if it cannot be
-    opened; ImportError if the optional package that reads the format is missing.
+    Raises ValueError if there is no base, there are no queries, or more than one file could be meant; if the metric is unknown
+    and not given; if the widths of base, queries and train differ, an id is none of a base row, or there is not a row for each
+    query; if there are several vectors a document (multi-vector sets); FileNotFoundError if there is nothing at `path`; what
+    `read` raises.
     """
-    found = batches(path, name)
-    if isinstance(found, np.ndarray):
-        return found
-    parts = list(found.read())
-    return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
+    check_path("load", path)
+    if metric is not None:
+        check_choice("load", "metric", metric, METRICS)
+    path = Path(os.fsdecode(path))
+    if path.is_file():
+        if path.suffix.lower() not in (".hdf5", ".h5"):
+            hint = "one file holds vectors only, which vecpress.datasets.read reads"
+            raise ValueError(f"{path}: expected a folder, a prefix or an .hdf5 file; {hint}")
+        return _from_hdf5(path, metric)
+    return _from_files(path, metric)
 
 
-def batches(path: str | os.PathLike[str], name: str | None = None) -> np.ndarray | Batches:
-    """As `read`, but what could not be mapped and would be read whole (.parquet, .hdf5) is left to be read in batches.
-
-    Errors as in `read`; those of later rows are raised when these are reached.
-    """
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in _READERS:
-        raise ValueError(f"{path}: suffix expected one of {', '.join(_READERS)}, got {suffix!r}")
-    reader, has_names = _READERS[suffix]
-    if name is not None and not has_names:
-        raise ValueError(f"{path}: a {suffix} file holds one array without a name, got name {name!r}")
-    found = reader(path, name) if has_names else reader(path)
-    if isinstance(found, np.ndarray) and found.ndim not in (1, 2):
-        raise ValueError(f"{path}: expected a matrix [n, d], got shape {found.shape}")
-    return found
+# ---- .hdf5
 
 
-def _npy(path: Path) -> np.ndarray:
-    with open(path, "rb") as file:
-        return _map_npy(path, file, path.stat().st_size)
-
-
-def _map_npy(path: Path, file: BinaryIO, end: int) -> np.ndarray:
-    """The array whose .npy image starts where `file` stands and ends at byte `end`."""
+def _from_hdf5(path: Path, metric: Metric | None) -> Dataset:
+    h5py = optional("h5py", path)
     try:
-        if np.lib.format.read_magic(file) == (1, 0):
-            shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-        else:
-            shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
-    except ValueError as error:
-        raise ValueError(f"{path}: not a .npy array: {error}") from None
-    if dtype.hasobject:
-        raise ValueError(f"{path}: expected numbers, got Python objects, which are never loaded")
-    start = file.tell()
-    size = int(np.prod(shape, dtype=object)) * dtype.itemsize
-    if start + size != end:
-        what = f"{size} bytes at byte {start} for shape {shape} of {dtype}"
-        raise ValueError(f"{path}: expected {what}, got {end - start}")
-    if not size:
-        return np.empty(shape, dtype)  # nothing to map
-    return np.memmap(path, dtype, "r", start, shape, "F" if fortran else "C")
-
-
-def _npz(path: Path, name: str | None) -> np.ndarray:
-    try:
-        archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
-        raise ValueError(f"{path}: not a .npz archive: {error}") from None
-    with archive:
-        names = [member[:-4] for member in archive.namelist() if member.endswith(".npy")]
-        name = _pick(path, "array", names, name)
-        info = archive.getinfo(name + ".npy")
-        if info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 1:
-            with open(path, "rb") as file:
-                file.seek(info.header_offset + 26)  # lengths of the local header's name and extra field
-                lengths = (int.from_bytes(file.read(2), "little"), int.from_bytes(file.read(2), "little"))
-                start = info.header_offset + 30 + sum(lengths)
-                file.seek(start)
-                return _map_npy(path, file, min(start + info.file_size, path.stat().st_size))
-        try:
-            with archive.open(info) as member:
-                return np.lib.format.read_array(member, allow_pickle=False)
-        except (ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-            raise ValueError(f"{path}: array {name!r} cannot be read: {error}") from None
-
-
-def _vecs(dtype: str) -> Callable[[Path], np.ndarray]:
-    def reader(path: Path) -> np.ndarray:
-        size = path.stat().st_size
-        if size < 4:
-            raise ValueError(f"{path}: expected an int32 dimension at byte 0, got a file of {size} bytes")
-        dim = int(np.fromfile(path, "<i4", 1)[0])
-        if not 1 <= dim <= MAX_DIM:
-            raise ValueError(f"{path}: expected a dimension of 1 to {MAX_DIM} at byte 0, got {dim}")
-        row_size = 4 + dim * np.dtype(dtype).itemsize
-        n, rest = divmod(size, row_size)
-        rows = np.memmap(path, np.uint8, "r", 0, (n, row_size)) if n else np.empty((0, row_size), np.uint8)
-        for start in range(0, n, HEADERS_AT_ONCE):
-            dims = np.ascontiguousarray(rows[start : start + HEADERS_AT_ONCE, :4]).view("<i4")[:, 0]
-            if (dims != dim).any():
-                i = int(np.flatnonzero(dims != dim)[0])
-                place = f"row {start + i} at byte {(start + i) * row_size}"
-                wanted = f"dimension {dim} as in row 0"
-                raise ValueError(f"{path}: ragged: {place} expected {wanted}, got {dims[i]}")
-        if rest:
-            place = f"row {n} at byte {n * row_size}"
-            raise ValueError(f"{path}: truncated: {place} expected {row_size} bytes, got {rest}")
-        return rows[:, 4:].view(dtype)
-
-    return reader
-
-
-def _hdf5(path: Path, name: str | None) -> np.ndarray | Batches:
-    h5py = _optional("h5py", path)
-    if not path.exists():
-        raise FileNotFoundError(2, os.strerror(2), str(path))
-    try:
-        file = h5py.File(path, "r")
+        with h5py.File(path, "r") as file:
+            names, distance = set(file), file.attrs.get("distance")
     except OSError as error:
         raise ValueError(f"{path}: not an HDF5 file: {error}") from None
-    with file:
-        names: list[str] = []
-        file.visititems(lambda key, item: names.append(key) if isinstance(item, h5py.Dataset) else None)
-        name = _pick(path, "data set", names, name)
-        data = file[name]
-        offset = data.id.get_offset()  # None unless the values lie in one piece, unfiltered
-        if offset is not None and data.dtype.kind in "fiu" and data.size and file.userblock_size == 0:
-            if offset + data.nbytes > path.stat().st_size:
-                place = f"data set {data.name!r} at byte {offset}"
-                raise ValueError(f"{path}: truncated: {place} expected {data.nbytes} bytes")
-            return np.memmap(path, data.dtype, "r", offset, data.shape)
-        if data.ndim != 2 or not data.size:
-            return data[()]
-        n, step = len(data), max(1, BATCH_BYTES // (data.dtype.itemsize * data.shape[1]))
-        if data.chunks:
-            step = -(-step // data.chunks[0]) * data.chunks[0]  # no chunk is unpacked twice
-
-    def read() -> Iterator[np.ndarray]:
-        with h5py.File(path, "r") as again:
-            for start in range(0, n, step):
-                yield again[name][start : start + step]
-
-    return Batches(n, read)
+    if {"train", "test"} - names:
+        there = f"there are {', '.join(sorted(names))}" if names else "there is none"
+        raise ValueError(f"{path}: expected data sets train (the base) and test (the queries), as of ann-benchmarks; {there}")
+    text = distance.decode() if isinstance(distance, bytes) else distance
+    stated = METRIC_NAMES.get(str(text).lower())
+    chosen = metric or stated
+    if chosen is None:
+        got = "is missing" if text is None else f"is {text!r}"
+        raise ValueError(f"{path}: the metric is unknown: attribute distance {got}; give metric, one of {', '.join(METRICS)}")
+    parts = {"base": read(path, "train"), "queries": read(path, "test")}
+    if "learn" in names:
+        parts["train"] = read(path, "learn")
+    truth = read(path, "neighbors") if "neighbors" in names and stated in (None, chosen) else None
+    return _checked(path, path.stem, chosen, parts, truth, None)
 
 
-def _parquet(path: Path, name: str | None) -> Batches:
-    pyarrow = _optional("pyarrow", path)
-    from pyarrow import parquet
+# ---- folders and prefixes
 
+
+def _from_files(path: Path, metric: Metric | None) -> Dataset:
+    if path.is_dir():
+        folder, prefix = path, ""
+    else:
+        folder, prefix = path.parent, path.name
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    files = [f for f in files if f.name.startswith(prefix) and (not prefix or f.name[len(prefix)] in "._-") and f.is_file()]
+    if not files:
+        raise FileNotFoundError(2, "no such folder, no such .hdf5 file, and no file whose name begins so", str(path))
+    names = {f.name[len(prefix) :].lstrip("._-"): f for f in files}
+    if "tokens.npy" in names or "offsets.npy" in names:
+        raise ValueError(f"{path}: expected one vector a document, got a multi-vector set (tokens.npy, offsets.npy)")
+    by_role: dict[str, list[str]] = {role: [] for role in (*ROLES, "sample_queries")}
+    for name in names:
+        role = _role(name)
+        if role is not None:
+            by_role[role].append(name)
+    truths = by_role.pop("truth")
+    chosen, true_name = _metric(path, metric, names, truths)
+    if not by_role["base"]:
+        by_role["base"], by_role["train"] = by_role["train"], []
+    parts: dict[str, np.ndarray] = {}
+    for role, candidates in by_role.items():
+        found = _pick(path, role, candidates)
+        if found:
+            arrays = [read(names[name]) for name in found]
+            parts[role] = arrays[0] if len(arrays) == 1 else _joined(path, found, arrays)
+        elif role in ("base", "queries"):
+            words = ", ".join(sorted(ROLES[role]))
+            raise ValueError(f"{path}: there is no file of {role}: expected {words} in its name, got {', '.join(names)}")
+    truth = None if true_name is None else read(names[true_name])
+    labels = _labels(names["qrels.json"]) if "qrels.json" in names else None
+    return _checked(path, prefix or folder.resolve().name, chosen, parts, truth, labels)
+
+
+def _role(name: str) -> str | None:
+    """What a file holds, by its name without the prefix; None: something else."""
+    file = Path(name)
+    if file.suffix.lower() not in SUFFIXES:
+        return None
+    if file.stem == "sample_queries":
+        return file.stem
+    words = set(re.split(r"[._-]+", file.stem.lower()))
+    if words & ROLES["truth"] or any(GROUND_TRUTH.fullmatch(word) for word in words):
+        return None if "distances" in words else "truth"
+    return next((role for role in ("queries", "base", "train") if words & ROLES[role]), None)
+
+
+def _pick(path: Path, role: str, candidates: Sequence[str]) -> list[str]:
+    """The file of a role, or all the pieces that it was cut into."""
+    exact = [name for name in candidates if Path(name).stem in {role, *ROLES.get(role, ())}]
+    found = exact or list(candidates)
+    if len(found) < 2:
+        return found
+    pieces = [SHARD.fullmatch(Path(name).stem) for name in found]
+    cut = {(p[1], int(p[3])) for p in pieces if p is not None}
+    if all(pieces) and len(cut) == 1 and {int(p[2]) for p in pieces if p} == set(range(cut.pop()[1])):
+        return sorted(found)
+    raise ValueError(f"{path}: expected one file of {role}, or all pieces NAME-00000-of-N of one, got {', '.join(found)}")
+
+
+def _joined(path: Path, names: Sequence[str], arrays: Sequence[np.ndarray]) -> np.ndarray:
+    widths = {a.shape[1:]: name for a, name in zip(arrays, names, strict=True)}
+    if len(widths) > 1:
+        got = ", ".join(f"{shape} in {name}" for shape, name in widths.items())
+        raise ValueError(f"{path}: pieces of one array expected one width, got {got}")
+    return np.concatenate(arrays)
+
+
+def _metric(path: Path, metric: Metric | None, names: dict[str, Path], truths: Sequence[str]) -> tuple[Metric, str | None]:
+    """The metric, and the file of its ground truth where there is one."""
+    of: dict[str, Metric | None] = {}
+    for name in truths:
+        words = re.split(r"[._-]+", Path(name).stem.lower())
+        of[name] = next((METRIC_NAMES[word] for word in words if word in METRIC_NAMES), None)
+    stated = {m for m in of.values() if m is not None}
+    if "metric" in names:
+        text = names["metric"].read_text(errors="replace").strip().lower()
+        if text not in METRIC_NAMES:
+            raise ValueError(f"{names['metric']}: the metric expected one of {', '.join(METRIC_NAMES)}, got {text[:40]!r}")
+        stated = {METRIC_NAMES[text]}
+    if metric is None:
+        if len(stated) != 1:
+            named = (
+                f"its files name {' and '.join(sorted(stated))}" if stated else "no file `metric` and no ground truth names it"
+            )
+            raise ValueError(f"{path}: the metric is unknown: {named}; give metric, one of {', '.join(METRICS)}")
+        (metric,) = stated
+    fitting = [name for name in truths if of[name] == metric]
+    if not fitting and (not stated or metric in stated):
+        fitting = [name for name in truths if of[name] is None]
+    if len(fitting) > 1:
+        raise ValueError(f"{path}: expected one file of true neighbours by {metric}, got {', '.join(fitting)}")
+    return metric, fitting[0] if fitting else None
+
+
+# ---- checks
+
+
+def _labels(path: Path) -> list[Any]:
     try:
-        file = parquet.ParquetFile(path)
-    except pyarrow.ArrowInvalid as error:
-        raise ValueError(f"{path}: not a Parquet file: {error}") from None
-    with file:
-        columns = {field.name: field.type for field in file.schema_arrow if hasattr(field.type, "value_type")}
-        name = _pick(path, "column of lists", columns, name)
-        n = file.metadata.num_rows
-        at = [leaf.path.split(".")[0] for leaf in file.schema].index(name)
-        values = sum(file.metadata.row_group(g).column(at).num_values for g in range(file.metadata.num_row_groups))
-    try:
-        width = columns[name].value_type.bit_width // 8
-    except ValueError:  # lists of something without a width, which whoever reads them refuses
-        width = 8
-    rows = min(MAX_BATCH, max(1, BATCH_BYTES * n // max(values * width, 1)))
-    return Batches(n, lambda: _parquet_batches(path, name, rows))
+        labels = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON: {error}") from None
+    if not isinstance(labels, list):
+        raise ValueError(f"{path}: expected a list with a list of base ids for each query, got {type(labels).__name__}")
+    for row, ids in enumerate(labels):
+        if not isinstance(ids, list) or not all(type(i) is int and abs(i) < 2**63 for i in ids):
+            raise ValueError(f"{path}: query {row} expected a list of base ids, got {str(ids)[:60]}")
+    return labels
 
 
-def _parquet_batches(path: Path, name: str, rows: int) -> Iterator[np.ndarray]:
-    """[r, d] of so many rows of a column of lists, all of one length."""
-    import pyarrow.compute as compute
-    from pyarrow import parquet
-
-    row, width = 0, -1
-    with parquet.ParquetFile(path) as file:
-        for batch in file.iter_batches(rows, columns=[name], use_threads=False):
-            lists = batch.column(0)
-            lengths = compute.fill_null(compute.list_value_length(lists), -1).to_numpy(zero_copy_only=False)
-            width = int(lengths[0]) if width < 0 and len(lengths) else width
-            if (lengths != width).any() or width < 0:
-                bad = int(np.flatnonzero((lengths != width) | (lengths < 0))[0])
-                got = "nothing" if lengths[bad] < 0 else f"{lengths[bad]} values"
-                wanted = f"{width} values as in row 0" if row + bad else "values"
-                place = f"row {row + bad} of column {name!r}"
-                raise ValueError(f"{path}: ragged: {place} expected {wanted}, got {got}")
-            values = lists.flatten()
-            if values.null_count:
-                bad = int(np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))[0]) // width
-                raise ValueError(f"{path}: row {row + bad} of column {name!r} has a missing value")
-            yield values.to_numpy(zero_copy_only=False).reshape(len(lists), width)
-            row += len(lists)
-
-
-def _optional(package: str, path: Path) -> Any:
-    try:
-        return __import__(package)
-    except ImportError:
-        hint = f"{path}: reading {path.suffix} needs {package}: pip install {package}"
-        raise ImportError(hint, name=package) from None
+def _checked(
+    path: Path, name: str, metric: Metric, parts: dict[str, np.ndarray], truth: np.ndarray | None, labels: list[Any] | None
+) -> Dataset:
+    """The data set, after all that can be told without reading the vectors has been checked."""
+    base, queries = parts["base"], parts["queries"]
+    for role, x in parts.items():
+        if x.ndim != 2 or x.dtype.kind not in "fiu":
+            raise ValueError(f"{path}: {role} expected a matrix of numbers, got shape {x.shape} of {x.dtype}")
+        if x.shape[1] != base.shape[1]:
+            raise ValueError(f"{path}: {role} expected d={base.shape[1]} columns as the base has, got {x.shape[1]}")
+        if not len(x) and role != "sample_queries":
+            raise ValueError(f"{path}: {role} expected at least one row, got none")
+    true_ids = relevant = None
+    if truth is not None:
+        if truth.dtype.kind not in "iu" or truth.ndim != 2 or len(truth) != len(queries):
+            wanted = f"ids for each of the {len(queries)} queries"
+            raise ValueError(f"{path}: true neighbours expected {wanted}, got shape {truth.shape} of {truth.dtype}")
+        true_ids = np.array(truth, np.int64)
+        _check_ids(path, "true neighbours", true_ids, len(base), -1)
+    if labels is not None:
+        if len(labels) != len(queries):
+            raise ValueError(f"{path}: qrels.json expected ids for each of the {len(queries)} queries, got {len(labels)}")
+        relevant = tuple(np.array(ids, np.int64) for ids in labels)
+        _check_ids(path, "qrels.json", relevant, len(base), 0)
+    return Dataset(
+        name, base, queries, parts.get("sample_queries", queries[:0]), metric, UNKNOWN, parts.get("train"), relevant, true_ids
+    )
 
 
-def _pick(path: Path, kind: str, names: Iterable[str], name: str | None) -> str:
-    names = sorted(names)
-    if name is None and len(names) == 1:
-        return names[0]
-    there = f"there are {', '.join(names)}" if names else "there is none"
-    if name is None:
-        raise ValueError(f"{path}: expected the name of one {kind}; {there}")
-    if name not in names:
-        raise ValueError(f"{path}: there is no {kind} {name!r}; {there}")
-    return name
-
-
-_READERS: dict[str, tuple[Callable[..., np.ndarray | Batches], bool]] = {
-    ".npy": (_npy, False),
-    ".npz": (_npz, True),
-    ".fvecs": (_vecs("<f4"), False),
-    ".bvecs": (_vecs("u1"), False),
-    ".ivecs": (_vecs("<i4"), False),
-    ".hdf5": (_hdf5, True),
-    ".h5": (_hdf5, True),
-    ".parquet": (_parquet, True),
-}
-SUFFIXES = frozenset(_READERS)
+def _check_ids(path: Path, what: str, rows: Iterable[np.ndarray], n: int, low: int) -> None:
+    for query, ids in enumerate(rows):
+        wrong = ids[(ids < low) | (ids >= n)]
+        if len(wrong):
+            raise ValueError(f"{path}: {what} of query {query} expected base ids of {low} to {n - 1}, got {wrong[0]}")

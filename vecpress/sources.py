@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from . import datasets
+from . import vectorfiles
 from .arrays import FLOAT32_MAX, Rows, as_array, is_torch
 
 SAMPLE_NBYTES = 256 << 20  # float32 bytes of a sample: 87,000 rows of 768 columns, more than k-means profits from
@@ -93,7 +93,7 @@ def open_source(x: Any, what: str, dim: int | None = None, **options: Any) -> Ro
 
 def open_file(where: str, what: str, dim: int | None = None, **options: Any) -> Rows | Stream:
     """The vectors in FILE or FILE::NAME: `Rows` of a memory map, or a `Stream` of what cannot be mapped. As `open_source`."""
-    found = datasets.batches(*split(where))
+    found = vectorfiles.batches(*split(where))
     if isinstance(found, np.ndarray):
         return Rows(found, what, dim, **options)
     return Stream(found.read(), what, dim, n=found.n, **options)
@@ -157,7 +157,7 @@ def _place(rng: np.random.Generator, rows: np.ndarray, k: int) -> tuple[np.ndarr
 
 
 def _is_file_name(text: str) -> bool:
-    return any(Path(name).suffix.lower() in datasets.SUFFIXES for name in {text, split(text)[0]})
+    return any(Path(name).suffix.lower() in vectorfiles.SUFFIXES for name in {text, split(text)[0]})
 
 
 def _is_iterable_of_blocks(x: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import datasets
+from . import vectorfiles
 from .arrays import Rows
 from .codec import Codec
 from .codecs.raw import Raw
@@ -119,7 +119,7 @@ def open_vectors(store: Any, codec: Codec, where: str) -> VectorStore:
         path = os.fsdecode(store)
         if os.path.splitext(path)[1].lower() != ".npy":
             raise ValueError(f"{where}: store expected a .npy file, got {path!r}")
-        store = datasets.read(path)
+        store = vectorfiles.read(path)
     elif isinstance(store, np.memmap) and store.filename is not None:
         path = os.fsdecode(store.filename)
     if not isinstance(store, np.ndarray):

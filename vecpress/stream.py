@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from . import datasets
+from . import vectorfiles
 from .arrays import Rows
 from .codec import Codec
 from .container import PIECE, sync_folder
@@ -71,7 +71,7 @@ def write_codes(
     os.replace(partial.path, target)
     sync_folder(os.path.dirname(target))
     partial.remove()
-    return datasets.read(target)
+    return vectorfiles.read(target)
 
 
 def check_output(out: Any, x: Any) -> None:

@@ -88,14 +88,14 @@ COMMANDS: dict[str, Command] = {}
 
 
 def command(help: str) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
-    """Registers the decorated function as the command of its name; `console` is passed by the program."""
+    """Registers the decorated function as the command of its name, dashes for underscores; `console` is passed by the program."""
 
     def register(function: Callable[..., Result]) -> Callable[..., Result]:
         hints = get_type_hints(function, include_extras=True)
         signature = inspect.signature(function)
         parameters = [_parameter(p, hints[p.name]) for p in signature.parameters.values() if p.name != "console"]
         parameters.append(Parameter("json", bool, False, False, False, ("--json",), "", JSON_HELP))
-        name = function.__name__.rstrip("_")  # import_ is a command, import is no function's name
+        name = function.__name__.rstrip("_").replace("_", "-")  # import_ is a command, import is no function's name
         COMMANDS[name] = Command(name, help, function, tuple(parameters))
         return function
 
