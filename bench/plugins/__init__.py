@@ -1,0 +1,1 @@
+"""Plug-ins of the suite: one file = one library."""
