@@ -76,8 +76,8 @@ def _rabitq_size(d: int, bits: int) -> int:
 
 
 def _turboquant_size(d: int, bits: int) -> int:
-    """Levels of bits - 1, a sign of the rest, and two floats."""
-    return -(-d * (bits - 1) // 8) + -(-d // 8) + 8
+    """Planes of the levels, one of the signs of what they leave, and two floats."""
+    return bits * -(-d // 8) + 8
 
 
 # ---- indexes
@@ -155,7 +155,9 @@ def _turboquant(faiss: Any, p: Profile, c: dict[str, Any], seed: int) -> Any:
 
 def _itq(faiss: Any, p: Profile, c: dict[str, Any], seed: int) -> Any:
     """As the index factory builds ITQ<bits>,LSH: centring, PCA, a learned rotation, signs."""
-    return faiss.IndexPreTransform(faiss.ITQTransform(p.dim, c["bits"], p.dim != c["bits"]), faiss.IndexLSH(c["bits"], c["bits"], False))
+    return faiss.IndexPreTransform(
+        faiss.ITQTransform(p.dim, c["bits"], p.dim != c["bits"]), faiss.IndexLSH(c["bits"], c["bits"], False)
+    )
 
 
 # ---- at work
@@ -192,8 +194,11 @@ class Faiss(System):
         return Nbytes(code, stored / n - code, file - stored, file)
 
     def decode(self, rows: np.ndarray) -> np.ndarray | None:
-        """None for signs and for codes whose index does not give them back."""
-        if isinstance(self._innermost(), self.faiss.IndexLSH):
+        """None for ITQ's signs, for RaBitQ from 2 bits on, of which faiss decodes the signs only, and where faiss refuses."""
+        inner, faiss = self._innermost(), self.faiss
+        if isinstance(inner, faiss.IndexLSH):
+            return None
+        if isinstance(inner, (faiss.IndexRaBitQ, faiss.IndexRaBitQFastScan)) and inner.rabitq.nb_bits > 1:
             return None
         try:
             return self.index.reconstruct_batch(np.ascontiguousarray(rows, np.int64))

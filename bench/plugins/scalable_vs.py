@@ -105,7 +105,9 @@ class SVS(System):
         kind = svs.LeanVecKind.lvq8
         loader = svs.LeanVecLoader(rows, c["leanvec_dims"], primary_kind=kind, secondary_kind=kind, alignment=PADDING, **given)
         alpha = 1.2 if self.metric == "l2" else 0.95
-        self.index = svs.Vamana.build(svs.VamanaBuildParameters(alpha=alpha, **GRAPH), loader, self.distance, num_threads=self.threads)
+        self.index = svs.Vamana.build(
+            svs.VamanaBuildParameters(alpha=alpha, **GRAPH), loader, self.distance, num_threads=self.threads
+        )
         self.index.search_window_size = WINDOW
 
     def search(self, queries: np.ndarray, k: int) -> np.ndarray:

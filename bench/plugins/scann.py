@@ -58,10 +58,10 @@ class _Searcher(System):
 
     def search(self, queries: np.ndarray, k: int) -> np.ndarray:
         """One query is searched as one, more of them by all threads: the two calls that ScaNN offers."""
-        q, k = prepared(queries, self.metric), min(k, self.count)
+        q, kept, scan = prepared(queries, self.metric), min(k, self.count), self.searcher.searcher
         if len(q) == 1:
-            return padded(self.searcher.searcher.search(q[0], k, k, -1)[0][None], k)
-        return padded(self.searcher.searcher.search_batched(q, k, k, -1, True, max(1, -(-len(q) // self.threads)))[0], k)
+            return padded(scan.search(q[0], kept, kept, -1)[0][None], k)
+        return padded(scan.search_batched(q, kept, kept, -1, True, max(1, -(-len(q) // self.threads)))[0], k)
 
     def _saved(self) -> int:
         with tempfile.TemporaryDirectory() as folder:
@@ -91,19 +91,20 @@ class Hashed(_Searcher):
         self.count += len(x)
 
     def nbytes(self) -> Nbytes:
-        """Two blocks a byte, as its 16-entry tables are looked up; its file spends a byte on each block."""
-        return Nbytes((self.blocks + 1) // 2, 0.0, self.empty, self._saved())
+        """Two blocks a byte, as its 16-entry tables are looked up; beside that, and in its file, a byte for each block."""
+        return Nbytes((self.blocks + 1) // 2, self.blocks, self.empty, self._saved())
 
 
 class BruteForce(_Searcher):
-    """Built anew from all rows with each `add`; the float rows are kept in a file until then."""
+    """Built anew from all rows with each `add`, for which alone they are kept."""
 
     def fit(self, train: np.ndarray, queries: np.ndarray | None) -> None:
         """Its scales come from the rows that it stores."""
         self.rows = np.empty((0, self.dim), np.float32)
 
     def add(self, base: np.ndarray) -> None:
-        self.rows = np.concatenate([self.rows, prepared(base, self.metric)])
+        x = prepared(base, self.metric)
+        self.rows = np.concatenate([self.rows, x]) if len(self.rows) else x
         self.searcher = self._builder(self.rows).score_brute_force(True).build()
         self.searcher.set_num_threads(self.threads)
         self.count = len(self.rows)
