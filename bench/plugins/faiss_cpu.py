@@ -155,9 +155,8 @@ def _turboquant(faiss: Any, p: Profile, c: dict[str, Any], seed: int) -> Any:
 
 def _itq(faiss: Any, p: Profile, c: dict[str, Any], seed: int) -> Any:
     """As the index factory builds ITQ<bits>,LSH: centring, PCA, a learned rotation, signs."""
-    return faiss.IndexPreTransform(
-        faiss.ITQTransform(p.dim, c["bits"], p.dim != c["bits"]), faiss.IndexLSH(c["bits"], c["bits"], False)
-    )
+    bits = c["bits"]
+    return faiss.IndexPreTransform(faiss.ITQTransform(p.dim, bits, p.dim != bits), faiss.IndexLSH(bits, bits, False))
 
 
 # ---- at work

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +51,8 @@ class RaBitQ(System):
     def __init__(self, bits: int, profile: Profile, threads: int):
         import rabitqlib
 
-        self.library, self.index = rabitqlib, None
+        self.library = rabitqlib
+        self.index: Any = None
         self.bits, self.dim, self.metric, self.threads = bits, profile.dim, profile.metric, threads
 
     def fit(self, train: np.ndarray, queries: np.ndarray | None) -> None:

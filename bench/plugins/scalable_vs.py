@@ -79,7 +79,8 @@ class SVS(System):
         import svs
 
         self.svs, self.config, self.threads = svs, config, threads
-        self.dim, self.metric, self.index = profile.dim, profile.metric, None
+        self.dim, self.metric = profile.dim, profile.metric
+        self.index: Any = None
         self.distance = svs.DistanceType.L2 if profile.metric == "l2" else svs.DistanceType.MIP
         self.folder = tempfile.TemporaryDirectory()
         self.path = str(Path(self.folder.name) / "rows.fvecs")

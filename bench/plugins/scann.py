@@ -50,7 +50,8 @@ class _Searcher(System):
         from scann.scann_ops.py import scann_ops_pybind
 
         self.library, self.config, self.threads = scann_ops_pybind, config, threads
-        self.metric, self.dim, self.searcher, self.count = profile.metric, profile.dim, None, 0
+        self.metric, self.dim, self.count = profile.metric, profile.dim, 0
+        self.searcher: Any = None
 
     def _builder(self, x: np.ndarray) -> Any:
         distance = "squared_l2" if self.metric == "l2" else "dot_product"

@@ -30,7 +30,7 @@ def _make(profile: Profile, seed: int, threads: int) -> System:
 
 
 class Exact(System):
-    """It has no inner product: with x' = [x, sqrt(M - |x|^2)], M the largest |x|^2, and q' = [q, 0], the nearest x' has the largest.
+    """It has no inner product: with x' = [x, sqrt(M - |x|^2)], M the largest |x|^2, and q' = [q, 0], the nearest x' is best.
 
     Bachrach et al. 2014, "Speeding up the Xbox recommender system using a Euclidean transformation for inner-product spaces".
     """

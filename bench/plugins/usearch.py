@@ -18,7 +18,7 @@ def version() -> str | None:
 
 
 def contenders(profile: Profile, budgets: Sequence[int]) -> list[Contender]:
-    """int8 as usearch itself codes floats: scaled to unit length, so it serves angles only; signs as bits, told apart by Hamming."""
+    """int8 as usearch itself codes floats: scaled to unit length, so it serves angles only; signs, told apart by Hamming."""
     d = profile.dim
     kinds = [("f16", 2 * d, "queries are coded too")]
     if profile.metric != "l2":

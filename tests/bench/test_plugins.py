@@ -99,7 +99,7 @@ print(json.dumps(out))
     listed = json.loads(run.stdout)
     assert len(listed) == len(PLUGINS) * len(SHAPES)
     for what, rows in listed.items():
-        stem, dim, metric = what.split()
+        stem, _, metric = what.split()
         keys = [json.dumps(row) for row in rows]
         assert len(set(keys)) == len(keys), what
         for library, codec, _, size in rows:
@@ -152,7 +152,7 @@ def check(contender: Contender, metric: str, dim: int) -> None:
     system, x, q = work(contender, metric, dim)
     found = system.search(q, 10)
     assert found.shape == (len(q), 10) and found.dtype == np.int64
-    floor = 0.35 if contender.codec.startswith(SIGNS) or contender.code_size <= 0.6 * dim else 0.6
+    floor = 0.2 if contender.codec.startswith(SIGNS) or contender.code_size <= 0.6 * dim else 0.6
     got = recall(found, truth(x, q, metric, 10))
     assert got >= floor, f"{contender}: recall {got}"
     one = system.search(x[[650]], 70)  # a row of the second batch, alone, finds itself among the first tenth
