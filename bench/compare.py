@@ -69,10 +69,10 @@ def paired(case: str, base: Sequence[float], head: Sequence[float], same: bool =
     The interval is the percentile bootstrap of the median of the pairs' ratios, seeded: the same pairs give the same interval.
     """
     logs = np.log(np.asarray(head, float) / np.asarray(base, float))
-    draws = np.random.default_rng(0).integers(0, len(logs), (4000, len(logs)))
+    draws = np.random.default_rng(0).integers(0, len(logs), (2000, len(logs)))
     low, high = np.exp(np.percentile(np.median(logs[draws], axis=1), (2.5, 97.5)))
     return Change(
-        case, statistics.median(base), statistics.median(head), math.exp(float(np.median(logs))), float(low), float(high),
+        case, float(statistics.median(base)), float(statistics.median(head)), math.exp(float(np.median(logs))), float(low), float(high),
         len(logs), same,
     )  # fmt: skip
 

@@ -116,9 +116,9 @@ def _bytes(rng: np.random.Generator, *shape: int) -> np.ndarray:
 # ---- row operations: n rows; multiply-adds, or bytes of the rows
 
 
-def _sums(n: int, d: int, outputs: int, steps: int = 1) -> tuple[float, int, dict[str, float]]:
-    """n * d * outputs terms; steps : instructions a term, 2 where it is subtracted before it is multiplied."""
-    nbytes = 4 * (n * d + d * outputs + n * outputs)
+def _sums(n: int, d: int, outputs: int, written: int, steps: int = 1) -> tuple[float, int, dict[str, float]]:
+    """n * d * outputs terms, `written` bytes; steps : instructions a term, 2 where it is subtracted before it is multiplied."""
+    nbytes = 4 * (n * d + d * outputs) + written
     return n * d * outputs, nbytes, {"sgemm": steps * n * d * outputs, "read": nbytes}
 
 
@@ -126,17 +126,17 @@ def _stream(read: int, written: int) -> tuple[float, int, dict[str, float]]:
     return read, read + written, {"read": read + written}
 
 
-@operation("project", "multiply-adds/s", lambda n, d: _sums(n, d, d))
+@operation("project", "multiply-adds/s", lambda n, d: _sums(n, d, d, 4 * n * d))
 def project(rng, n, d):
     return _op("project", _normal(rng, n, d), _normal(rng, d, d))
 
 
-@operation("assign", "multiply-adds/s", lambda n, d, k: _sums(n, d, k, steps=2))
+@operation("assign", "multiply-adds/s", lambda n, d, k: _sums(n, d, k, 8 * n, steps=2))
 def assign(rng, n, d, k):
     return _op("assign", _normal(rng, n, d), _normal(rng, k, d))
 
 
-@operation("encode_pq", "multiply-adds/s", lambda n, d, m, n_bits: _sums(n, d, 1 << n_bits, steps=2))
+@operation("encode_pq", "multiply-adds/s", lambda n, d, m, n_bits: _sums(n, d, 1 << n_bits, n * m * n_bits // 8, steps=2))
 def encode_pq(rng, n, d, m, n_bits):
     x, codebooks = _normal(rng, n, d), _normal(rng, m, 1 << n_bits, d // m)
 
@@ -148,7 +148,7 @@ def encode_pq(rng, n, d, m, n_bits):
     return Call(lambda: ops.encode_pq(x, codebooks, num_threads=1), quality)
 
 
-@operation("tables", "multiply-adds/s", lambda n, d, m, n_bits: _sums(n, d, 1 << n_bits))
+@operation("tables", "multiply-adds/s", lambda n, d, m, n_bits: _sums(n, d, 1 << n_bits, 4 * n * m << n_bits))
 def tables(rng, n, d, m, n_bits):
     return _op("tables", _normal(rng, n, d), _normal(rng, m, 1 << n_bits, d // m))
 
