@@ -97,7 +97,7 @@ def _terminated(number: int, frame: Any) -> None:
 
 @contextmanager
 def two_builds(base: str, head: str) -> Iterator[tuple[Path, Path]]:
-    """Folders to import vecpress from, of revisions `base` and `head`; where both compile the same sources, these are compiled once.
+    """Folders to import vecpress from, of revisions `base` and `head`; sources that both compile alike are compiled once.
 
     Raises BuildError. Cost: a minute or two a build on two cores; seconds where ccache knows the files.
     """

@@ -7,8 +7,8 @@
 
 Both are built in a temporary folder and measured by this clone's cases in two processes pinned to one core, A B A B. The ratio of
 a case is the median of head's by base's time over the pairs of rounds; its 95 % interval is bootstrapped from these pairs.
-A case is slower if its ratio is above 1.25, its interval excludes 1, and both hold again in two new processes. The exit code is 1 if a
-case is slower or has more than 3 % more instructions, 2 for what could not be compared at all.
+A case is slower if its ratio is above 1.25, its interval excludes 1, and both hold again in two new processes. The exit code is 1
+if a case is slower or has more than 3 % more instructions, 2 for what could not be compared at all.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -71,10 +70,9 @@ def paired(case: str, base: Sequence[float], head: Sequence[float], same: bool =
     logs = np.log(np.asarray(head, float) / np.asarray(base, float))
     draws = np.random.default_rng(0).integers(0, len(logs), (2000, len(logs)))
     low, high = np.exp(np.percentile(np.median(logs[draws], axis=1), (2.5, 97.5)))
-    return Change(
-        case, float(statistics.median(base)), float(statistics.median(head)), math.exp(float(np.median(logs))), float(low), float(high),
-        len(logs), same,
-    )  # fmt: skip
+    middle = math.exp(float(np.median(logs)))
+    each = float(statistics.median(base)), float(statistics.median(head))
+    return Change(case, *each, middle, float(low), float(high), len(logs), same)
 
 
 def counted(base: dict[str, int], head: dict[str, int]) -> tuple[list[Change], dict[str, str]]:
@@ -119,7 +117,7 @@ def compare(
     return changes, missing
 
 
-def _run(targets, names, backend, rounds) -> tuple[list[Change], dict[str, str]]:
+def _run(targets: tuple[Path, Path], names: list[str], backend: str | None, rounds: int) -> tuple[list[Change], dict[str, str]]:
     cpu = max(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     changes: list[Change] = []
     missing: dict[str, str] = {}

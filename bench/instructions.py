@@ -3,10 +3,10 @@
     python -m bench.instructions [-k WORDS] [--json]        of this clone's vecpress
     python -m bench.compare BASE --instructions             two commits, fails above 3 % growth
 
-callgrind runs every case at a small size on every backend that valgrind can run, which does not know AVX-512: what an AVX-512 kernel
-costs only a timing says. Counted is a whole call of the operation, its checks in Python among it, less an empty call; the least of
-three, as Python fills its caches in the first. There is no stored baseline: counts depend on the compiler, NumPy and Python, so both
-sides of a comparison are counted in one environment.
+callgrind runs every case at a small size (its n in the name) on every backend that valgrind can run, which does not know AVX-512:
+what an AVX-512 kernel costs only a timing says. Counted is a whole call of the operation, its checks in Python among it, less an
+empty call; the least of three, as Python fills its caches in the first. There is no stored baseline: counts depend on the
+compiler, NumPy and Python, so both sides of a comparison are counted in one environment.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from .builds import ROOT
 
@@ -40,9 +42,7 @@ def unavailable() -> str:
         return "valgrind is not installed"
     if shutil.which(_compiler()) is None:
         return f"there is no C compiler {_compiler()!r}"
-    found = subprocess.run(
-        [_compiler(), "-E", "-x", "c", "-"], input=b"#include <valgrind/callgrind.h>\n", capture_output=True
-    )
+    found = subprocess.run([_compiler(), "-E", "-x", "c", "-"], input=b"#include <valgrind/callgrind.h>\n", capture_output=True)
     return "valgrind's header callgrind.h is not installed" if found.returncode else ""
 
 
@@ -73,7 +73,7 @@ def count(folder: Path, words: str = "") -> dict[str, int]:
         return least(path.read_text() for path in scratch.glob("out.*"))
 
 
-def least(dumps) -> dict[str, int]:
+def least(dumps: Iterable[str]) -> dict[str, int]:
     """callgrind's files as texts to the least count of each name, less that of an empty call."""
     counts: dict[str, int] = {}
     for text in dumps:
@@ -105,7 +105,7 @@ def count_here(folder: Path, helper: str, words: str) -> None:
     if not library.counted():
         sys.exit("expected to run under valgrind")
 
-    def measure(name: str, run) -> None:
+    def measure(name: str, run: Callable[[], Any]) -> None:
         run()
         gc.collect()
         gc.disable()

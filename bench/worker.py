@@ -3,8 +3,8 @@
 Both sides run the same cases with the same arguments, whatever benchmarks their own commits had; what a side's vecpress does not
 know yet is an answer, not a crash. A request and its answer are one JSON line each:
 
-    {"prepare": case's name, "backend": name or null}   {"seconds": of a call, "digest": of its result} or {"error": why it cannot}
-    {"calls": in a sample, "samples": how many}         {"seconds": of a call in the fastest sample}
+    {"prepare": case's name, "backend": name or null}  {"seconds": of a call, "digest": of its result} or {"error": why not}
+    {"calls": in a sample, "samples": how many}        {"seconds": of a call in the fastest sample}
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def digest(value: Any) -> str:
         elif isinstance(item, (int, float)):
             found.update(repr(item).encode())
         elif item is not None:  # a codec: its learned arrays
-            for name, each in sorted(vars(item).items()):
+            for _, each in sorted(vars(item).items()):
                 if isinstance(each, np.ndarray):
                     add(each)
 

@@ -1,7 +1,7 @@
 """What the micro benchmarks time: every operation at shapes that matter, as data. Peers, rows and comparisons read it.
 
-A case is an operation and a shape; `case.call(rng)` makes its arguments and gives a function without arguments, one thread. To cover
-a new operation, write how its arguments are made (`@operation`) and add its shapes to `SHAPES`; a test asks for both.
+A case is an operation and a shape; `case.call(rng)` makes its arguments and gives a function without arguments, one thread. To
+cover a new operation, write how its arguments are made (`@operation`) and add its shapes to `SHAPES`; a test asks for both.
 The cases of whole codecs are in library.py.
 """
 
@@ -33,11 +33,11 @@ class Call:
 class Case:
     """An operation at one shape.
 
-    group : the operation's name, or of library.py "search", "encode", "fit"; shape : as its builder takes it, n (rows or codes) among it
+    group : the operation's name, or of library.py "search", "encode", "fit"; shape : as its builder takes it, n rows or codes
     unit : of the rate; amount : units of work in a call; nbytes : bytes that a call must touch at least once, read and written
     needs : what bounds a call, limit's name in bench.limits -> units of it; "read" is l2_read or dram_read by nbytes
-    small : the shape at which the reference is compared with before timing; counted : the one whose instructions are counted, None
-        where they are not
+    small : the shape at which the reference is compared with before timing; counted : the one whose instructions are counted,
+        None where they are not
     """
 
     group: str
@@ -292,10 +292,10 @@ def _case(op: str, shape: dict[str, Any]) -> Case:
     amount, nbytes, needs = of.work(**shape)
     if of.scan:
         small = shape | {"n": 300, "nq": min(shape["nq"], 3)}
-        counted = shape | {"n": 2000, "nq": min(shape["nq"], 4)}
+        counted = shape | {"n": 1000, "nq": min(shape["nq"], 4)}
     else:
         small = shape | {"n": min(shape["n"], 70)}
-        counted = shape | {"n": min(shape["n"], 64 if op in ("project", "assign", "encode_pq", "encode_grid") else 256)}
+        counted = shape | {"n": min(shape["n"], 256 if of.unit == "bytes/s" and op != "encode_grid" else 16)}
     return Case(op, shape, of.arguments, of.unit, amount, nbytes, needs, small, counted)
 
 

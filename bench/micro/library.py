@@ -10,9 +10,9 @@ import numpy as np
 
 import vecpress as vp
 
-from .cases import K, Call, Case, of_operations
+from .cases import Call, Case, K, of_operations
 
-# by the name that stands in a case's name; ITQ and OPQ are scanned and encoded as Sign and PQ are, behind `project`, and take long to fit
+# by the name that stands in a case's name; ITQ and OPQ are Sign and PQ behind `project`, and take long to fit
 CODECS: dict[str, dict[str, Any]] = {
     "PQ-8": {"codec": "PQ", "m": 48, "n_bits": 8},
     "PQ-4": {"codec": "PQ", "m": 96, "n_bits": 4},

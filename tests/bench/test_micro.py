@@ -119,7 +119,9 @@ def test_rows_run_and_say_what_they_measured(tmp_path):
     """One row of each kind with everything that pytest-benchmark stores; the limits of the machine are not measured again."""
     pytest.importorskip("pytest_benchmark")
     plugin = tmp_path / "known_limits.py"
-    plugin.write_text("from bench import limits\nlimits.measure = lambda: dict.fromkeys(('l2_read', 'dram_read', 'sgemm'), 1e9)\n")
+    plugin.write_text(
+        "from bench import limits\nlimits.measure = lambda: dict.fromkeys(('l2_read', 'dram_read', 'sgemm'), 1e9)\n"
+    )
     words = "(norms and 256) or (tables and 32 and 96) or (search and Sign)"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "known_limits", "-p", "no:cacheprovider", "-k", words, "bench/micro"]
     options = ["--benchmark-max-time=0.01", "--benchmark-min-rounds=2", f"--benchmark-json={tmp_path / 'rows.json'}"]
