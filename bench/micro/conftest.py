@@ -1,11 +1,11 @@
-"""Micro benchmarks: one row an operation, backend and shape; peers as further rows of the same group.
+"""Micro benchmarks: one row an operation, backend and shape (cases.py, library.py); peers as further rows of the same group.
 
     pytest bench/micro                       every operation on every backend that runs here
     pytest bench/micro -k "hamming and avx2"
 
 A kernel is timed only after it has equalled its reference in the same process. `extra_info` of each row holds what a time alone
-does not say: bytes or operations per call, the rate, the read loop's rate of the same session, backend, threads. Compare two
-commits by rates relative to the read loop, or in one job: see bench/README.md.
+does not say: bytes per call, the rate, the ratio to the read loop's and to the limit of the same session, backend, threads, and
+the quality of the result where it is no exact one. Compare two commits with `python -m bench.compare`.
 """
 
 from __future__ import annotations
@@ -14,59 +14,89 @@ import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # a peer's idle threads must not spin beside the next measurement
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import vecpress as vp
-from bench import limits
 from vecpress import dispatch
+
+from .. import limits
+from .cases import Case, scaled
+from .library import all_cases
 
 
 def runnable(op: str) -> list[str]:
-    """Backends with a kernel of `op` that run here; the references are definitions and are not timed."""
+    """Backends with a kernel of `op` that run here, best first; the references are definitions and are not timed."""
     usable = vp.backends()
-    return [name for name in dispatch.operations()[op] if name != "reference" and usable[name] == "ok"]
+    kernels = dispatch.operations().get(op) or list(usable)[:1]  # whole codecs run on what is chosen by itself
+    return [name for name in kernels if name != "reference" and usable[name] == "ok"]
 
 
-def pytest_generate_tests(metafunc):
-    if "backend" in metafunc.fixturenames:
-        metafunc.parametrize("backend", runnable(metafunc.function.op))
+def rows(*groups: str) -> list[Any]:
+    """Parameters (case, backend) of these groups."""
+    found = {}
+    for case in all_cases():
+        if case.group in groups:
+            for backend in runnable(case.group):
+                fitting = scaled(case) if backend == "scalar" else case
+                found[f"{fitting.name} {backend}"] = pytest.param(fitting, backend, id=f"{fitting.name} {backend}")
+    return list(found.values())
 
 
 @pytest.fixture(scope="session")
-def machine() -> dict[str, float]:
+def machine() -> dict[str, float | None]:
     """The limits that rates are compared with, measured in this session."""
-    return {
-        "dram_read": limits.read_rate(limits.DRAM_BYTES, passes=1),
-        "l2_read": limits.read_rate(limits.L2_BYTES),
-        "sgemm": limits.sgemm_rate(),
-    }
+    return {name: rate for name, rate in limits.measure().items() if not isinstance(rate, str)}
 
 
 @pytest.fixture
-def measure(benchmark, machine, request):
-    """measure(call, backend, limit, amount, unit): times `call` and records its rate, amount per call over the median time."""
+def measure(benchmark, request):
+    """measure(case, backend): checks the case against the reference, times it, records its rate and what to compare it with."""
 
-    def run(call, backend, limit, amount, unit, **info):
-        benchmark.group = f"{request.function.op} {unit}"
-        benchmark(call)
+    def run(case: Case, backend: str) -> None:
+        benchmark.group = f"{case.group} {case.unit}"
+        if case.small is not None:
+            gate(case, backend)
+        call = case.call(np.random.default_rng(0))
+        with vp.use(backend):
+            result = benchmark(call.run)
+        quality = call.quality(result) if call.quality else {}
         if benchmark.stats is None:  # --benchmark-disable
             return
-        rate = amount / benchmark.stats.stats.median
+        machine = request.getfixturevalue("machine")
+        seconds = benchmark.stats.stats.median
+        limit, least = case.bound(machine)
         benchmark.extra_info.update(
-            backend=backend, unit=unit, rate=rate, limit=limit, ratio_to_limit=rate / machine[limit], limit_rate=machine[limit],
-            threads=1, **info,
+            backend=backend,
+            threads=1,
+            unit=case.unit,
+            rate=case.amount / seconds,
+            bytes_per_call=case.nbytes,
+            read_loop=case.read_loop,
+            ratio_to_read=case.nbytes / seconds / machine[case.read_loop],
+            limit=limit,
+            ratio_to_limit=least / seconds,
+            **case.shape,
+            **quality,
         )
 
     return run
 
 
+def gate(case: Case, backend: str) -> None:
+    """Bit for bit what the reference gives, at a small shape."""
+    results = []
+    for name in ("reference", backend):
+        call = case.call(np.random.default_rng(0), case.small)
+        with vp.use(name):
+            out = call.run()
+        results.append(out if isinstance(out, tuple) else (out,))
+    for wanted, got in zip(*results, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
-
-
-def same(got, wanted) -> None:
-    """The gate before timing: bit for bit."""
-    for g, w in zip(got, wanted, strict=True):
-        np.testing.assert_array_equal(g, w)
