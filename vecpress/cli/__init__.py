@@ -1,4 +1,5 @@
-"""The command line: `vecpress demo | fit | encode | search | merge | export | import | inspect | inspect-data | verify | bench | doctor`.
+"""The command line: `vecpress demo | fit | encode | search | merge | export | import | inspect | inspect-data | verify | bench |
+doctor`.
 
 Each command is a file here with one typed function; command.py says how it becomes a command. A command
 returns a Result. This file alone prints it, turns errors into one line on standard error, and chooses the
