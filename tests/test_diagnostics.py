@@ -45,13 +45,13 @@ def test_white_vectors_have_all_their_dimensions() -> None:
     assert found.budgets[0].nbytes == 4 and found.budgets[0].distortion == pytest.approx(bounds.white(2), rel=0.03)
 
 
-@pytest.mark.parametrize("m", [2, 5])
-def test_the_local_dimension_of_a_manifold(m: int) -> None:
+@pytest.mark.parametrize(("m", "within"), [(2, 0.04), (5, 0.1)])
+def test_the_local_dimension_of_a_manifold(m: int, within: float) -> None:
     at = RNG.uniform(0, 1, (20_000, m))
     waves = RNG.standard_normal((m, 40))
     x = np.cos(at @ waves + RNG.uniform(0, 6, 40)).astype(np.float32)  # curved, in 40 dimensions
     found = look(np.concatenate([x, x[:500]]))  # what is repeated must not count as near
-    assert found.local_dim == pytest.approx(m, rel=0.12)
+    assert found.local_dim == pytest.approx(m, rel=within)
     assert look(x[:10]).local_dim != look(x[:10]).local_dim  # nan
 
 
