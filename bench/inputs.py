@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import inspect
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +15,13 @@ import numpy as np
 
 import vecpress as vp
 from vecpress.checks import Metric
+from vecpress.datasets import Dataset
 
 from . import measures
 from .contender import Profile
 
 DEMO = "demo"  # names the set that ships
+MADE = "synthetic:"  # begins the name of a made set
 # Sets of whose queries the first so many are for development (fitting, choosing options); figures come from the others only.
 SAMPLES = {"medquad_minilm": 300}
 FILES = ("base", "train", "queries", "samples")
@@ -57,41 +59,65 @@ def workspace() -> Iterator[Path]:
         yield Path(folder)
 
 
-def read(where: str, metric: str | None = None) -> Any:
-    """The vecpress.datasets.Dataset at a path, or the one that ships where it is called "demo"."""
+def read(where: str, metric: str | None = None) -> Dataset:
+    """The data set at a path; the one that ships where it is called "demo"; a made one where it is called as MADE says.
+
+    ValueError names what is wrong; OSError where there is nothing.
+    """
+    if where.startswith(MADE):
+        return _made(where)
     if where == DEMO and not Path(where).exists():
         return vp.datasets.demo()
-    return _load(Path(where), metric)
+    return vp.datasets.load(where, cast(Metric, metric))
 
 
-def _load(path: Path, metric: str | None) -> Any:
-    """Stands in for `vecpress.datasets.load` until that is there: folders of base, queries, train, gt_<metric>, qrels."""
-    load = getattr(vp.datasets, "load", None)
-    if load is not None:
-        return load(path, metric)
-    from types import SimpleNamespace
+def read_all(where: str, metric: str | None, note: Callable[[str], None]) -> list[Dataset]:
+    """As `read`, but a folder of nothing but folders is one of data sets: all that can be read, in the order of their names."""
+    path = Path(where)
+    folders = sorted(p for p in path.iterdir() if p.is_dir()) if path.is_dir() else []
+    if not folders or any(p.suffix in vp.datasets.SUFFIXES for p in path.iterdir()):
+        return [read(where, metric)]
+    found, why = [], ""
+    for folder in folders:
+        try:
+            found.append(read(str(folder), metric))
+        except ValueError as error:
+            why = str(error)
+            note(f"left out: {why}")
+    if not found:
+        raise ValueError(f"{where}: expected a data set, or a folder of data sets; {why}")
+    return found
 
-    parts = {part: np.load(path / f"{part}.npy", mmap_mode="r") for part in ("base", "queries")}
-    truth = next(iter(path.glob("gt_*.npy")), None)
-    labels = path / "qrels.json"
-    relevant = tuple(np.array(ids, np.int64) for ids in json.loads(labels.read_text())) if labels.exists() else None
-    return SimpleNamespace(
-        **parts, name=path.resolve().name, metric=metric or (truth.stem.removeprefix("gt_") if truth else "ip"),
-        sample_queries=parts["queries"][:0], relevant=relevant, true_ids=None,
-        train=np.load(path / "train.npy") if (path / "train.npy").exists() else None,
-    )  # fmt: skip
+
+def _made(where: str) -> Dataset:
+    """`synthetic:gaussian,d=384`: a generator of vecpress.synthetic, and its arguments."""
+    name, *settings = where.removeprefix(MADE).split(",")
+    makers = {maker: getattr(vp.synthetic, maker) for maker in vp.synthetic.__all__ if maker != "power_law_variances"}
+    if name not in makers:
+        raise ValueError(f"{where}: expected one of {', '.join(MADE + maker for maker in sorted(makers))}")
+    arguments: dict[str, Any] = {}
+    for setting in settings:
+        key, _, value = setting.partition("=")
+        try:
+            arguments[key] = value if key == "metric" else float(value) if "." in value or "e" in value else int(value)
+        except ValueError:
+            raise ValueError(f"{where}: {setting!r} expected name=number") from None
+    unknown = set(arguments) - set(inspect.signature(makers[name]).parameters)
+    if unknown:
+        raise ValueError(f"{where}: {name} has no argument {', '.join(sorted(unknown))}")
+    return cast(Dataset, makers[name](**arguments))
 
 
-def describe(dataset: Any) -> tuple[Profile, int]:
+def describe(dataset: Dataset) -> tuple[Profile, int]:
     """What plug-ins may know of a set, and how many of its queries give figures; quick, nothing is computed."""
     figures = _queries(dataset)[0]
-    n_train = len(dataset.base if _train(dataset) is None else dataset.train)
+    n_train = len(dataset.base if dataset.train is None else dataset.train)
     n_query = len(dataset.queries) + len(dataset.sample_queries)
     n_base, dim = dataset.base.shape
     return Profile(dataset.name, dataset.metric, n_train, n_base, n_query, dim), len(figures)
 
 
-def prepare(dataset: Any, folder: Path, threads: int | None = None) -> Inputs:
+def prepare(dataset: Dataset, folder: Path, threads: int | None = None) -> Inputs:
     """Writes the set's float32 files into the folder, and finds its exact neighbours.
 
     ValueError for vectors that are none (NaN, infinity, another width), naming the first bad row.
@@ -117,9 +143,9 @@ def prepare(dataset: Any, folder: Path, threads: int | None = None) -> Inputs:
     return Inputs(profile, folder, -scores if profile.metric == "l2" else scores, relevant, data)
 
 
-def _queries(dataset: Any) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...] | None]:
+def _queries(dataset: Dataset) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...] | None]:
     """Queries that figures come from, sample queries, and the labels of the former: the two never share a query."""
-    queries, samples, relevant = dataset.queries, dataset.sample_queries, getattr(dataset, "relevant", None)
+    queries, samples, relevant = dataset.queries, dataset.sample_queries, dataset.relevant
     count = 0 if len(samples) else min(SAMPLES.get(dataset.name, 0), len(queries) // 2)
     if count:
         samples, queries = queries[:count], queries[count:]
@@ -131,7 +157,6 @@ def _queries(dataset: Any) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ..
     return queries, samples, relevant
 
 
-def _train(dataset: Any) -> np.ndarray | None:
+def _train(dataset: Dataset) -> np.ndarray | None:
     """Rows to learn from where they are not the base."""
-    train = getattr(dataset, "train", None)
-    return None if train is None or train is dataset.base else train
+    return None if dataset.train is dataset.base else dataset.train

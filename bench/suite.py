@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from vecpress.cli.console import Console
+from vecpress.datasets import Dataset
 
 from . import inputs, limits, load, records, run_one
 from .plan import Plan, Planned, Runs, runs
@@ -39,9 +40,9 @@ class Outcome:
     why_no_report: str = ""
 
 
-def prepare(plan: Plan) -> tuple[list[Any], Runs]:
-    """The data sets of a plan and its runs. Errors as of `inputs.read` and `plan.runs`."""
-    datasets = [inputs.read(where, plan.metric) for where in plan.data]
+def prepare(plan: Plan, note: Callable[[str], None]) -> tuple[list[Dataset], Runs]:
+    """The data sets of a plan and its runs; `note` is told what is left out. Errors as of `inputs.read` and `plan.runs`."""
+    datasets = [dataset for where in plan.data for dataset in inputs.read_all(where, plan.metric, note)]
     return datasets, runs(plan, [inputs.describe(dataset) for dataset in datasets])
 
 
@@ -53,7 +54,7 @@ def bench(plan: Plan, out: Path, html: Path | None, console: Console, *, retry_f
     begun = time.monotonic()
     if (others := load.before()) > load.BUSY:
         console.note(f"others use {others:g} processors of this machine: its speeds will be flagged, and are not to be compared")
-    datasets, todo = prepare(plan)
+    datasets, todo = prepare(plan, console.note)
     threads = plan.threads or load.cpus()
     settings = run_one.Settings(threads, plan.seconds, plan.timeout, run_one.default_memory())
     known = _known(out, retry_failed, todo)

@@ -20,7 +20,12 @@ def bench(
     full: Annotated[bool, Opt(("--full",), "within an hour, everything that fits it")] = False,
     show: Annotated[bool, Opt(("--list",), "show the runs, make none")] = False,
     data: Annotated[
-        list[str] | None, Opt(("--data",), "folder, prefix or .hdf5 of a set (default: the one that ships); repeatable", "PATH")
+        list[str] | None,
+        Opt(
+            ("--data",),
+            "folder, prefix or .hdf5 of a set, a folder of sets, synthetic:gaussian, demo (default); repeatable",
+            "PATH",
+        ),
     ] = None,
     metric: Annotated[str | None, Opt(("--metric",), "ip, l2 or cos, of sets that do not state theirs", "NAME")] = None,
     library: Annotated[list[str] | None, Opt(("--library",), "only this one; repeatable", "NAME")] = None,
@@ -53,7 +58,7 @@ def bench(
     if minutes is not None and minutes <= 0:
         plan = plan_module.unlimited(plan)
     if show:
-        datasets, todo = suite.prepare(plan)
+        datasets, todo = suite.prepare(plan, console.note)
         return Result(table.plan_data(todo), table.listing(todo, [dataset.name for dataset in datasets]))
     report = Path(html) if html else Path(out).with_suffix(".html")
     outcome = suite.bench(plan, Path(out), report, console, retry_failed=retry_failed)
