@@ -152,7 +152,8 @@ def check(contender: Contender, metric: str, dim: int) -> None:
     system, x, q = work(contender, metric, dim)
     found = system.search(q, 10)
     assert found.shape == (len(q), 10) and found.dtype == np.int64
-    floor = 0.2 if contender.codec.startswith(SIGNS) or contender.code_size <= 0.6 * dim else 0.6
+    noisy = contender.codec.startswith(SIGNS) or contender.codec == "TurboQuant"  # unbiased, with the noise of signs
+    floor = 0.2 if noisy or contender.code_size <= 0.6 * dim else 0.6
     got = recall(found, truth(x, q, metric, 10))
     assert got >= floor, f"{contender}: recall {got}"
     one = system.search(x[[650]], 70)  # a row of the second batch, alone, finds itself among the first tenth
@@ -166,7 +167,7 @@ def check(contender: Contender, metric: str, dim: int) -> None:
         assert ((back - right) ** 2).sum() < ((right - x.mean(axis=0)) ** 2).sum(), contender
 
 
-WORK = [(64, "ip", [16, 64]), (64, "l2", [33]), (96, "cos", [96])]
+WORK = [(64, "ip", [8, 20, 36, 64]), (64, "l2", [33]), (96, "cos", [96])]
 
 
 @pytest.mark.parametrize("plugin", PLUGINS, ids=lambda p: p.NAME)
@@ -174,7 +175,9 @@ WORK = [(64, "ip", [16, 64]), (64, "l2", [33]), (96, "cos", [96])]
 def test_contenders_work(plugin, dim, metric, budgets):
     if plugin.version() is None:
         pytest.skip(f"{plugin.NAME} is not installed")
-    for contender in plugin.contenders(profile(metric, dim), budgets):
+    offered = plugin.contenders(profile(metric, dim), budgets)
+    assert offered or (dim, metric) != (64, "ip")
+    for contender in offered:
         if contender.slow > 3:
             continue
         try:
