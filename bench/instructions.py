@@ -53,7 +53,7 @@ def _compiler() -> str:
 def count(folder: Path, words: str = "") -> dict[str, int]:
     """Instructions by "case backend" of the vecpress in `folder`; only cases whose names hold every one of `words`.
 
-    Raises CountError. Cost: about 10 s to start, and for the default set of cases about a minute.
+    Raises CountError. Cost: about 10 s to start, and three to four minutes for every case.
     """
     from .worker import environment
 
