@@ -166,7 +166,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench.compare", description=__doc__.splitlines()[0])
     parser.add_argument("base", metavar="BASE", help="the commit to compare with")
     parser.add_argument("--head", metavar="REV", default=WORKTREE, help="another commit (default: the files as they are)")
-    parser.add_argument("-k", metavar="WORDS", default="", help="only cases whose names hold every word, e.g. 'lut4 nq=1'")
+    parser.add_argument("-k", metavar="WORDS", default="", help="only cases whose names hold every word, e.g. 'lut4 nq=1|norms'")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"pairs of each case, at least {LEAST_ROUNDS} (%(default)s)")
     parser.add_argument("--backend", help="the backend to force on both sides (default: what each chooses)")
     parser.add_argument("--instructions", action="store_true", help="count instructions with valgrind instead of timing")
@@ -192,7 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"base {commits[0]}, head {commits[1]}; building both", file=sys.stderr)
         with two_builds(options.base, options.head) as targets:
             if options.instructions:
-                words = f"{options.k} {options.backend or ''}"
+                words = "|".join(f"{each} {options.backend or ''}" for each in options.k.split("|"))
                 changes, missing = counted(*(instructions.count(target, words) for target in targets))
             else:
                 changes, missing = compare(targets, options.k, options.backend, options.rounds, options.threshold)

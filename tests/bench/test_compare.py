@@ -239,11 +239,22 @@ def slowed(tmp_path) -> Path:
     return root
 
 
+WORDS = "norms n=256|put_rows n=4000 head=0|put_rows n=256 head=0"  # timed and counted ones
+
+
 @pytest.mark.slow  # builds twice
 def test_a_slowed_kernel_is_caught_by_time_and_by_count(slowed):
     """The whole way, on the clone's own commit and its changed files."""
     for options in [[]] + [["--instructions"]] * (not instructions.unavailable()):
-        command = [sys.executable, "-m", "bench.compare", "HEAD", "-k", "s n=", *options]
+        command = [
+            sys.executable,
+            "-m",
+            "bench.compare",
+            "HEAD",
+            "-k",
+            "norms n=256|put_rows n=4000 head=0|put_rows n=256 head=0",
+            *options,
+        ]
         done = subprocess.run(command, cwd=slowed, capture_output=True, text=True)
         print(done.stdout)
         assert done.returncode == 1, done.stdout + done.stderr

@@ -31,6 +31,7 @@ def test_the_least_count_less_an_empty_call():
 
 def test_words_all_have_to_be_in_the_name():
     assert matches("lut4 n=1 nq=1 avx2", "lut4 avx2") and not matches("lut4 n=1 nq=1 avx2", "lut4 scalar") and matches("x", "")
+    assert matches("norms n=1", "lut4|norms n") and not matches("norms n=1", "lut4 n|norms d")
 
 
 def test_without_valgrind_the_reason_is_said(monkeypatch, capsys):
