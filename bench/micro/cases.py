@@ -68,7 +68,7 @@ class Case:
         for name, amount in self.needs.items():
             limit = loop if name == "read" else name
             if rate := limits.get(limit):
-                seconds[limit] = amount / rate
+                seconds[limit] = max(amount / rate, seconds.get(limit, 0))
         slowest = max(seconds, key=seconds.__getitem__)
         return slowest, seconds[slowest]
 

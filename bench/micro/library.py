@@ -113,7 +113,8 @@ def _rows(group: str, build: Any, shape: dict[str, Any], counted: dict[str, Any]
             options["codec"], DIM * options.get("n_bits", 0)
         )
         nbytes = n * bits // 8  # without the factors
-    return Case(group, shape, build, unit, amount, nbytes, {"read": nbytes}, None, counted)
+    needs = {"read": nbytes} | ({"l2_read": nbytes * shape["nq"]} if group == "search" else {})  # every query reads every code
+    return Case(group, shape, build, unit, amount, nbytes, needs, None, counted)
 
 
 def of_library() -> list[Case]:
