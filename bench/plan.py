@@ -25,14 +25,14 @@ CORE_BITS = (1, 4)  # whose budgets get all seeds before the others do
 # Queries for figures, and vectors: with fewer a set only says "runs, sane", and gets one seed, one budget, and one configuration
 # of every codec.
 JUDGED_QUERIES, JUDGED_BASE, SMALL_BITS = 300, 5000, (4,)
-LONG = 15.0  # estimated seconds of a run that waits until shorter ones are planned
+LONG = 20.0  # estimated seconds of a run that waits until shorter ones are planned
 # What comes first when a plan's minutes are short: (level: 0 core, 1 main, 2 the rest; whether of the first seed; whether long).
 TIERS = (
     (0, True, False), (1, True, False), (0, False, False), (0, True, True), (1, True, True), (1, False, False),
     (2, True, False), (0, False, True), (2, False, False), (1, False, True), (2, True, True), (2, False, True),
 )  # fmt: skip
 # Measured on two idle cores (AMD EPYC, 2 threads): seconds of a process beside what it measures; multiply-adds/s of PQ's k-means.
-START, FIT_RATE, FIT_ROWS, ITERATIONS, CENTROIDS = 0.9, 12e9, 65_536, 25, 256
+START, FIT_RATE, FIT_ROWS, ITERATIONS, CENTROIDS = 0.9, 20e9, 65_536, 25, 256
 SLOW = (0.5, 1.5)  # `Contender.slow` above which a run comes after the others of its set and seed
 TIMINGS = 2.5  # how many times `seconds` all timings of a run take
 
@@ -43,7 +43,8 @@ class Plan:
     bits : whole bits a dimension whose budgets come first; bytes : budgets that come first in any dimension
     rest : whether the other budgets of GRID follow; budgets : only these instead, where given
     seeds; libraries, codecs : only these, all where empty; folders : of further plug-ins; threads : None for all processors
-    minutes : of runs by their estimated costs, None for all; slowest : `Contender.slow` of what is left out
+    minutes : of runs by their estimated costs, None for all; slowest : `Contender.slow` above which a codec must be asked for by name
+    configurations : of one codec at one budget, at most
     seconds : for each timing; timeout : seconds a run may take; deadline : seconds after which no run is started
     """
 
@@ -60,7 +61,8 @@ class Plan:
     folders: tuple[Any, ...] = ()
     threads: int | None = None
     minutes: float | None = None
-    slowest: float = 1000.0
+    slowest: float = 30.0
+    configurations: int = 2
     seconds: float = 0.5
     timeout: float = 300.0
     deadline: float | None = None
@@ -69,7 +71,7 @@ class Plan:
 QUICK = Plan(
     name="quick", bits=(1, 4), rest=False, seeds=(0,), minutes=1.2, slowest=3.0, seconds=0.1, timeout=30.0, deadline=100.0
 )
-DEFAULT = Plan(name="default", minutes=10.0, slowest=30.0, seconds=0.25)
+DEFAULT = Plan(name="default", minutes=10.0, seconds=0.25)
 FULL = Plan(name="full", minutes=50.0, seconds=0.25, timeout=600.0)
 
 
@@ -163,13 +165,13 @@ def _planned(
         budget = plugins.budget_of(contender.code_size, grid)
         levels = (plugins.budget_of(contender.code_size, budgets) is not None for budgets in (core, main, grid))
         level = next((at for at, is_one in enumerate(levels) if is_one), None)
-        if budget is None or level is None or (small and level) or contender.slow > plan.slowest:
+        if budget is None or level is None or (small and level):
             continue
-        if plan.codecs and contender.codec not in plan.codecs:
+        if contender.codec not in plan.codecs if plan.codecs else contender.slow > plan.slowest:
             continue
         rank = count[contender.codec, budget] = count.get((contender.codec, budget), -1) + 1
-        if small and rank:
-            continue  # the first configuration of every codec at each budget is enough
+        if rank >= (1 if small else plan.configurations):
+            continue
         seconds = estimate(contender, profile, plan)
         seeds: tuple[int | None, ...] = (None,) if not contender.seeded else plan.seeds[:1] if small else plan.seeds
         for order, seed in enumerate(seeds):

@@ -155,10 +155,7 @@ class Truncate(Chain):
 
     @classmethod
     def sized(cls, dim: int, code_size: int, metric: Metric) -> list[Codec]:
-        """Half the principal components by PQ of 8 and of 4 bits, and as many components as there are bytes by SQ of 8 bits."""
-        found: list[Codec] = []
-        for n_bits in (8, 4):
-            m = code_size * 8 // n_bits
-            if dims := dim // 2 // m * m:  # m divides it
-                found.append(cls(dims, f"PQ(m={m}, n_bits={n_bits})", "pca", metric=metric))
+        """Half the principal components by PQ of 8 bits, and as many components as there are bytes by SQ of 8 bits."""
+        halved = dim // 2 // code_size * code_size  # m divides it
+        found: list[Codec] = [cls(halved, f"PQ(m={code_size}, n_bits=8)", "pca", metric=metric)] if halved else []
         return [*found, cls(code_size, "SQ(n_bits=8)", "pca", metric=metric)] if code_size < dim else found
