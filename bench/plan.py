@@ -25,6 +25,7 @@ CORE_BITS = (1, 4)  # whose budgets get all seeds before the others do
 # Queries for figures, and vectors: with fewer a set only says "runs, sane", and gets one seed, one budget, and one configuration
 # of every codec.
 JUDGED_QUERIES, JUDGED_BASE, SMALL_BITS = 300, 5000, (4,)
+SMALL_SLOWEST = 1.5  # `Contender.slow` on such a set: rotations learned in 1,536 dimensions take minutes, and would say nothing
 LONG = 20.0  # estimated seconds of a run that waits until shorter ones are planned
 # What comes first when a plan's minutes are short: (level: 0 core, 1 main, 2 the rest; whether of the first seed; whether long).
 TIERS = (
@@ -167,7 +168,8 @@ def _planned(
         level = next((at for at, is_one in enumerate(levels) if is_one), None)
         if budget is None or level is None or (small and level):
             continue
-        if contender.codec not in plan.codecs if plan.codecs else contender.slow > plan.slowest:
+        slowest = min(plan.slowest, SMALL_SLOWEST) if small else plan.slowest
+        if contender.codec not in plan.codecs if plan.codecs else contender.slow > slowest:
             continue
         rank = count[contender.codec, budget] = count.get((contender.codec, budget), -1) + 1
         if rank >= (1 if small else plan.configurations):

@@ -1,4 +1,4 @@
-"""The tables of README.md and docs/peers.md, from measurements in bench/results: never typed by hand.
+"""The tables of docs/codecs.md and docs/peers.md, from measurements in bench/results: never typed by hand.
 
 python -m bench.readme_table              write the tables of the newest measurements into these
 python -m bench.readme_table --measure    measure the codecs on this machine first (a minute), into bench/results
@@ -22,10 +22,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results"
-README, PEERS = ROOT / "README.md", ROOT / "docs" / "peers.md"
+CODECS, PEERS = ROOT / "docs" / "codecs.md", ROOT / "docs" / "peers.md"
 END = "<!-- end of the table -->"
 SEEDS = (0, 1, 2)
-ODD_WIDTHS = re.compile(r"n_bits=[3567]\b")  # of these docs/peers.md alone tells
 
 
 def measure() -> Path:
@@ -123,9 +122,9 @@ def recall_table(rows: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def peers_table(result: dict[str, Any], everything: bool) -> str:
+def peers_table(result: dict[str, Any]) -> str:
     """Recall and speed beside peers, in Markdown."""
-    lines = recall_table([row for row in result["recall"] if everything or not ODD_WIDTHS.search(row["codec"])])
+    lines = recall_table(result["recall"])
     lines += ["", "| scan | bytes | faiss | one query, times as fast | many queries, times as fast |", "|---|--:|---|--:|--:|"]
     for op in dict.fromkeys(row["op"] for row in result["speed"]):
         rows = [row for row in result["speed"] if row["op"] == op]
@@ -178,11 +177,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.measure:
         print(measure())
-    peers, marker = newest("peers"), "<!-- table: python -m bench.peers -->"
-    readme = insert(README.read_text(), "<!-- table: python -m bench.readme_table -->", codecs_table(newest("demo")))
     fresh = {
-        README: insert(readme, marker, peers_table(peers, everything=False)),
-        PEERS: insert(PEERS.read_text(), marker, peers_table(peers, everything=True)),
+        CODECS: insert(CODECS.read_text(), "<!-- table: python -m bench.readme_table -->", codecs_table(newest("demo"))),
+        PEERS: insert(PEERS.read_text(), "<!-- table: python -m bench.peers -->", peers_table(newest("peers"))),
     }
     for path, text in fresh.items():
         if arguments.check and text != path.read_text():
