@@ -23,9 +23,11 @@ from .contender import Contender, Profile, System
 
 SINGLE = 100  # queries timed one by one, at least
 MOST_SINGLE = 1000
-REPEATS = (3, 7, 31)  # of a batch: at least; at least where time allows; at most
+REPEATS = (7, 31)  # of a batch, at least and at most
+PIECES, LEAST_PIECE = 8, 512  # that the base is added in, the first as a warm-up; rows of one
 WARM_UP = 5  # searches before any is timed
-PATIENCE = 5  # times the time allowed, after which the least number of repeats is not waited for
+PATIENCE = 5  # times the time allowed that a timing may take; a slower library is timed on fewer queries
+LEAST_QUERIES = 32  # of a batch
 DECODED = 20_000  # rows, evenly spread, whose distortion is taken
 READ_BYTES = (1 << 20, 64 << 20)  # least and most that the plain read loop runs over
 
@@ -33,6 +35,8 @@ READ_BYTES = (1 << 20, 64 << 20)  # least and most that the plain read loop runs
 def main(path: str) -> None:
     job = json.loads(Path(path).read_text())
     folder = Path(job["folder"])
+    if hasattr(os, "sched_setaffinity"):  # no library may use more processors than it is given threads, whatever it counts
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: job["threads"]])
     protect(job["memory"], job["parent"])
     try:
         result = measure(job, folder)
@@ -76,10 +80,10 @@ def measure(job: dict[str, Any], folder: Path) -> dict[str, Any]:
     system = contender(job, profile).make(profile, job["seed"], threads)
     before = reset_peak()
     fit = timed(lambda: system.fit(train, samples))
-    encode = timed(lambda: system.add(base))
+    encoded = add(system, base)
     k, wide = min(measures.K, len(base)), min(measures.WIDE, len(base))
-    found = measures.check_found(system.search(queries, k), len(queries), k, len(base))
-    found_wide = measures.check_found(system.search(queries, wide), len(queries), wide, len(base))
+    found, first = search(system, queries, k, len(base))
+    found_wide, first_wide = search(system, queries, wide, len(base))
     peak = max(0, peak_memory() - before)
     np.save(folder / "found.npy", found)
     np.save(folder / "wide.npy", found_wide)
@@ -87,10 +91,11 @@ def measure(job: dict[str, Any], folder: Path) -> dict[str, Any]:
     single = one_by_one(system, queries, k, job["seconds"])
     return {
         "code_size": nbytes.code, "held_nbytes": nbytes.held, "state_nbytes": nbytes.state, "file_nbytes": nbytes.file,
-        "fit_seconds": fit, "encode_per_second": len(base) / encode, "peak_memory": peak,
-        "latency_p50": float(np.quantile(single, 0.5)), "latency_p99": float(np.quantile(single, 0.99)),
-        "search_per_second": len(queries) / batch_seconds(lambda: system.search(queries, k), job["seconds"]),
-        "search_wide_per_second": len(queries) / batch_seconds(lambda: system.search(queries, wide), job["seconds"] / 2),
+        "fit_seconds": fit, "encode_per_second": encoded, "peak_memory": peak,
+        "latency_p50": float(np.quantile(single, 0.5)),
+        "latency_p99": float(np.quantile(single, 0.99)) if len(single) >= SINGLE else None,
+        "search_per_second": batch_rate(system, queries, k, job["seconds"], first),
+        "search_wide_per_second": batch_rate(system, queries, wide, job["seconds"] / 2, first_wide),
         "distortion": distortion(system, base, profile.metric),
         **speed_limits(int(nbytes.code * len(base))),
     }  # fmt: skip
@@ -115,16 +120,31 @@ def timed(call: Callable[[], Any]) -> float:
     return max(time.perf_counter() - start, 1e-9)
 
 
-def batch_seconds(call: Callable[[], Any], seconds: float) -> float:
-    """The median of as many calls as fit in the time, of REPEATS."""
-    least, usual, most = REPEATS
-    times = [timed(call)]
-    while len(times) < most:
-        spent = sum(times)
-        if spent >= seconds and (len(times) >= usual or (len(times) >= least and spent >= PATIENCE * seconds)):
-            break
-        times.append(timed(call))
-    return float(np.median(times))
+def add(system: System, base: np.ndarray) -> float:
+    """Adds the base; vectors a second, the median of pieces behind a first one, of all at once where there is but one."""
+    count = min(PIECES, len(base) // LEAST_PIECE) if system.appends else 1
+    pieces = np.array_split(base, max(1, count))
+    rates = [len(piece) / timed(lambda piece=piece: system.add(piece)) for piece in pieces]  # type: ignore[misc]
+    return float(np.median(rates[1:] or rates))
+
+
+def search(system: System, queries: np.ndarray, k: int, n: int) -> tuple[np.ndarray, float]:
+    """What is found for all queries, checked, and the seconds that it took."""
+    start = time.perf_counter()
+    found = system.search(queries, k)
+    return measures.check_found(found, len(queries), k, n), time.perf_counter() - start
+
+
+def batch_rate(system: System, queries: np.ndarray, k: int, seconds: float, first: float) -> float:
+    """Queries a second of one batch, the median of REPEATS calls; of fewer queries where all, which took `first`
+    seconds, would take too long."""
+    least, most = REPEATS
+    fitting = int(len(queries) * PATIENCE * seconds / (least * max(first, 1e-9)))
+    batch = queries[: max(LEAST_QUERIES, fitting)]
+    times: list[float] = []
+    while len(times) < least or (sum(times) < seconds and len(times) < most):
+        times.append(timed(lambda: system.search(batch, k)))
+    return len(batch) / float(np.median(times))
 
 
 def one_by_one(system: System, queries: np.ndarray, k: int, seconds: float) -> np.ndarray:

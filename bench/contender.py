@@ -41,7 +41,12 @@ class Nbytes:
 
 
 class System(ABC):
-    """A contender at work on one data set: made in a fresh process, used from one thread, one call after the other."""
+    """A contender at work on one data set: made in a fresh process, used from one thread, one call after the other.
+
+    appends : False where `add` builds everything anew, so that it is timed as one call
+    """
+
+    appends = True
 
     @abstractmethod
     def fit(self, train: np.ndarray, queries: np.ndarray | None) -> None:

@@ -14,6 +14,7 @@ from typing import Any, cast
 import numpy as np
 
 import vecpress as vp
+from vecpress import bounds
 from vecpress.checks import Metric
 from vecpress.datasets import Dataset
 
@@ -24,6 +25,7 @@ DEMO = "demo"  # names the set that ships
 MADE = "synthetic:"  # begins the name of a made set
 # Sets of whose queries the first so many are for development (fitting, choosing options); figures come from the others only.
 SAMPLES = {"medquad_minilm": 300}
+SPECTRUM_ROWS, SPECTRUM_SIZES = 20_000, 24  # rows that the bound is computed from, sizes that it is computed for
 FILES = ("base", "train", "queries", "samples")
 
 
@@ -136,11 +138,24 @@ def prepare(dataset: Dataset, folder: Path, threads: int | None = None) -> Input
     scores, _ = vp.exact(queries, base, measures.K, cast(Metric, profile.metric), num_threads=threads)
     if relevant is not None and (measures.is_limit(relevant) or not any(len(ids) for ids in relevant)):
         relevant = None
+    train = dataset.base if _train(dataset) is None else dataset.train
     data = {
         "name": profile.name, "metric": profile.metric, "dim": profile.dim, "n_base": profile.n_base, "n_train": profile.n_train,
         "n_query": profile.n_query, "n_figures": n_figures, "checksum": digest.hexdigest()[:16],
+        "bound": bound(train, profile),
     }  # fmt: skip
     return Inputs(profile, folder, -scores if profile.metric == "l2" else scores, relevant, data)
+
+
+def bound(train: np.ndarray, profile: Profile) -> list[list[float]]:
+    """[bytes a vector, least distortion of a Gaussian source with this spectrum]: vecpress/bounds.py. Of a sample of the rows."""
+    rows = train[np.linspace(0, len(train) - 1, min(len(train), SPECTRUM_ROWS)).astype(np.int64)].astype(np.float64)
+    if profile.metric == "cos":
+        rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30)
+    rows -= rows.mean(axis=0)
+    variances = np.linalg.eigvalsh(rows.T @ rows / len(rows)).clip(min=0)
+    sizes = np.unique(np.geomspace(4, 4 * profile.dim, SPECTRUM_SIZES).astype(int))
+    return [[int(size), float(f"{bounds.reachable(variances, size):.4g}")] for size in sizes]
 
 
 def _queries(dataset: Dataset) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...] | None]:

@@ -14,17 +14,15 @@ from typing import Any
 from . import inputs, plugins
 from .contender import Contender, Profile
 from .plugins import Plugin
+from .rules import OURS, judged
 from .run_one import Run
 
-OURS = "vecpress"
 # Bytes a vector; none is more than 1.25 times the one before, so that no configuration falls between two.
 GRID = (16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024,
         1280, 1536, 1792, 2048, 2560, 3072, 3584, 4096, 5120, 6144)  # fmt: skip
 ROOM = 4  # bytes for factors beside whole bits a dimension: what our codecs have at most, and the leanest of peers
 CORE_BITS = (1, 4)  # whose budgets get all seeds before the others do
-# Queries for figures, and vectors: with fewer a set only says "runs, sane", and gets one seed, one budget, and one configuration
-# of every codec.
-JUDGED_QUERIES, JUDGED_BASE, SMALL_BITS = 300, 5000, (4,)
+SMALL_BITS = (4,)  # whose budget a set gets of which no claims are made, with one seed and one configuration of every codec
 SMALL_SLOWEST = 1.5  # `Contender.slow` on such a set: rotations learned in 1,536 dimensions take minutes, and would say nothing
 LONG = 20.0  # estimated seconds of a run that waits until shorter ones are planned
 # What comes first when a plan's minutes are short: (level: 0 core, 1 main, 2 the rest; whether of the first seed; whether long).
@@ -44,7 +42,8 @@ class Plan:
     bits : whole bits a dimension whose budgets come first; bytes : budgets that come first in any dimension
     rest : whether the other budgets of GRID follow; budgets : only these instead, where given
     seeds; libraries, codecs : only these, all where empty; folders : of further plug-ins; threads : None for all processors
-    minutes : of runs by their estimated costs, None for all; slowest : `Contender.slow` above which a codec must be asked for by name
+    minutes : of runs by their estimated costs, None for all
+    longest : estimated seconds of a run above which a codec must be asked for by name
     configurations : of one codec at one budget, at most
     seconds : for each timing; timeout : seconds a run may take; deadline : seconds after which no run is started
     """
@@ -62,7 +61,7 @@ class Plan:
     folders: tuple[Any, ...] = ()
     threads: int | None = None
     minutes: float | None = None
-    slowest: float = 30.0
+    longest: float = 30.0
     configurations: int = 2
     seconds: float = 0.5
     timeout: float = 300.0
@@ -70,10 +69,10 @@ class Plan:
 
 
 QUICK = Plan(
-    name="quick", bits=(1, 4), rest=False, seeds=(0,), minutes=1.2, slowest=3.0, seconds=0.1, timeout=30.0, deadline=100.0
+    name="quick", bits=(1, 4), rest=False, seeds=(0,), minutes=1.2, longest=4.0, seconds=0.1, timeout=30.0, deadline=100.0
 )
 DEFAULT = Plan(name="default", minutes=10.0, seconds=0.25)
-FULL = Plan(name="full", minutes=50.0, seconds=0.25, timeout=600.0)
+FULL = Plan(name="full", minutes=50.0, longest=80.0, seconds=0.25, timeout=600.0)
 
 
 @dataclass(frozen=True)
@@ -89,11 +88,13 @@ class Planned:
 
 @dataclass
 class Runs:
-    """What follows from a plan: the runs in their order, how many did not fit its minutes, and plug-ins without their library."""
+    """What follows from a plan: the runs in their order, how many did not fit its minutes, plug-ins without their library, and
+    one contender of every codec that is too slow for the plan on all sets."""
 
     planned: list[Planned]
     left_out: int = 0
     missing: list[Plugin] = field(default_factory=list)
+    excluded: list[Contender] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:
@@ -113,10 +114,11 @@ def _of_bits(plan: Plan, bits: Sequence[int]) -> Plan:
 
 
 def all_budgets(plan: Plan, dim: int) -> tuple[int, ...]:
-    """From GRID[0] to float16's bytes."""
+    """From GRID[0] to float32's bytes."""
     if plan.budgets or not plan.rest:
         return main_budgets(plan, dim)
-    return tuple(sorted({*main_budgets(plan, dim), *(b for b in GRID if b <= 2.5 * dim)}))
+    exact = {2 * dim, 4 * dim, 4 * dim + 4}  # float16, float32, and float32 with a norm: what all others are compared with
+    return tuple(sorted({*main_budgets(plan, dim), *exact, *(b for b in GRID if b <= 2.5 * dim)}))
 
 
 def estimate(contender: Contender, profile: Profile, plan: Plan) -> float:
@@ -139,24 +141,34 @@ def runs(plan: Plan, sets: Sequence[tuple[Profile, int]]) -> Runs:
     chosen = [plugin for plugin in installed if not plan.libraries or plugin.NAME in plan.libraries]
     missing = [plugin for plugin in chosen if plugin.version() is None]
     every: list[Planned] = []
+    slow: dict[tuple[str, str], Contender] = {}
     seen: set[str] = set()
     for at, (profile, n_figures) in enumerate(sets):
         for plugin in chosen:
             offered = plugin.contenders(profile, all_budgets(plan, profile.dim))
             seen |= {contender.codec for contender in offered}
             if plugin not in missing:
-                every += _planned(plan, at, plugin, offered, profile, n_figures)
+                every += _planned(plan, at, plugin, offered, profile, n_figures, slow)
     for codec in plan.codecs:
         if sets and codec not in seen:
             raise ValueError(f"--codec: there is no {codec!r} in these budgets; there are {', '.join(sorted(seen))}")
     kept, left_out = _within(every, plan.minutes)
-    return Runs(list(_in_order(kept)), left_out, missing)
+    for p in kept:
+        slow.pop((p.run.contender.library, p.run.contender.codec), None)
+    return Runs(list(_in_order(kept)), left_out, missing, list(slow.values()))
 
 
 def _planned(
-    plan: Plan, at: int, plugin: Plugin, offered: Sequence[Contender], profile: Profile, n_figures: int
+    plan: Plan,
+    at: int,
+    plugin: Plugin,
+    offered: Sequence[Contender],
+    profile: Profile,
+    n_figures: int,
+    slow: dict[tuple[str, str], Contender],
 ) -> Iterator[Planned]:
-    small = not plan.budgets and (n_figures < JUDGED_QUERIES or profile.n_base < JUDGED_BASE)
+    """The contenders' runs on one set; `slow` collects codecs that are left out for their time."""
+    small = not plan.budgets and not judged(n_figures, profile.n_base)
     core, main = main_budgets(_of_bits(plan, CORE_BITS), profile.dim), main_budgets(plan, profile.dim)
     if small:
         core = main = main_budgets(replace(_of_bits(plan, SMALL_BITS), bytes=()), profile.dim)
@@ -168,13 +180,15 @@ def _planned(
         level = next((at for at, is_one in enumerate(levels) if is_one), None)
         if budget is None or level is None or (small and level):
             continue
-        slowest = min(plan.slowest, SMALL_SLOWEST) if small else plan.slowest
-        if contender.codec not in plan.codecs if plan.codecs else contender.slow > slowest:
+        seconds = estimate(contender, profile, plan)
+        if plan.codecs and contender.codec not in plan.codecs:
+            continue
+        if not plan.codecs and (seconds > plan.longest or (small and contender.slow > SMALL_SLOWEST)):
+            slow[contender.library, contender.codec] = contender
             continue
         rank = count[contender.codec, budget] = count.get((contender.codec, budget), -1) + 1
         if rank >= (1 if small else plan.configurations):
             continue
-        seconds = estimate(contender, profile, plan)
         seeds: tuple[int | None, ...] = (None,) if not contender.seeded else plan.seeds[:1] if small else plan.seeds
         for order, seed in enumerate(seeds):
             tier = TIERS.index((level, not order, seconds > LONG))
@@ -186,13 +200,16 @@ def _within(every: list[Planned], minutes: float | None) -> tuple[list[Planned],
     if minutes is None:
         return every, 0
     kept, spent = [], 0.0
-    turn: dict[tuple[int, int, bool], int] = {}
+    turn: dict[tuple[int, int, int, str], int] = {}
     order = []
     for planned in every:
-        place = (planned.tier, planned.rank, planned.run.contender.library != OURS)
+        library = planned.run.contender.library
+        place = (planned.tier, planned.rank, planned.data, library)
         turn[place] = turn.get(place, -1) + 1
-        order.append((*place[:2], turn[place], place[2]))
-    for _, planned in sorted(zip(order, every, strict=True), key=lambda pair: pair[0]):  # ours and peers in turn
+        order.append(
+            (*place[:2], turn[place], planned.data, library != OURS)
+        )  # libraries and sets in turn: none is cut off first
+    for _, planned in sorted(zip(order, every, strict=True), key=lambda pair: pair[0]):
         if spent + planned.seconds <= 60 * minutes:
             kept.append(planned)
             spent += planned.seconds

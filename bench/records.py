@@ -18,9 +18,11 @@ DIGITS = "0123456789a"  # how many of the 10 are right, one character a query
 class Record:
     """One contender on one data set with one seed: what was measured, and everything needed to measure it again.
 
-    key : of (data set and its contents, contender, seed, threads, versions): a run whose key is in the file is not done again
+    key : of (data set and its contents, contender, seed, threads, versions, and for ours the commit): a run whose key is in the
+    file is not done again
     status : "ok", "failed" (error says why) or "missing" (the library is not installed; the line is there so that it shows)
-    data : name, metric, dim, n_base, n_train, n_query, n_figures (queries that figures come from), checksum of its vectors
+    data : name, metric, dim, n_base, n_train, n_query, n_figures (queries that figures come from), checksum of its vectors,
+    bound ([bytes a vector, the least distortion of a Gaussian source with its spectrum])
     budget : bytes a vector that were asked for; code_size: bytes a vector that are stored, factors included
     held_nbytes, state_nbytes, file_nbytes : contender.Nbytes
     recall, recall_1, recall_wide : 10@10, 1@10, 10@100, exhaustive, no reranking, ties counted
@@ -30,9 +32,10 @@ class Record:
     fit_seconds, encode_per_second (vectors), latency_p50, latency_p99 (seconds, one query at a time), search_per_second
     (queries in one batch, k=10; search_wide_per_second: k=100), peak_memory (bytes the process had at most, less those before
     the index was made)
-    machine : cpu, cpus, threads, isa (what our kernels run on), load_before and load_beside (processors that others used just
-    before and during the run), read_rate (bytes/s of the plain read loop on one thread, same process, over read_nbytes: as many
-    as the codes have, at most 64 MiB)
+    machine : cpu, cpus, threads, cache (bytes of the last level), isa (what our kernels run on),
+    load_before and load_beside (processors that others used just before and during the
+    run), read_rate (bytes/s of the plain read loop on one thread, same process, over read_nbytes: as many as the codes have, at
+    most 64 MiB)
     versions : of Python, NumPy, the library measured and vecpress; commit : of vecpress, "+" behind it where files were changed
     """
 

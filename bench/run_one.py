@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import functools
+import importlib.metadata
 import json
 import os
 import platform
@@ -20,7 +22,7 @@ import numpy as np
 import vecpress as vp
 from vecpress.cli.machine import cpu_name
 
-from . import load, measures, records
+from . import load, measures, records, rules
 from .contender import Contender
 from .inputs import Inputs
 from .plugins import Plugin
@@ -33,6 +35,7 @@ THREADS = (
 )  # fmt: skip
 MACHINE = ("read_rate", "read_nbytes", "isa")  # what a child says of the machine
 LOG_TAIL = 1 << 16  # bytes of what a process wrote that its last line is looked for in
+MEASURED = ("vecpress", "csrc", "setup.py", "bench/child.py", "bench/plugins")
 MOST_ERROR = 300  # characters
 
 
@@ -49,8 +52,7 @@ class Run:
     @property
     def label(self) -> str:
         """The contender as people call it."""
-        config = ", ".join(f"{name}={value!r}" for name, value in self.contender.config.items() if name != "metric")
-        return f"{self.contender.library} {self.contender.codec}({config})"
+        return rules.label(self.contender.library, self.contender.codec, self.contender.config)
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def default_memory() -> int:
 
 @functools.cache
 def commit() -> str:
-    """The commit of the vecpress that is measured, "+" behind it where files were changed; "" where it is in no clone."""
+    """The last commit that changed what is measured, "+" behind it where files were changed since; "" where there is no clone."""
     root = Path(vp.__file__).resolve().parents[1]
 
     def git(*arguments: str) -> str:
@@ -85,28 +87,43 @@ def commit() -> str:
     try:
         if not git("ls-files", "vecpress/__init__.py"):
             return ""
-        changed = git("status", "--porcelain", "--", "vecpress", "csrc", "bench", "setup.py")
-        return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
+        changed = git("status", "--porcelain", "--", *MEASURED)
+        return git("log", "-1", "--format=%h", "--abbrev=12", "--", *MEASURED) + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return ""
+
+
+@functools.cache
+def cache_nbytes() -> int | None:
+    """Of the last-level cache; None where the system does not say."""
+    folders = sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"))
+    try:
+        text = (folders[-1] / "size").read_text().strip()
+        return int(text[:-1]) * {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}[text[-1]]
+    except (OSError, ValueError, KeyError, IndexError):
+        return None
 
 
 def versions(plugin: Plugin) -> dict[str, str]:
     """Of what a run of the plug-in depends on."""
     own = {"python": platform.python_version(), "numpy": np.__version__, "vecpress": vp.__version__}
-    installed = plugin.version()
-    return own if installed is None else {**own, plugin.NAME: installed}
+    used = {plugin.NAME: plugin.version()}
+    for name in getattr(plugin, "DEPENDS", ()):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            used[name] = importlib.metadata.version(name)
+    return {**own, **{name: version for name, version in used.items() if version is not None}}
 
 
 def new_record(run: Run, data: dict[str, Any], threads: int) -> records.Record:
     """The record of a run before it was made: all that is known beforehand."""
     c = run.contender
     known = versions(run.plugin)
-    key = records.key_of(data, c.library, c.codec, c.config, run.seed, threads, known)
+    of = {**known, "commit": commit()} if c.library == rules.OURS else known  # a peer's figures do not depend on our code
+    key = records.key_of(data, c.library, c.codec, c.config, run.seed, threads, of)
     return records.Record(
         key, c.library, c.codec, c.config, run.seed, data, notes=c.notes, budget=run.budget, code_size=c.code_size,
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), commit=commit(), versions=known,
-        machine={"cpu": cpu_name(), "cpus": load.cpus(), "threads": threads},
+        machine={"cpu": cpu_name(), "cpus": load.cpus(), "threads": threads, "cache": cache_nbytes()},
     )  # fmt: skip
 
 

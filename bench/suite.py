@@ -58,7 +58,7 @@ def bench(plan: Plan, out: Path, html: Path | None, console: Console, *, retry_f
     threads = plan.threads or load.cpus()
     settings = run_one.Settings(threads, plan.seconds, plan.timeout, run_one.default_memory())
     known = _known(out, retry_failed, todo)
-    records.append(out, [record for record in _missing(todo, threads) if record.key not in known])
+    records.append(out, [record for record in _missing(todo) if record.key not in known])
     with contextlib.suppress(Exception):
         limits.library()  # compiled before anything is measured
     done: list[Record] = []
@@ -88,7 +88,7 @@ def bench(plan: Plan, out: Path, html: Path | None, console: Console, *, retry_f
 def _known(out: Path, retry_failed: bool, todo: Runs) -> dict[str, Record]:
     """The records of the file by key, without those that are to be replaced, which leave the file."""
     there = records.read(out)
-    gone = {_missing_key(plugin.NAME) for plugin in todo.missing}
+    gone = {record.key for record in _missing(todo)}
     kept = [
         record
         for record in there
@@ -99,15 +99,13 @@ def _known(out: Path, retry_failed: bool, todo: Runs) -> dict[str, Record]:
     return {record.key: record for record in kept}
 
 
-def _missing_key(library: str) -> str:
-    return records.key_of({}, library, "", {}, None, 0, {})
-
-
-def _missing(todo: Runs, threads: int) -> list[Record]:
-    """One record for each library that is not installed."""
+def _missing(todo: Runs) -> list[Record]:
+    """One record for each library that is not installed, and for each codec that is too slow for the plan."""
+    absent = [(plugin.NAME, "", f"{plugin.NAME} is not installed") for plugin in todo.missing]
+    absent += [(c.library, c.codec, f"too slow for this plan: --codec {c.codec!r} asks for it") for c in todo.excluded]
     return [
-        Record(_missing_key(plugin.NAME), plugin.NAME, "", {}, None, {}, "missing", f"{plugin.NAME} is not installed")
-        for plugin in todo.missing
+        Record(records.key_of({}, library, codec, {}, None, 0, {}), library, codec, {}, None, {}, "missing", why)
+        for library, codec, why in absent
     ]
 
 

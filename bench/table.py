@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from vecpress.cli.console import count, table
 
-from . import load, measures
+from . import load, measures, rules
 from .plan import Runs
 from .records import Record
 
@@ -16,14 +16,12 @@ if TYPE_CHECKING:
 
 
 def label(record: Record) -> str:
-    """The contender as people call it."""
-    config = ", ".join(f"{name}={value!r}" for name, value in record.config.items() if name != "metric")
-    return f"{record.library} {record.codec}({config})"
+    return rules.label(record.library, record.codec, record.config)
 
 
 def is_busy(record: Record) -> bool:
     """Whether others used the machine while the run lasted, so that its speeds are not to be compared."""
-    return max(record.machine.get("load_before") or 0, record.machine.get("load_beside") or 0) > load.BUSY
+    return not load.is_quiet(record.machine)
 
 
 def results(done: Sequence[Record]) -> str:
@@ -34,7 +32,7 @@ def results(done: Sequence[Record]) -> str:
         here = [record for record in ok if record.data["name"] == name]
         data = here[0].data
         about = f"{name}: {data['n_base']:,} vectors of {data['dim']} dimensions, {data['metric']}, {data['n_figures']} queries"
-        few = "" if data["n_figures"] >= 300 else "; too few to compare by, this only says that things run"
+        few = "" if rules.judged(data["n_figures"], data["n_base"]) else "; too few to compare by, this only says that things run"
         parts.append(f"{about}{few}\n\n{_one(here)}")
     failed = [record for record in done if record.status == "failed"]
     if failed:
@@ -89,6 +87,8 @@ def totals(todo: Runs) -> str:
     text = f"{count(len(todo.planned), 'run')}, about {todo.seconds / 60:.1f} minutes on two idle cores"
     if todo.left_out:
         text += f"; {count(todo.left_out, 'run')} left out to stay within the plan's time"
+    if todo.excluded:
+        text += f". Too slow for this plan, unless asked for by --codec: {', '.join(sorted({c.codec for c in todo.excluded}))}"
     if todo.missing:
         text += f". Not installed: {', '.join(plugin.NAME for plugin in todo.missing)}"
     return text + "."

@@ -5,6 +5,7 @@ A plug-in is a module with
     NAME : str, the library as it is installed
     version() -> str | None : the installed version, None where it is not installed
     contenders(profile, budgets) -> list[Contender] : its configurations that fit one of the budgets (bytes a vector)
+    DEPENDS : names of other packages that its figures depend on, where there are any
 
 `contenders` neither imports the library nor looks at vectors, so that a plan can be shown where the library is missing, and
 gives the same list for the same arguments, so that the process that measures finds the contender again.
@@ -20,10 +21,9 @@ from pathlib import Path
 from typing import Protocol
 
 from ..contender import Contender, Profile
+from ..rules import LEAST, MOST
 
 FOLDER = Path(__file__).parent
-LEAST = 0.8  # of a budget that a configuration must use to count as one for it
-MOST = 1.2  # of a budget that a peer may use where it has nothing smaller; ours never does
 
 
 class Plugin(Protocol):

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-SMALLEST, LARGEST = 0.8, 1.2  # of a budget: what counts as a configuration for it (MEASURING.md gives a peer up to 1.2)
+from ..rules import LEAST, MOST
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ def nearest(budgets: Sequence[int], options: Iterable[tuple[int, T]]) -> list[tu
 
 def within(size: int, budget: int) -> bool:
     """Whether a peer of this code size counts for a budget."""
-    return SMALLEST * budget <= size <= LARGEST * budget
+    return LEAST * budget <= size <= MOST * budget
 
 
 def divisors(d: int) -> list[int]:

@@ -55,6 +55,12 @@ def _families(p: Profile) -> Iterator[tuple[str, list[Option], Build, bool, Any,
     bits = {"QT_4bit": 4, "QT_6bit": 6, "QT_8bit": 8, "QT_fp16": 16}
     sq = [(-(-d * b // 8), {"qtype": name}) for name, b in bits.items()]
     yield "IndexScalarQuantizer", sq, _sq, False, 0.05, ""
+    if p.metric == "l2":  # its PCA centres queries, too, which changes the order by inner product
+        # its index factory's PCA<x>,SQ8 and PCA<x>,PQ<m>: the leading components, by a byte each, or half of all by PQ
+        leading = [(x, {"d_out": x, "qtype": "QT_8bit"}) for x in range(4, d)]
+        yield "PCA, IndexScalarQuantizer", leading, _pca_sq, False, 0.1, ""
+        half = [(m, {"d_out": d // 2 // m * m, "m": m, "n_bits": 8}) for m in range(2, d // 2 + 1)]
+        yield "PCA, IndexPQ", half, _pca_pq, True, 1.0, ""
     rabitq = [(_rabitq_size(d, b), {"n_bits": b, "qb": 0}) for b in range(1, 9)]
     yield "IndexRaBitQ", rabitq, _rabitq, True, 100.0, "float queries: slow to search"
     fast = [(size, {**config, "qb": 8}) for size, config in rabitq]
@@ -134,6 +140,17 @@ def _lsq(faiss: Any, p: Profile, c: dict[str, Any], seed: int) -> Any:
 
 def _sq(faiss: Any, p: Profile, c: dict[str, Any], seed: int) -> Any:
     return faiss.IndexScalarQuantizer(p.dim, getattr(faiss.ScalarQuantizer, c["qtype"]), _metric(faiss, p))
+
+
+def _pca_sq(faiss: Any, p: Profile, c: dict[str, Any], seed: int) -> Any:
+    index = faiss.IndexScalarQuantizer(c["d_out"], getattr(faiss.ScalarQuantizer, c["qtype"]), _metric(faiss, p))
+    return faiss.IndexPreTransform(faiss.PCAMatrix(p.dim, c["d_out"]), index)
+
+
+def _pca_pq(faiss: Any, p: Profile, c: dict[str, Any], seed: int) -> Any:
+    index = faiss.IndexPQ(c["d_out"], c["m"], c["n_bits"], _metric(faiss, p))
+    index.pq.cp.seed = SEED + seed
+    return faiss.IndexPreTransform(faiss.PCAMatrix(p.dim, c["d_out"]), index)
 
 
 def _rabitq(faiss: Any, p: Profile, c: dict[str, Any], seed: int, fast: bool = False) -> Any:

@@ -73,7 +73,10 @@ def _make(config: dict[str, Any], profile: Profile, seed: int, threads: int) -> 
 
 
 class SVS(System):
-    """Built anew from all rows with each `add`: its flat index does not grow. The float rows lie in a file meanwhile."""
+    """Built anew from all rows with each `add`: its flat index does not grow. The float rows lie in a file meanwhile, whose
+    writing counts as encoding."""
+
+    appends = False
 
     def __init__(self, config: dict[str, Any], profile: Profile, threads: int):
         import svs

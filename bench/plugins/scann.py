@@ -23,17 +23,20 @@ def version() -> str | None:
 
 
 def contenders(profile: Profile, budgets: Sequence[int]) -> list[Contender]:
-    """Blocks of 2 columns and 4 bits are what its authors recommend; other sizes come from larger or smaller blocks."""
+    """Blocks of 2 columns, 4 bits and a threshold are what its authors recommend for inner products; other sizes come from larger
+    or smaller blocks, for which the threshold may harm, so that these come without it, too."""
     d = profile.dim
-    threshold = None if profile.metric == "l2" else THRESHOLD
-    hashed = [
-        ((-(-d // block) + 1) // 2, {"dimensions_per_block": block, "anisotropic_quantization_threshold": threshold})
-        for block in range(1, d + 1)
-    ]
-    found = [
-        Contender(NAME, "score_ah", config, size, partial(_make, config), False, 1.5, "tables are rounded to 8 bits")
-        for size, config in nearest(budgets, hashed)
-    ]
+    found = []
+    for threshold in (None,) if profile.metric == "l2" else (THRESHOLD, None):
+        hashed = [
+            ((-(-d // block) + 1) // 2, {"dimensions_per_block": block, "anisotropic_quantization_threshold": threshold})
+            for block in range(1, d + 1)
+            if threshold is not None or profile.metric == "l2" or block != 2
+        ]
+        found += [
+            Contender(NAME, "score_ah", config, size, partial(_make, config), False, 1.5, "tables are rounded to 8 bits")
+            for size, config in nearest(budgets, hashed)
+        ]
     flat = d + (4 if profile.metric == "l2" else 0)
     for size, config in nearest(budgets, [(flat, {"quantize": "int8"})]):
         found.append(Contender(NAME, "score_brute_force", config, size, partial(_make, config), False, 0.05, ""))
@@ -98,6 +101,8 @@ class Hashed(_Searcher):
 
 class BruteForce(_Searcher):
     """Built anew from all rows with each `add`, for which alone they are kept."""
+
+    appends = False
 
     def fit(self, train: np.ndarray, queries: np.ndarray | None) -> None:
         """Its scales come from the rows that it stores."""

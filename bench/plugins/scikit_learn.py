@@ -35,6 +35,8 @@ class Exact(System):
     Bachrach et al. 2014, "Speeding up the Xbox recommender system using a Euclidean transformation for inner-product spaces".
     """
 
+    appends = False
+
     def __init__(self, profile: Profile, threads: int):
         from sklearn.neighbors import NearestNeighbors
 

@@ -15,6 +15,7 @@ from ..contender import Contender, Nbytes, Profile, System
 from ._common import installed, nearest, passive_threads, prepared
 
 NAME = "sentence-transformers"
+DEPENDS = ("torch", "faiss-cpu", "usearch")
 RESCORE = 4  # times k candidates, as its examples have it
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from ..load import BUSY
+from ..rules import JUDGED_BASE, JUDGED_QUERIES, MOST
 from . import details, pictures
 from .markup import Markup, bold, figure, paragraph, table
 from .style import PAGE
-from .summary import CLAIM_QUERIES, LOW_LOAD, DataSet, Runs, Summary
+from .summary import DataSet, Runs, Summary
 from .verdicts import (
-    EQUAL_BYTES,
     TARGETS,
     Choice,
     Win,
@@ -29,13 +30,14 @@ from .words import NONE, mean_and_worst, plain, points, rate, seconds, share, si
 
 CACHE = 32_000_000  # bytes: a usual last-level cache, where the machine's own was not recorded
 HOW_TO_READ = (
-    "Recall 10@10 is the share of the true 10 nearest neighbours among the 10 found, by an exhaustive scan, without reranking, "
-    "ties counted: the mean of the seeds, and the worst.",
+    "Recall 10@10 is the share of the true 10 nearest neighbours among the 10 found, by an exhaustive scan, without reranking "
+    "unless a codec's notes say so, ties counted: the mean of the seeds, and the worst.",
     "Intervals are of the difference of two recalls on the same queries, 95 %, by a bootstrap over queries. What another seed or "
     "other data would change is not in them. On both sides the best of several is taken, so a difference near the edge of its "
     "interval proves little.",
-    f"A peer may store up to {EQUAL_BYTES} times a budget and still counts as equal; ours keep the budget.",
-    f"Sets with fewer than {CLAIM_QUERIES} queries say that a codec runs and is sane, and no more.",
+    f"A peer may store up to {MOST} times a budget and still counts as equal; ours keep the budget. That ours finds more "
+    f"is said only where a peer has as many bytes, or ours has no more than it.",
+    f"Sets with fewer than {JUDGED_QUERIES} queries or {JUDGED_BASE:,} vectors say that a codec runs and is sane, and no more.",
 )
 SIDES = ("ours", "neither", "peer", "unequal")
 PANELS = 3  # pictures of speed a data set
@@ -127,7 +129,7 @@ def _wins(summary: Summary) -> list[str]:
         paragraph(
             "In recall: every peer whose recall is above that of our best codec for the budget, by an interval that excludes "
             "zero. In speed: every peer that is more than 10 % faster than all codecs of ours that keep the budget and find as "
-            f"much (within 0.5 points, or no difference shown), both at a load below {LOW_LOAD}, on as many threads of the same "
+            f"much (within 0.5 points, or no difference shown), both at a load below {BUSY}, on as many threads of the same "
             "processor; of several such peers those that no other beats in both recall and speed. Every run had a process of its "
             "own, one after the other, so that ratios near 1.1 are hardly more than noise."
         )
@@ -141,7 +143,7 @@ def _wins(summary: Summary) -> list[str]:
     if left_out:
         parts.append(
             paragraph(
-                f"{left_out} comparisons of speed were left out, as the load was {LOW_LOAD} or more or is not recorded, or as "
+                f"{left_out} comparisons of speed were left out, as the load was {BUSY} or more or is not recorded, or as "
                 "the machines or their threads differ: there a peer may be faster."
             )
         )
@@ -164,7 +166,7 @@ def _data_set(data: DataSet, styles: pictures.Styles, anchor: str) -> list[str]:
     parts = [f'<h2 class="data" id="{anchor}">{escape(data.name)}</h2>', paragraph(_what_it_is(data))]
     if not data.claims:
         parts.append(
-            paragraph(f"Runs, sane: no claim. {plain(data.n_figures)} queries are fewer than {CLAIM_QUERIES}.")
+            paragraph(f"Runs, sane: no claim from fewer than {JUDGED_QUERIES} queries or {JUDGED_BASE:,} vectors.")
         )  # fmt: skip
     if not (data.ours or data.peers):
         parts.append(paragraph("No run on this set gave bytes and recall, so there is nothing to compare."))
@@ -223,7 +225,7 @@ def cache_words(data: DataSet) -> str:
     if not known_loads:
         busy = " The load beside the runs is not recorded: take no speed from here."
     else:
-        over = " Above 0.5 the machine was busy, and speeds say little." if max(known_loads) >= LOW_LOAD else ""
+        over = " Above 0.5 the machine was busy, and speeds say little." if max(known_loads) >= BUSY else ""
         busy = f" Load by other work: {min(known_loads):.2f} to {max(known_loads):.2f}.{over}"
     return f"Working sets of the speeds: the codes, {size(low)} to {size(high)}; {fit} {whose}.{busy}"
 
@@ -246,7 +248,9 @@ def _budget_table(data: DataSet, found: list[Choice]) -> str:
         "budget", "codec", "bytes", "held beside", "state", "recall", "worst seed", "seeds", "fit", "encoded / s", "searches / s",
         "one query", "ours less peer", "95 % interval",
     ]  # fmt: skip
-    return table(head, rows, (0, *range(2, 14)))
+    noted = {run.name: run.records[0].notes for choice in found for run in (choice.ours, choice.peer, choice.within) if run}
+    notes = "; ".join(f"{name}: {text}" for name, text in noted.items() if text)
+    return table(head, rows, (0, *range(2, 14))) + (paragraph(f"Notes. {notes}.", "note") if notes else "")
 
 
 def _compared(data: DataSet, choice: Choice) -> tuple[str, str]:
@@ -308,7 +312,7 @@ def _pictures(data: DataSet, styles: pictures.Styles) -> list[str]:
     drawing = pictures.distortion(data, styles)
     if drawing:
         note = "Mean squared error of decoded vectors over the vectors' variance, where a library can decode."
-        if pictures.spectrum_of(data.about):
+        if data.about.get("bound"):
             note += " Dashed: the least possible for a Gaussian source with this spectrum; other sources may be below it."
         speeds.append(figure(drawing, note))
     return ['<div class="pair">', *sides, *speeds, "</div>"]
@@ -330,7 +334,7 @@ def _load_words(data: DataSet, budget: int) -> str:
     said = f"Threads: {', '.join(threads) or 'not recorded'}; load by other work: "
     if not loads:
         return said + "not recorded."
-    return said + f"{min(loads):.2f} to {max(loads):.2f}" + (", too busy for claims." if max(loads) >= LOW_LOAD else ".")
+    return said + f"{min(loads):.2f} to {max(loads):.2f}" + (", too busy for claims." if max(loads) >= BUSY else ".")
 
 
 def _relevance(data: DataSet, found: list[Choice]) -> list[str]:

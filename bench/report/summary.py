@@ -12,12 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import load, measures
 from ..records import DIGITS, Record
+from ..rules import OURS, judged, label
 
-OURS = "vecpress"
-CLAIM_QUERIES = 300  # with fewer, a set only says that a codec runs and is sane
-LOW_LOAD = 0.5  # above it a machine was busy with other work, and its speeds say little
-RESAMPLES = 4000
 LOADS = ("load_before", "load_beside")  # in a record's machine
 
 
@@ -103,7 +101,8 @@ class Runs:
 
     @property
     def quiet(self) -> bool:
-        return self.load is not None and self.load < LOW_LOAD
+        """Whether its speeds may be compared."""
+        return all(load.is_quiet(record.machine or {}) for record in self.records)
 
     @functools.cached_property
     def shares(self) -> np.ndarray | None:
@@ -131,7 +130,7 @@ class DataSet:
 
     @property
     def claims(self) -> bool:
-        return (self.n_figures or 0) >= CLAIM_QUERIES
+        return judged(self.n_figures, self.about.get("n_base"))
 
     @functools.cached_property
     def ours(self) -> list[Runs]:
@@ -153,14 +152,6 @@ class Summary:
     def records(self) -> list[Record]:
         """All but the missing ones."""
         return [r for s in self.sets for r in (*(r for run in s.runs for r in run.records), *s.failed)]
-
-
-def label(library: str, codec: str, config: dict[str, Any]) -> str:
-    """A contender's name for people, e.g. "PQ(m=48, n_bits=8)" or "faiss IndexPQ(m=48)"; metric and seed are said elsewhere."""
-    shown = {name: value for name, value in (config or {}).items() if name not in ("metric", "seed")}
-    settings = ", ".join(f"{k}={v if isinstance(v, str | int | float) else json.dumps(v)}" for k, v in shown.items())
-    name = f"{codec}({settings})" if settings or library == OURS else codec
-    return name if library == OURS else f"{library} {name}"
 
 
 def summarise(records: Iterable[Record]) -> Summary:
@@ -200,24 +191,12 @@ def summarise(records: Iterable[Record]) -> Summary:
 
 @functools.lru_cache(maxsize=4096)
 def paired(ours: Runs, peer: Runs) -> Interval | None:
-    """The difference of recalls, ours less the peer's, with its 95 % interval: a bootstrap over the same queries. None where the
-    counts of each query are not there for both, or are of other queries. 4,000 resamples, always the same ones."""
+    """The difference of recalls, ours less the peer's, with its 95 % interval over the same queries. None where the counts of
+    each query are not there for both, or are of other queries."""
     a, b = ours.shares, peer.shares
     if a is None or b is None or len(a) != len(b):
         return None
-    means = _resamples(len(a)) @ (a - b)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return Interval(float((a - b).mean()), float(low), float(high))
-
-
-@functools.lru_cache(maxsize=4)
-def _resamples(n: int) -> np.ndarray:
-    """Weights of n queries in every resample, float32[RESAMPLES, n]."""
-    rng = np.random.default_rng(0)
-    counts = np.empty((RESAMPLES, n), np.float32)
-    for row in counts:
-        row[:] = np.bincount(rng.integers(0, n, n), minlength=n)
-    return counts / np.float32(n)
+    return Interval(*measures.paired_interval(a, b))
 
 
 def front(points: Iterable[Any], cost: Any, gain: Any) -> list[Any]:

@@ -6,12 +6,12 @@ import functools
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .summary import CLAIM_QUERIES, DataSet, Interval, Runs, front, paired
+from ..rules import JUDGED_BASE, JUDGED_QUERIES, MOST
+from .summary import DataSet, Interval, Runs, front, paired
 from .words import plain, points, rate, recall_of, seconds, size
 
 BUDGETS = (16, 32, 48, 64, 96, 192, 384)  # bytes a vector, where the runs name none
 TARGETS = (0.90, 0.95, 0.99)
-EQUAL_BYTES = 1.2  # a peer counts as equal from the same size up to this many times it
 EQUAL_RECALL = 0.005
 FASTER = 1.1
 
@@ -19,7 +19,8 @@ FASTER = 1.1
 @dataclass(frozen=True)
 class Choice:
     """The best of each side for a budget; `within` is the best peer that keeps the budget, where `peer` is over it; `same_as` is
-    the smaller budget that the same two are best for: nothing larger that was measured finds more."""
+    the smaller budget that the same two are best for: nothing larger that was measured finds more; `fair`: that ours finds more
+    can be said at equal bytes, which are at least ours and at most MOST times as many."""
 
     budget: int
     ours: Runs | None
@@ -27,6 +28,7 @@ class Choice:
     within: Runs | None
     interval: Interval | None
     same_as: int | None = None
+    fair: bool = True
 
     @property
     def ahead(self) -> str | None:
@@ -35,7 +37,7 @@ class Choice:
         if self.interval is None or self.same_as is not None or self.ours is None or self.peer is None:
             return None
         if self.interval.low > 0:
-            return "ours" if self.peer.code_size * EQUAL_BYTES >= self.ours.code_size else "unequal"
+            return "ours" if self.fair else "unequal"
         return "peer" if self.interval.high < 0 else "neither"
 
 
@@ -56,9 +58,12 @@ def best(runs: list[Runs]) -> Runs | None:
     return min(runs, key=key, default=None)
 
 
+_RECALLS = {"recall": "recall", "recall_wide": "recall 10@100"}
+
+
 def fits(run: Runs, budget: float) -> bool:
     """Whether a run may stand for a budget: ours must keep it, a peer may take 1.2 times as much."""
-    return run.code_size <= budget * (1 if run.ours else EQUAL_BYTES)
+    return run.code_size <= budget * (1 if run.ours else MOST)
 
 
 def home(run: Runs, budgets: list[int]) -> int | None:
@@ -88,8 +93,21 @@ def choices(data: DataSet) -> list[Choice]:
         if peer and peer.code_size > budget:
             within = best([run for run in data.peers if run.code_size <= budget])
         before = next((c.budget for c in found if c.ours is ours and c.peer is peer), None)
-        found.append(Choice(budget, ours, peer, within, paired(ours, peer) if ours and peer else None, before))
+        both = ours is not None and peer is not None
+        interval, fair = (paired(ours, peer), _is_fair(data, ours, peer)) if both else (None, True)
+        found.append(Choice(budget, ours, peer, within, interval, before, fair))
     return found
+
+
+def _is_fair(data: DataSet, ours: Runs, peer: Runs) -> bool:
+    """Whether ours finds more at equal bytes: than this peer, if it has as many; else with no more bytes than it, or than the
+    best peer of equal bytes, which finds less than this one."""
+    if peer.code_size >= ours.code_size:
+        return True
+    smaller = best([run for run in data.ours if run.code_size <= peer.code_size])
+    equal = best([run for run in data.peers if ours.code_size <= run.code_size <= MOST * ours.code_size])
+    pairs = [(smaller, peer), (ours, equal)]
+    return any(a and b and (found := paired(a, b)) and found.low > 0 for a, b in pairs)
 
 
 def sentence(data: DataSet, choice: Choice) -> str:
@@ -112,7 +130,7 @@ def sentence(data: DataSet, choice: Choice) -> str:
     if not (ours and peer):
         return f"{text}."
     if not data.claims:
-        return f"{text}. Runs, sane: no claim from fewer than {CLAIM_QUERIES} queries."
+        return f"{text}. Runs, sane: no claim from fewer than {JUDGED_QUERIES} queries or {JUDGED_BASE:,} vectors."
     if choice.interval is None:
         return f"{text}; difference {points(ours.recall - peer.recall)}, no interval, as the counts of each query are not there."
     if choice.ahead == "unequal":
@@ -155,8 +173,9 @@ def recall_wins(data: DataSet) -> list[Win]:
     if not data.claims:
         return []
     found = []
+    listed: set[tuple[int, int]] = set()  # a pair is listed once, at its smallest budget
     for choice in choices(data):
-        if not choice.ours or choice.same_as is not None:
+        if not choice.ours:
             continue
         families = set()
         candidates = [p for p in data.peers if fits(p, choice.budget) and p.recall > choice.ours.recall]
@@ -165,6 +184,9 @@ def recall_wins(data: DataSet) -> list[Win]:
             if interval is None or interval.high >= 0 or peer.family in families:
                 continue
             families.add(peer.family)  # one configuration of a codec is enough: its best
+            if (id(peer), id(choice.ours)) in listed:
+                continue
+            listed.add((id(peer), id(choice.ours)))
             figures = (
                 f"recall {peer.recall:.3f} against {choice.ours.recall:.3f}; difference {points(interval.difference)}, "
                 f"95 % interval {interval_text(interval)}"
@@ -173,11 +195,11 @@ def recall_wins(data: DataSet) -> list[Win]:
     return found
 
 
-SPEEDS = {  # what: (field, whether more is better)
-    "search in a batch": ("search_per_second", True),
-    "search of 100 in a batch": ("search_wide_per_second", True),
-    "search of one query": ("latency_p50", False),
-    "encoding": ("encode_per_second", True),
+SPEEDS = {  # what: (field, whether more is better, the recall that it was bought with)
+    "search in a batch": ("search_per_second", True, "recall"),
+    "search of 100 in a batch": ("search_wide_per_second", True, "recall_wide"),
+    "search of one query": ("latency_p50", False, "recall"),
+    "encoding": ("encode_per_second", True, "recall"),
 }
 
 
@@ -194,11 +216,13 @@ def speed_wins(data: DataSet) -> tuple[list[Win], int]:
         if not choice.ours:
             continue
         peers = [p for p in data.peers if home(p, budgets) == choice.budget]
-        for what, (name, more) in SPEEDS.items():
+        for what, (name, more, recall) in SPEEDS.items():
             faster = []
             for peer in (p for p in peers if p.median(name)):
                 equal = [
-                    o for o in data.ours if fits(o, choice.budget) and o.median(name) and _finds_as_much(o, peer, choice.ours)
+                    o
+                    for o in data.ours
+                    if fits(o, choice.budget) and o.median(name) and _finds_as_much(o, peer, choice.ours, recall)
                 ]
                 fair = [o for o in equal if _same_machine(o, peer)]
                 if equal and not fair:
@@ -223,10 +247,10 @@ def _speed(run: Runs, name: str, more: bool) -> float:
     return value if more else 1 / value if value else 0.0
 
 
-def _finds_as_much(ours: Runs, peer: Runs, top: Runs) -> bool:
-    if ours.recall >= peer.recall - EQUAL_RECALL:
+def _finds_as_much(ours: Runs, peer: Runs, top: Runs, recall: str) -> bool:
+    if (ours.mean(recall) or 0) >= (peer.mean(recall) or 0) - EQUAL_RECALL:
         return True
-    interval = paired(ours, peer) if ours is top else None
+    interval = paired(ours, peer) if ours is top and recall == "recall" else None
     return interval is not None and interval.high >= 0
 
 
@@ -237,8 +261,11 @@ def _same_machine(a: Runs, b: Runs) -> bool:
 
 
 def _speed_win(budget: int, what: str, peer: Runs, ours: Runs) -> Win:
-    name, more = SPEEDS[what]
+    name, more, recall = SPEEDS[what]
     a, b = peer.median(name) or 0.0, ours.median(name) or 0.0
     shown = (f"{rate(a)} a second against {rate(b)}", a / b) if more else (f"{seconds(a)} against {seconds(b)}", b / a)
-    figures = f"{shown[1]:.2f} times as fast: {shown[0]}; recall {peer.recall:.3f} against {ours.recall:.3f}"
+    figures = (
+        f"{shown[1]:.2f} times as fast: {shown[0]}; {_RECALLS[recall]} {peer.mean(recall) or 0:.3f} against "
+        f"{ours.mean(recall) or 0:.3f}"
+    )
     return Win(budget, what, peer, ours, figures, f"{max(peer.load or 0, ours.load or 0):.2f}")

@@ -120,7 +120,7 @@ def test_faiss_offers_all_its_codes():
     wanted = {
         "IndexPQ", "IndexPQFastScan", "OPQ, IndexPQ", "OPQ, IndexPQFastScan", "ProductResidualQuantizer", "ResidualQuantizer",
         "LocalSearchQuantizer", "IndexScalarQuantizer", "IndexRaBitQ", "IndexRaBitQFastScan", "IndexEDEN", "TurboQuant",
-        "TurboQuant mse", "ITQ, IndexLSH",
+        "TurboQuant mse", "ITQ, IndexLSH", "PCA, IndexPQ", "PCA, IndexScalarQuantizer",
     }  # fmt: skip
     assert found == wanted
 
