@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 BUSY = 0.5  # processors used by others, above which speeds are flagged
-SAMPLE_SECONDS = 0.1
+SAMPLE_SECONDS = 0.5  # the system counts in hundredths of a second for each processor
 
 
 def cpus() -> int:
@@ -43,6 +44,12 @@ def own_seconds() -> float:
     """Processor seconds of this process and of its children that have ended."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
+
+
+def is_quiet(machine: dict[str, Any]) -> bool:
+    """Whether others left the machine alone before and during a run, by its record's `machine`; unknown is not quiet."""
+    found = [machine.get(name) for name in ("load_before", "load_beside")]
+    return all(load is not None and load < BUSY for load in found)
 
 
 def before() -> float:
