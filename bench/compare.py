@@ -8,7 +8,8 @@
 Both are built in a temporary folder and measured by this clone's cases in two processes pinned to one core, A B A B. The ratio of
 a case is the median of head's by base's time over the pairs of rounds; its 95 % interval is bootstrapped from these pairs.
 A case is slower if its ratio is above 1.25, its interval excludes 1, and both hold again in two new processes. The exit code is 1
-if a case is slower or has more than 3 % more instructions, 2 for what could not be compared at all.
+if a case is slower or has more than 3 % more instructions, 2 for what could not be compared at all, or if head cannot run a case
+that base runs.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ ROUNDS = 15
 LEAST_ROUNDS = 7
 SAMPLE_SECONDS = 0.002  # short calls repeat within a sample until it lasts this long
 SAMPLES = 5  # in a round, the fastest counts
+LOST = "head: "  # begins the reason of a case that base runs and head does not
 CASE_SECONDS = 8.0  # of one case's rounds on each side; longer calls get fewer rounds
 
 
@@ -80,8 +82,14 @@ def counted(base: dict[str, int], head: dict[str, int]) -> tuple[list[Change], d
     changes = [
         Change(name, base[name], head[name], ratio := head[name] / base[name], ratio, ratio, 1) for name in base if name in head
     ]
-    missing = {name: "not in head" for name in base if name not in head}
-    return changes, missing | {name: "not in base" for name in head if name not in base}
+    missing = {name: LOST + "it does not run there" for name in base if name not in head}
+    return changes, missing | {name: "base: it does not run there" for name in head if name not in base}
+
+
+def confirmed(change: Change, again: dict[str, Change], threshold: float) -> Change:
+    """A case that is slower only if its second run, where there is one, says so, too."""
+    second = again.get(change.case, change)
+    return change if second.slower(threshold) else second
 
 
 def alternate(sides: Sequence[Side], case: str, backend: str | None, rounds: int) -> Change | str:
@@ -113,7 +121,7 @@ def compare(
     suspects = [change.case for change in changes if change.slower(threshold)]
     if suspects:
         again = {change.case: change for change in _run(targets, suspects, backend, rounds)[0]}
-        changes = [min(change, again.get(change.case, change), key=lambda c: c.ratio) for change in changes]
+        changes = [confirmed(change, again, threshold) for change in changes]
     return changes, missing
 
 
@@ -209,9 +217,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "threshold": options.threshold, "load_before": round(load, 2), "missing": missing,
             "changes": [asdict(change) | {"slower": change.slower(options.threshold)} for change in changes],
         }  # fmt: skip
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
+        try:
+            options.json.write_text(json.dumps(result, indent=1) + "\n")
+        except OSError as error:
+            print(f"bench.compare: {error}", file=sys.stderr)
+            return 2
+    lost = [name for name, why in missing.items() if why.startswith(LOST)]
+    if lost:
+        print(f"bench.compare: base runs and head does not: {', '.join(lost)}", file=sys.stderr)
     if not changes:
         print(f"bench.compare: no case was compared (-k {options.k!r})", file=sys.stderr)
+    if lost or not changes:
         return 2
     return int(any(change.slower(options.threshold) for change in changes))
 

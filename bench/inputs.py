@@ -74,7 +74,10 @@ def read(where: str, metric: str | None = None) -> Dataset:
 
 
 def read_all(where: str, metric: str | None, note: Callable[[str], None]) -> list[Dataset]:
-    """As `read`, but a folder of nothing but folders is one of data sets: all that can be read, in the order of their names."""
+    """As `read`, but a folder of nothing but folders is one of data sets: all that can be read, in the order of their names.
+
+    `note` is told what cannot, be it no data set, empty, or of a format whose library is missing.
+    """
     path = Path(where)
     folders = sorted(p for p in path.iterdir() if p.is_dir()) if path.is_dir() else []
     if not folders or any(p.suffix in vp.datasets.SUFFIXES for p in path.iterdir()):
@@ -83,7 +86,7 @@ def read_all(where: str, metric: str | None, note: Callable[[str], None]) -> lis
     for folder in folders:
         try:
             found.append(read(str(folder), metric))
-        except ValueError as error:
+        except (ValueError, OSError, ImportError) as error:
             why = str(error)
             note(f"left out: {why}")
     if not found:

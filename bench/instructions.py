@@ -62,15 +62,20 @@ def count(folder: Path, words: str = "") -> dict[str, int]:
     with tempfile.TemporaryDirectory(prefix="vecpress-count-") as name:
         scratch = Path(name)
         helper, result = scratch / "callgrind.so", scratch / "done"
-        subprocess.run([_compiler(), "-O2", "-shared", "-fPIC", str(SOURCE), "-o", str(helper)], check=True)
+        compiler = [_compiler(), "-O2", "-shared", "-fPIC", str(SOURCE), "-o", str(helper)]
+        _succeed(f"compiling {SOURCE.name}", subprocess.run(compiler, capture_output=True, text=True))
         command = [
             "valgrind", "-q", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={scratch / 'out'}",
             sys.executable, "-P", "-m", "bench.instructions", "--count-in", str(folder), str(helper), str(result), words,
         ]  # fmt: skip
         done = subprocess.run(command, env=environment(folder), cwd=folder, capture_output=True, text=True)
-        if done.returncode or not result.exists():
-            raise CountError("counting instructions failed, the last lines are\n" + "\n".join(done.stderr.splitlines()[-20:]))
+        _succeed("counting instructions", done, result)
         return least(path.read_text() for path in scratch.glob("out.*"))
+
+
+def _succeed(what: str, done: subprocess.CompletedProcess[str], result: Path | None = None) -> None:
+    if done.returncode or (result is not None and not result.exists()):
+        raise CountError(f"{what} failed, the last lines are\n" + "\n".join(done.stderr.splitlines()[-20:]))
 
 
 def least(dumps: Iterable[str]) -> dict[str, int]:

@@ -8,7 +8,8 @@
 | permute | bytes looked up/s in a 64-entry table, one core | independent vpermb (AVX-512 VBMI) |
 | sgemm | float32 multiply-adds/s, one thread | NumPy's matrix product at 1024^3 |
 
-Each is the best of several passes: a limit is what the machine can do, not what it did while disturbed.
+Each is the best of several passes: a limit is what the machine can do, not what it did while disturbed. The loops are compiled
+when they are first needed, by CXX or c++, into the user's cache folder. LimitsError where that cannot be done.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import functools
 import hashlib
 import json
 import os
+import platform
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -30,20 +33,28 @@ import numpy as np
 SOURCE = Path(__file__).with_name("limits.cpp")
 L2_BYTES = 256 << 10  # fits the L2 cache of every current core, not its L1
 DRAM_BYTES = 512 << 20
+STEP_BYTES = 32 << 10  # whole pages for each of 8 streams
+
+
+class LimitsError(Exception):
+    """The loops cannot be compiled or run here; the message is for the user."""
 
 
 @functools.cache
 def library() -> ctypes.CDLL:
-    """limits.cpp, compiled once per version of its text."""
-    digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
-    path = Path(tempfile.gettempdir()) / f"vecpress-limits-{os.getuid()}-{digest}.so"
-    if not path.exists():
-        partial = path.with_suffix(f".{os.getpid()}")
-        compiler = os.environ.get("CXX", "g++").split()[-1]
-        command = [compiler, "-O3", "-shared", "-fPIC", "-std=c++17", str(SOURCE), "-o", str(partial)]
-        subprocess.run(command, check=True)
-        partial.replace(path)
-    lib = ctypes.CDLL(str(path))
+    """limits.cpp, compiled once per version of its text, and again in each process where there is no cache folder to write to."""
+    name = f"limits-{platform.machine()}-{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]}.so"
+    cache = cache_folder()
+    # A folder of this process's own: in a shared one another user could put something in the library's place.
+    with tempfile.TemporaryDirectory(prefix="vecpress-limits-", dir=cache) as own:
+        path = (cache or Path(own)) / name
+        if not path.exists():
+            _compile(Path(own) / "partial.so")
+            (Path(own) / "partial.so").replace(path)
+        try:
+            lib = ctypes.CDLL(str(path))  # stays loaded when its file goes
+        except OSError as error:
+            raise LimitsError(f"{path}: {error}") from None
     lib.make_buffer.restype = ctypes.c_void_p
     lib.make_buffer.argtypes = [ctypes.c_int64]
     lib.free_buffer.argtypes = [ctypes.c_void_p]
@@ -58,16 +69,47 @@ def library() -> ctypes.CDLL:
     return lib
 
 
+def cache_folder() -> Path | None:
+    """The user's folder for what can be made again, made if need be; None where there is none to write to."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        folder = (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "vecpress"
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
+def _compile(target: Path) -> None:
+    compiler = shlex.split(os.environ.get("CXX") or "c++")
+    command = [*compiler, "-O3", "-shared", "-fPIC", "-std=c++17", str(SOURCE), "-o", str(target)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    except OSError as error:
+        raise LimitsError(f"there is no C++ compiler {command[0]!r}, which CXX names: {error}") from None
+    if done.returncode or not target.exists():
+        raise LimitsError(f"{command[0]} cannot compile {SOURCE.name}:\n" + "\n".join(done.stderr.splitlines()[-20:]))
+
+
 def isa() -> str:
-    """The widest instruction set that the loops have a form for."""
-    return next((name for name in ("avx512", "avx2", "neon") if library().cpu_has(name.encode())), "")
+    """The widest instruction set that the loops have a form for. Raises LimitsError where that is none."""
+    for name in ("avx512", "avx2", "neon"):
+        if library().cpu_has(name.encode()):
+            return name
+    raise LimitsError(f"there are no loops for this processor ({platform.machine()})")
 
 
 def read_rate(size: int, passes: int = 5) -> float:
-    """Bytes per second of the best read loop over `size` bytes, on the calling thread."""
+    """Bytes per second of the best read loop over `size` bytes, down to whole STEP_BYTES, on the calling thread.
+
+    Raises LimitsError, also where there is no memory for them.
+    """
     lib, read = library(), getattr(library(), f"read_{isa()}")
+    size = max(size // STEP_BYTES, 1) * STEP_BYTES  # the loops would read beyond the end of others
     repeats = max(1, (64 << 20) // size)
     buffer = lib.make_buffer(size)
+    if not buffer:
+        raise LimitsError(f"there is no memory for {size} bytes")
     try:
         loops = [(streams, ahead) for streams in (1, 2, 4, 8) for ahead in (0, 512, 2048)]
         best = min(read(buffer, size, *loop, repeats) for _ in range(passes) for loop in loops)
@@ -118,8 +160,12 @@ def measure() -> dict[str, float | str | None]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="one JSON object")
-    limits = measure()
-    if parser.parse_args().json:
+    as_json = parser.parse_args().json
+    try:
+        limits = measure()
+    except LimitsError as error:
+        sys.exit(f"bench.limits: {error}")
+    if as_json:
         json.dump(limits, sys.stdout)
         print()
         return

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 FORMAT = 1
+START = '{"key": "'  # of every line
 DIGITS = "0123456789a"  # how many of the 10 are right, one character a query
 
 
@@ -91,10 +92,11 @@ def key_of(
 def read(path: Path) -> list[Record]:
     """The records of a .jsonl file; a last line that was cut off by a crash is left out. ValueError names a bad line."""
     records = []
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    text = path.read_bytes().decode(errors="replace") if path.exists() else ""
+    *lines, last = text.split("\n")
+    if not _is_cut_off(last):
+        lines.append(last)
     for number, line in enumerate(lines, 1):
-        if not line.endswith("\n"):
-            break
         try:
             values = json.loads(line)
             if values.get("format") != FORMAT:
@@ -105,13 +107,30 @@ def read(path: Path) -> list[Record]:
     return records
 
 
+def _is_cut_off(text: str) -> bool:
+    """Whether text behind the last newline is the beginning of a record, or nothing."""
+    if not text.startswith(START):
+        return START.startswith(text)
+    try:
+        values = json.loads(text)
+    except ValueError:
+        return True
+    return bool(values.get("format") == FORMAT)  # only the newline is missing
+
+
 def append(path: Path, records: Iterable[Record]) -> None:
-    """Adds lines, whole or not at all as far as the disk allows; the line that a crash cut off is replaced."""
+    """Adds lines, whole or not at all as far as the disk allows; the line that a crash cut off is replaced.
+
+    ValueError for a last line that is unfinished and none of ours; then nothing is changed.
+    """
     text = "".join(json.dumps(asdict(record), allow_nan=False) + "\n" for record in records)
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+b") as file:
         file.seek(0)
-        whole = file.read().rfind(b"\n") + 1
+        there = file.read()
+        whole = there.rfind(b"\n") + 1
+        if not _is_cut_off(there[whole:].decode(errors="replace")):
+            raise ValueError(f"{path}: its last line is not a record of the suite")
         file.truncate(whole)
         file.write(text.encode())
         file.flush()

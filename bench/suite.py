@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
 import math
+import shutil
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,18 @@ LEAST_SECONDS = 5.0  # that must be left before the deadline for a run to be sta
 
 @dataclass
 class Outcome:
-    """What came of a plan. done : records of its runs, old and new; measured : how many are new; not_run : for lack of time"""
+    """What came of a plan.
+
+    done : records of its runs, old and new; measured : how many are new; not_run : for lack of time, or for a bad data set
+    bad_sets : how many of not_run by what is wrong with their set
+    """
 
     done: list[Record]
     measured: int
     not_run: int
     report: Path | None
     why_no_report: str = ""
+    bad_sets: dict[str, int] = field(default_factory=dict)
 
 
 def prepare(plan: Plan, note: Callable[[str], None]) -> tuple[list[Dataset], Runs]:
@@ -49,8 +54,13 @@ def prepare(plan: Plan, note: Callable[[str], None]) -> tuple[list[Dataset], Run
 def bench(plan: Plan, out: Path, html: Path | None, console: Console, *, retry_failed: bool = False) -> Outcome:
     """Makes the runs that `out` does not have yet, appends them to it, and writes the report.
 
-    ValueError for an `out` that is no file of the suite's; KeyboardInterrupt, also for SIGTERM, leaves `out` whole.
+    ValueError for an `out` that is no file of the suite's, an `html` that is a folder, or where no data set can be measured on;
+    KeyboardInterrupt, also for SIGTERM, leaves `out` whole.
     """
+    if html is not None:
+        html.parent.mkdir(parents=True, exist_ok=True)
+        if html.is_dir():
+            raise ValueError(f"{html}: expected a file for the report, got a folder")
     begun = time.monotonic()
     if (others := load.before()) > load.BUSY:
         console.note(f"others use {others:g} processors of this machine: its speeds will be flagged, and are not to be compared")
@@ -62,17 +72,27 @@ def bench(plan: Plan, out: Path, html: Path | None, console: Console, *, retry_f
     with contextlib.suppress(Exception):
         limits.library()  # compiled before anything is measured
     done: list[Record] = []
+    bad_sets: dict[str, int] = {}
     measured = not_run = 0
     with _terminable(console, out), inputs.workspace() as folder, _progress(console, len(todo.planned)) as report:
-        ready: tuple[int, inputs.Inputs] | None = None
-        for planned in todo.planned:
-            if ready is None or ready[0] != planned.data:
-                ready = planned.data, inputs.prepare(datasets[planned.data], folder / str(planned.data), threads)
-            record = known.get(run_one.new_record(planned.run, ready[1].data, threads).key)
+        current = -1
+        for planned in todo.planned:  # set by set
+            if planned.data != current:
+                shutil.rmtree(folder / str(current), ignore_errors=True)
+                current = planned.data
+                ready = _ready(datasets[current], folder / str(current), threads)
+                if isinstance(ready, str):
+                    console.note(f"left out: {ready}")
+            if isinstance(ready, str):
+                bad_sets[ready] = bad_sets.get(ready, 0) + 1
+                not_run += 1
+                report(planned, None)
+                continue
+            record = known.get(run_one.new_record(planned.run, ready.data, threads).key)
             if record is None:
                 left = math.inf if plan.deadline is None else plan.deadline - (time.monotonic() - begun)
                 if left >= LEAST_SECONDS:
-                    record = run_one.run(planned.run, ready[1], replace(settings, timeout=min(settings.timeout, left)))
+                    record = run_one.run(planned.run, ready, replace(settings, timeout=min(settings.timeout, left)))
                 if record is None or (record.status == "failed" and _cut_off(plan, begun)):
                     not_run += 1
                     report(planned, None)
@@ -81,8 +101,18 @@ def bench(plan: Plan, out: Path, html: Path | None, console: Console, *, retry_f
                 measured += 1
             done.append(record)
             report(planned, record)
+    if bad_sets and sum(bad_sets.values()) == len(todo.planned):
+        raise ValueError("; ".join(bad_sets))
     written, why = (None, "") if html is None else _report(out, html)
-    return Outcome(done, measured, not_run, written, why)
+    return Outcome(done, measured, not_run, written, why, bad_sets)
+
+
+def _ready(dataset: Dataset, folder: Path, threads: int) -> inputs.Inputs | str:
+    """A set to measure on; what is wrong where there is none, as one bad set must not end the others."""
+    try:
+        return inputs.prepare(dataset, folder, threads)
+    except (ValueError, OSError, MemoryError) as error:
+        return f"{dataset.name}: {error}"
 
 
 def _known(out: Path, retry_failed: bool, todo: Runs) -> dict[str, Record]:
@@ -116,12 +146,9 @@ def _cut_off(plan: Plan, begun: float) -> bool:
 
 def _report(out: Path, html: Path) -> tuple[Path | None, str]:
     """The HTML report on the file, and why there is none."""
-    package = __name__.rpartition(".")[0]
     try:
-        if importlib.util.find_spec(f"{package}.report") is None:
-            return None, f"{package}.report is not there"
-        importlib.import_module(f"{package}.report").write([out], html)
-    except ImportError as error:
+        importlib.import_module(f"{__package__}.report").write([out], html)
+    except (ImportError, OSError) as error:
         return None, str(error)
     return html, ""
 
@@ -167,7 +194,7 @@ def describe(run: Run, record: Record | None) -> str:
     seed = "" if run.seed is None else f", seed {run.seed}"
     what = f"{run.label}{seed}, {run.contender.code_size} bytes: "
     if record is None:
-        return what + "not run, out of time"
+        return what + "not run"
     if record.status != "ok":
         return what + f"{record.status}, {record.error}"
     return what + f"recall {record.recall:.3f}, {record.search_per_second:,.0f} searches/s"

@@ -110,8 +110,10 @@ def plan_data(todo: Runs) -> dict[str, Any]:
 def ending(outcome: Outcome, out: str) -> str:
     """What was done, and where it is."""
     lines = [f"{count(len(outcome.done), 'run')}, {outcome.measured} of them new: {out}"]
-    if outcome.not_run:
-        lines.append(f"{count(outcome.not_run, 'run')} not made for lack of time: the same command goes on with them")
+    late = outcome.not_run - sum(outcome.bad_sets.values())
+    if late:
+        lines.append(f"{count(late, 'run')} not made for lack of time: the same command goes on with them")
+    lines += [f"{count(runs, 'run')} not made: {why}" for why, runs in outcome.bad_sets.items()]
     lines.append(f"Report: {outcome.report}" if outcome.report else f"No report: {outcome.why_no_report}")
     return "\n".join(lines)
 

@@ -59,7 +59,18 @@ def test_equal_times_give_an_interval_of_one_number():
 def test_counts_that_grow_are_slower_and_what_one_side_lacks_is_listed():
     changes, missing = counted({"a": 1000, "b": 1000, "old": 1}, {"a": 1029, "b": 1031, "new": 1})
     assert [change.slower(compare.GROWTH) for change in changes] == [False, True]
-    assert missing == {"old": "not in head", "new": "not in base"}
+    assert missing == {"old": "head: it does not run there", "new": "base: it does not run there"}
+
+
+def test_a_second_run_that_is_not_slower_clears_a_case():
+    first = [Change(name, 1.0, 1.4, 1.4, 1.3, 1.5, 15) for name in ("noisy", "fine", "slower", "lost")]
+    again = {
+        "noisy": Change("noisy", 1.0, 1.45, 1.45, 0.9, 2.0, 15),  # a larger ratio, but within its noise
+        "fine": Change("fine", 1.0, 1.0, 1.0, 0.9, 1.1, 15),
+        "slower": Change("slower", 1.0, 1.3, 1.3, 1.28, 1.32, 15),
+    }
+    assert [compare.confirmed(change, again, 1.25) for change in first] == [again["noisy"], again["fine"], first[2], first[3]]
+    assert [compare.confirmed(change, again, 1.25).slower(1.25) for change in first] == [False, False, True, True]
 
 
 def test_the_table_shows_the_worst_first_and_what_was_not_compared():
@@ -124,6 +135,29 @@ def test_what_one_side_lacks_is_listed_and_not_compared(planted, capsys):
     assert planted("-k", "rotate n=1 ") == 2
     out, err = capsys.readouterr()
     assert "not compared: rotate n=1 d=384 (head: AttributeError: " in out and "no case was compared" in err
+
+
+@pytest.mark.parametrize(
+    "missing, code",
+    [
+        ({}, 0),
+        ({"a": "base: AttributeError: x"}, 0),
+        ({"a": "base: AttributeError: x; head: AttributeError: x"}, 0),
+        ({"a": "head: RuntimeError: x"}, 2),
+    ],
+)
+@pytest.mark.parametrize("slower", [False, True])
+def test_a_case_that_head_lost_is_no_success(planted, monkeypatch, capsys, missing, code, slower):
+    change = Change("b", 1.0, 1.0 + slower, 1.0 + slower, 1.0 + slower, 1.0 + slower, 15)
+    monkeypatch.setattr(compare, "compare", lambda *_: ([change], missing))
+    assert planted() == (code or int(slower))
+    assert ("base runs and head does not: a" in capsys.readouterr().err) == (code == 2)
+
+
+def test_figures_that_cannot_be_written_are_no_slow_down(planted, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(compare, "compare", lambda *_: ([Change("b", 1.0, 1.0, 1.0, 1.0, 1.0, 15)], {}))
+    assert planted("--json", str(tmp_path / "nowhere" / "x.json")) == 2
+    assert "nowhere" in capsys.readouterr().err
 
 
 def test_the_worker_notices_another_vecpress(tmp_path):

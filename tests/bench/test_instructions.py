@@ -46,6 +46,16 @@ def test_without_valgrind_the_reason_is_said(monkeypatch, capsys):
     assert "--instructions: valgrind is not installed" in capsys.readouterr().err
 
 
+def test_what_does_not_compile_is_an_error_of_the_count(tmp_path, monkeypatch):
+    (tmp_path / "broken.c").write_text("int f(void) { return unknown_name; }\n")
+    monkeypatch.setattr(instructions, "SOURCE", tmp_path / "broken.c")
+    monkeypatch.setattr(instructions, "unavailable", lambda: "")
+    if instructions.shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
+    with pytest.raises(CountError, match=r"(?s)compiling broken\.c failed.*unknown_name"):
+        instructions.count(ROOT)
+
+
 @pytest.mark.slow  # starts Python under valgrind twice
 @pytest.mark.skipif(bool(instructions.unavailable()), reason=instructions.unavailable() or "valgrind is there")
 def test_counts_repeat_and_grow_with_the_work():

@@ -19,7 +19,7 @@ from helpers import clustered
 import vecpress as vp
 from vecpress import cli
 from vecpress import codec as codec_module
-from vecpress.bench import inputs, plan, plugins, records, run_one, suite
+from vecpress.bench import inputs, plan, plugins, records, run_one, suite, table
 from vecpress.cli.console import Console
 from vecpress.codecs.sign import Sign
 
@@ -177,6 +177,55 @@ def test_time_that_is_over_is_no_failure(data, tmp_path):
     wanted = replace(SMALL, data=(str(data),), libraries=("fake",), budgets=(4 * DIM,), deadline=0.5)
     outcome = suite.bench(wanted, tmp_path / "out.jsonl", None, Console())
     assert outcome.done == [] and outcome.not_run > 0 and records.read(tmp_path / "out.jsonl") == []
+
+
+EVERY = replace(SMALL, configurations=10)
+
+
+def measured(run: run_one.Run, ready: inputs.Inputs, settings: run_one.Settings) -> records.Record:
+    """In the place of a run: its record, quickly, with the files that there are at its time."""
+    there = sorted(path.name for path in ready.folder.parent.iterdir())
+    return replace(run_one.new_record(run, ready.data, 1), status="failed", error=f"folders {there}")
+
+
+def test_a_bad_set_costs_its_own_runs_only_and_sets_go_when_they_are_done(data, tmp_path, monkeypatch, capsys):
+    for name in ("sets", "sets/0_good", "sets/1_bad", "sets/2_good"):
+        (tmp_path / name).mkdir()
+        for path in data.iterdir() if "/" in name else ():
+            (tmp_path / name / path.name).write_bytes(path.read_bytes())
+    base = np.load(data / "base.npy")
+    base[17, 3] = np.nan
+    np.save(tmp_path / "sets" / "1_bad" / "base.npy", base)
+    monkeypatch.setattr(run_one, "run", measured)
+    wanted = replace(EVERY, data=(str(tmp_path / "sets"),), libraries=("fake",), budgets=(4 * DIM,), seeds=(0,))
+    outcome = suite.bench(wanted, tmp_path / "out.jsonl", None, Console())
+    assert [r.data["name"] for r in outcome.done] == ["0_good"] * 10 + ["2_good"] * 10
+    assert {r.error for r in outcome.done} == {"folders ['0']", "folders ['2']"}
+    assert (outcome.measured, outcome.not_run) == (20, 10)
+    ((why, count),) = outcome.bad_sets.items()
+    assert why.startswith("1_bad: ") and "row 17" in why and count == 10
+    assert "left out: 1_bad" in capsys.readouterr().err
+    assert "10 runs not made: 1_bad" in table.ending(outcome, "x") and "lack of time" not in table.ending(outcome, "x")
+    with pytest.raises(ValueError, match=r"1_bad: .*row 17"):  # nothing is left of the plan
+        suite.bench(replace(wanted, data=(str(tmp_path / "sets" / "1_bad"),)), tmp_path / "out.jsonl", None, Console())
+
+
+def test_the_reports_folder_is_made_first_and_its_failure_is_no_end(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(run_one, "run", measured)
+    wanted = replace(EVERY, data=(str(data),), libraries=("fake",), budgets=(4 * DIM,), seeds=(0,))
+    html = tmp_path / "no" / "where" / "x.html"
+    assert suite.bench(wanted, tmp_path / "out.jsonl", html, Console()).report == html and html.exists()
+    for bad, error in ((data, ValueError), (html / "x.html", OSError)):
+        with pytest.raises(error):
+            suite.bench(wanted, tmp_path / "other.jsonl", bad, Console())
+    assert not (tmp_path / "other.jsonl").exists()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("vecpress.bench.report.write", full)
+    outcome = suite.bench(wanted, tmp_path / "out.jsonl", html, Console())
+    assert len(outcome.done) == 10 and outcome.report is None and "No space left" in outcome.why_no_report
 
 
 # ---- the plan
