@@ -62,17 +62,26 @@ class Plan:
     threads: int | None = None
     minutes: float | None = None
     longest: float = 30.0
-    configurations: int = 2
+    configurations: int = 1000
     seconds: float = 0.5
     timeout: float = 300.0
     deadline: float | None = None
 
 
 QUICK = Plan(
-    name="quick", bits=(1, 4), rest=False, seeds=(0,), minutes=1.2, longest=4.0, seconds=0.1, timeout=30.0, deadline=100.0
+    name="quick",
+    configurations=2,
+    bits=(1, 4),
+    rest=False,
+    seeds=(0,),
+    minutes=1.2,
+    longest=4.0,
+    seconds=0.1,
+    timeout=30.0,
+    deadline=100.0,
 )
 DEFAULT = Plan(name="default", minutes=10.0, seconds=0.25)
-FULL = Plan(name="full", minutes=50.0, longest=80.0, seconds=0.25, timeout=600.0)
+FULL = Plan(name="full", configurations=2, minutes=50.0, longest=80.0, seconds=0.25, timeout=600.0)
 
 
 @dataclass(frozen=True)
@@ -187,7 +196,7 @@ def _planned(
             slow[contender.library, contender.codec] = contender
             continue
         rank = count[contender.codec, budget] = count.get((contender.codec, budget), -1) + 1
-        if rank >= (1 if small else plan.configurations):
+        if not plan.codecs and rank >= (1 if small else plan.configurations):
             continue
         seeds: tuple[int | None, ...] = (None,) if not contender.seeded else plan.seeds[:1] if small else plan.seeds
         for order, seed in enumerate(seeds):

@@ -24,7 +24,7 @@ from vecpress.cli.console import Console
 from vecpress.codecs.sign import Sign
 
 FOLDER = Path(__file__).parent / "plugins"
-SMALL = replace(plan.DEFAULT, configurations=100, seconds=0.01, minutes=None, threads=1, folders=(FOLDER,), timeout=60.0)
+SMALL = replace(plan.DEFAULT, seconds=0.01, minutes=None, threads=1, folders=(FOLDER,), timeout=60.0)
 DIM = 16
 
 
