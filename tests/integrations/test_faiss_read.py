@@ -368,6 +368,16 @@ def test_commands_say_what_is_wrong(argv, words, tmp_path, capsys, monkeypatch):
     assert not Path(argv[3]).exists()
 
 
+def test_a_damaged_index_is_not_exported(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    indexed(vp.Raw()).save("index.vpz")
+    raw = bytearray(Path("index.vpz").read_bytes())
+    raw[len(raw) // 2] ^= 1  # of a code: most of the file is codes
+    Path("index.vpz").write_bytes(raw)
+    assert cli.main(["export", "index.vpz", "-o", "out.faiss"]) == cli.CORRUPT
+    assert "index.vpz" in capsys.readouterr().err and not Path("out.faiss").exists()
+
+
 def test_a_store_stays_behind_and_that_is_said(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     index = vp.Index(vp.Sign().fit(X), store=vp.Raw().fit(X))
