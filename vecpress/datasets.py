@@ -42,7 +42,6 @@ ROLES = {
 }
 GROUND_TRUTH = re.compile(r"gt\d+[kmb]?")  # gt1000, gt10m
 SHARD = re.compile(r"(.*)-(\d+)-of-(\d+)")
-SEPARATORS = (".", "_", "-")
 UNKNOWN = "not stated in its files"
 
 
@@ -151,7 +150,8 @@ def _from_files(path: Path, metric: Metric | None) -> Dataset:
     else:
         folder, prefix = path.parent, path.name
     files = sorted(folder.iterdir()) if folder.is_dir() else []
-    files = [f for f in files if f.name.startswith(prefix) and (not prefix or f.name[len(prefix) :][:1] in SEPARATORS) and f.is_file()]
+    starts = tuple(prefix + separator for separator in "._-") if prefix else ("",)
+    files = [f for f in files if f.name.startswith(starts) and f.is_file()]
     if not files:
         raise FileNotFoundError(2, "no such folder, no such .hdf5 file, and no file whose name begins so", str(path))
     names = {f.name[len(prefix) :].lstrip("._-"): f for f in files}
