@@ -142,11 +142,12 @@ def _npz(path: Path, name: str | None) -> np.ndarray:
             with archive.open(info) as member:
                 shape, order, dtype = _npy_header(path, member, info.file_size)
                 out = np.empty(math.prod(shape), dtype)  # pages that the archive turns out not to have are never touched
-                values = memoryview(out.view(np.uint8))
+                values = out.view(np.uint8)
                 for start in range(0, len(values), BATCH_BYTES):
-                    part = values[start : start + BATCH_BYTES]
-                    if member.readinto(part) != len(part):
-                        raise EOFError(f"expected {len(values)} bytes of values")
+                    part = np.frombuffer(member.read(BATCH_BYTES), np.uint8)
+                    if len(part) != len(values[start : start + BATCH_BYTES]):
+                        raise EOFError(f"expected {len(values)} bytes of values, got {start + len(part)}")
+                    values[start : start + BATCH_BYTES] = part
                 return out.reshape(shape, order=order)
         except (ValueError, EOFError, MemoryError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
             if str(error).startswith(f"{path}: "):  # it is the header

@@ -14,8 +14,6 @@ from vecpress import cli
 from vecpress.integrations import faiss as exchange
 
 faiss = pytest.importorskip("faiss")
-if not hasattr(faiss, "IndexEDEN"):
-    pytest.skip("this faiss has no IndexEDEN, and maybe no IndexRaBitQ of several bits", allow_module_level=True)
 
 
 X, Q = clustered(5, 400, 16), clustered(5, 6, 16, draw=1)
@@ -239,7 +237,7 @@ UNREADABLE = [
     (lambda: behind(faiss.CenteringTransform(16), "flat"), "expected a LinearTransform behind it"),
     (lambda: behind(faiss.NormalizationTransform(16), "flat"), "expected the norm 2 before inner products"),
     (lambda: behind(faiss.RemapDimensionsTransform(16, 20, False), "flat"), "fewer columns, got 16 to 20"),
-    (lambda: behind(faiss.RemapDimensionsTransform(16, 8, True), "flat"), "kept columns expected"),
+    (lambda: behind(faiss.RemapDimensionsTransform(16, 8, True), "flat"), "kept columns expected the first of 16, in order$"),
 ]
 
 
@@ -366,16 +364,6 @@ def test_commands_say_what_is_wrong(argv, words, tmp_path, capsys, monkeypatch):
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1
     assert not Path(argv[3]).exists()
-
-
-def test_a_damaged_index_is_not_exported(tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    indexed(vp.Raw()).save("index.vpz")
-    raw = bytearray(Path("index.vpz").read_bytes())
-    raw[len(raw) // 2] ^= 1  # of a code: most of the file is codes
-    Path("index.vpz").write_bytes(raw)
-    assert cli.main(["export", "index.vpz", "-o", "out.faiss"]) == cli.CORRUPT
-    assert "index.vpz" in capsys.readouterr().err and not Path("out.faiss").exists()
 
 
 def test_a_store_stays_behind_and_that_is_said(tmp_path, capsys, monkeypatch):
