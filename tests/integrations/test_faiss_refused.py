@@ -37,10 +37,14 @@ OWN = [
 
 
 @pytest.mark.parametrize("codec", OWN, ids=str)
-def test_rows_that_faiss_added_itself_are_refused(codec, tmp_path):
+@pytest.mark.parametrize("shift", [0, 30])
+def test_rows_that_faiss_added_itself_are_refused(codec, shift, tmp_path):
     """Their factors are not those that codes of ours have, which would decode to something else."""
-    index = exchange.to_faiss(indexed(codec))
-    index.add(X[:3])
+    x = X + np.float32(shift)
+    known = vp.Index(codec.fit(x))
+    known.add(x)
+    index = exchange.to_faiss(known)
+    index.add(x[:3])
     words = r"codes: row 400 expected the factors of a code that vecpress exported, got .*; faiss added it itself"
     for known in (codec, None):
         with pytest.raises(exchange.NoFaissForm, match=words):

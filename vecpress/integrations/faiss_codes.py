@@ -165,9 +165,11 @@ class RaBitQCodes:
         """Raises NoFaissForm if `codes` have other factors than `ours`, made of them, which have none for what faiss adds."""
         length = math.sqrt(np.square(self.centre, dtype=np.float64).sum())
         longest = (2**self.n_bits - 1) / 2 * math.sqrt(self.scored)  # |g|
-        # what is added may be a small difference of large numbers
-        slack = 2.0**-16 * length * (length + np.abs(self.scales(codes)) * longest)
-        _check_factors(self._factors(codes), self._factors(self.theirs(ours)), slack, first)
+        got = self._factors(codes)
+        slack = np.zeros_like(got)
+        # what is added, in columns 0 and 3, may be a small difference of large numbers
+        slack[:, ::3] = (2.0**-18 * length * (length + np.abs(self.scales(codes)) * longest))[:, None]
+        _check_factors(got, self._factors(self.theirs(ours)), slack, first)
 
     def _factors(self, codes: np.ndarray) -> np.ndarray:
         head = _read_floats(codes[:, self.sign_bytes : self.sign_bytes + 4 * self.factors])
@@ -213,7 +215,7 @@ class EdenCodes:
 
     def check(self, codes: np.ndarray, ours: np.ndarray, first: int) -> None:
         """As that of RaBitQCodes: faiss scores by the length that a code says, `ours` by that of the levels."""
-        _check_factors(_read_floats(codes[:, -8:]), _read_floats(self.theirs(ours)[:, -8:]), np.zeros(len(codes)), first)
+        _check_factors(_read_floats(codes[:, -8:]), _read_floats(self.theirs(ours)[:, -8:]), 0.0, first)
 
 
 def check_finite(dtype: str, codes: np.ndarray, first: int) -> None:
@@ -223,8 +225,8 @@ def check_finite(dtype: str, codes: np.ndarray, first: int) -> None:
         raise ValueError(f"faiss: codes expected finite values, row {first + int(good.argmin())} has NaN or infinity")
 
 
-def _check_factors(got: np.ndarray, wanted: np.ndarray, slack: np.ndarray, first: int) -> None:
-    near = np.abs(got - wanted) <= SAME_FACTORS * np.abs(wanted) + slack[:, None]  # nan is not
+def _check_factors(got: np.ndarray, wanted: np.ndarray, slack: np.ndarray | float, first: int) -> None:
+    near = np.abs(got - wanted) <= SAME_FACTORS * np.abs(wanted) + slack  # nan is not
     if not near.all():
         row = int(near.all(axis=1).argmin())
         factors = ", ".join(f"{factor:.6g}" for factor in got[row])
