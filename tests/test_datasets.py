@@ -190,6 +190,32 @@ def test_a_parquet_folder(tmp_path: Path) -> None:
         datasets.load(tmp_path, "cos")
 
 
+def test_pieces_are_joined_by_their_numbers(tmp_path: Path) -> None:
+    """Numbers that are not padded: as text, 10 comes before 2."""
+    folder = npy_folder(tmp_path, gt_ip=TRUE_IDS)
+    (folder / "base.npy").unlink()
+    pieces = np.array_split(BASE, 11)
+    for i, piece in enumerate(pieces):
+        np.save(folder / f"base-{i}-of-11.npy", piece)
+    check(datasets.load(folder), "ip", train=False)
+    refused = "expected one file of base, or all pieces NAME-00000-of-N of one, got base-0-of"
+    np.save(folder / "base-3-of-12.npy", pieces[3])
+    with pytest.raises(ValueError, match=refused):
+        datasets.load(folder)
+    (folder / "base-3-of-12.npy").unlink()
+    write_bin(folder / "base-3-of-11.fbin", pieces[3])  # one piece in both formats
+    with pytest.raises(ValueError, match=refused):
+        datasets.load(folder)
+    (folder / "base-3-of-11.fbin").unlink()
+    np.save(folder / "base-3-of-11.npy", pieces[3].astype(np.float64))
+    with pytest.raises(ValueError, match=r"pieces of one array expected one dtype, got .*float64 in base-3-of-11\.npy"):
+        datasets.load(folder)
+    for i in range(1, 11):
+        (folder / f"base-{i}-of-11.npy").unlink()
+    with pytest.raises(ValueError, match=refused):  # one piece is not the whole
+        datasets.load(folder)
+
+
 @pytest.mark.parametrize(("distance", "metric"), [("euclidean", "l2"), ("angular", "cos"), ("dot", "ip"), ("IP", "ip")])
 def test_ann_benchmarks(distance: str, metric: str, tmp_path: Path) -> None:
     path = write_hdf5(tmp_path / "x-6-y.hdf5", distance)
@@ -282,6 +308,8 @@ def test_what_is_no_data_set(tmp_path: Path) -> None:
         datasets.load(folder / "base.npy")
     with pytest.raises(ValueError, match="load: metric expected one of 'ip', 'l2', 'cos', got 'dot'"):
         datasets.load(folder, "dot")
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        datasets.load("/dev/null")  # there, but no file
     with pytest.raises(TypeError, match="load: path expected str"):
         datasets.load(7)
 

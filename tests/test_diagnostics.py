@@ -133,6 +133,17 @@ def test_the_ends_of_the_forecast() -> None:
             forecast_recall(x, x, [0.1], **bad)
     with pytest.raises(ValueError, match="expected d=8 columns"):
         forecast_recall(x, x[:, :5], [0.1])
+    for noise in forecast.NOISES:
+        for distortion in (-0.1, 1.5, np.nan):
+            with pytest.raises(ValueError, match=f"forecast_recall: distortions expected 0 to 1, got {distortion}"):
+                forecast_recall(x, x[:5], [0.1, distortion], noise=noise)
+        for own in (np.arange(4), np.arange(5.0), np.array([0, 1, 2, 3, 500]), np.arange(5)[None]):
+            with pytest.raises(
+                ValueError, match="own expected a row number below 500 for each of 5 queries, 200 at most, got sh"
+            ):
+                forecast_recall(x, x[:5], [0.1], noise=noise, own=own)
+    with pytest.raises(ValueError, match=r"own expected .* for each of 201 queries, 200 at most"):
+        forecast_recall(x, x[:201], [0.1], own=np.arange(201))
 
 
 def test_the_forecast_of_real_codecs_is_within_its_words() -> None:
@@ -183,7 +194,7 @@ def test_no_row_is_its_own_neighbour() -> None:
 # ---- what it takes, and gives
 
 
-def test_kinds_of_input(tmp_path: Path) -> None:
+def test_kinds_of_input(tmp_path: Path, monkeypatch) -> None:
     x = synthetic.power_law(900, 12, 1).base
     np.save(tmp_path / "x.npy", x)
     found = look(x).row()
@@ -193,6 +204,8 @@ def test_kinds_of_input(tmp_path: Path) -> None:
 
     parquet.write_table(pyarrow.table({"v": pyarrow.array(x.tolist(), pyarrow.list_(pyarrow.float32()))}), tmp_path / "x.parquet")
     assert look(tmp_path / "x.parquet").row() == found
+    monkeypatch.setattr(diagnostics, "QUERY_NBYTES", 100 * 12 * 4)
+    assert look(x, tmp_path / "x.parquet").n_queries == 900  # not only those of the sample
     for bad, error, message in (
         (iter([x]), TypeError, "diagnose: x expected real numbers"),
         (x[:1], ValueError, "diagnose: x expected at least 2 rows, got 1"),
@@ -242,3 +255,20 @@ def test_a_mapped_file_stays_on_its_disk(tmp_path: Path, monkeypatch) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert found.n == 200_000 and found.rows == 1024 and peak < 200_000 * 64 * 4 / 4
+
+
+def test_samples_are_bounded_in_bytes(tmp_path: Path, monkeypatch) -> None:
+    """Of a base and of queries, both larger than memory may be; with what "cos" copies."""
+    monkeypatch.setattr(diagnostics, "LEAST_ROWS", 100_000)
+    monkeypatch.setattr(diagnostics, "SAMPLE_NBYTES", 8 << 20)
+    monkeypatch.setattr(diagnostics, "QUERY_NBYTES", 2 << 20, raising=False)
+    x = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.float32, (60_000, 256))
+    for start in range(0, len(x), 20_000):
+        x[start : start + 20_000] = RNG.standard_normal((20_000, 256), np.float32)
+    x.flush()
+    del x
+    tracemalloc.start()
+    found = look(tmp_path / "x.npy", tmp_path / "x.npy", metric="cos")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.n_queries == 60_000 and found.rows == 8192 and peak < 32 << 20

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -119,8 +121,33 @@ def test_limit_refuses_what_float32_cannot_tell_apart() -> None:
         synthetic.limit(10, 3)
     with pytest.raises(ValueError, match="limit: nq expected 1 to 45, got 46"):
         synthetic.limit(10, 4, 46)
+    with pytest.raises(ValueError, match="limit: d expected 4 to 4096"):
+        synthetic.limit(10, 5000)
+    with pytest.raises(ValueError, match="limit: documents expected 3 to 65536"):
+        synthetic.limit(100_000, 4096, 1)
+    with pytest.raises(ValueError, match="limit: nq expected at most 4194304 for d=64, got 49995000"):
+        synthetic.limit(2000 * 5, 64)
     few = synthetic.limit(10, 8, 7, seed=3)
     assert len(few.queries) == 7 and len({tuple(r) for r in few.relevant or ()}) == 7
+
+
+def test_pairs_have_the_numbers_of_their_order() -> None:
+    for n in (3, 4, 17):
+        np.testing.assert_array_equal(synthetic._pairs(np.arange(n * (n - 1) // 2), n), np.triu_indices(n, 1))
+    n = 65_536
+    last = n * (n - 1) // 2 - 1
+    assert [pair.tolist() for pair in synthetic._pairs(np.array([0, n - 2, n - 1, last]), n)] == [
+        [0, 0, 1, n - 2],
+        [1, n - 1, 2, n - 1],
+    ]
+
+
+def test_a_few_queries_of_many_documents_need_little_memory() -> None:
+    tracemalloc.start()
+    data = synthetic.limit(4000, 512, 7, n_train=0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(data.queries) == 7 and peak < 8 * data.base.nbytes  # all pairs are 8 million
 
 
 def test_options_out_of_range() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import zipfile
 from pathlib import Path
@@ -159,6 +160,28 @@ def test_parquet(tmp_path: Path) -> None:
         datasets.read(tmp_path / "bad.parquet")
 
 
+def test_parquet_columns_with_dots_and_of_other_types(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    x = matrix(np.dtype("<f4"), (20, 5))
+
+    def lists(x: np.ndarray):
+        return pyarrow.array(x.tolist(), pyarrow.list_(pyarrow.float32()))
+
+    table = {
+        "word": pyarrow.array(["a", "b"] * 10).dictionary_encode(),  # has a value type, and is no list
+        "a.b.c": lists(x + 2),
+        "a.b": lists(x + 1),
+        "a": lists(x),
+    }
+    parquet.write_table(pyarrow.table(table), tmp_path / "x.parquet")
+    for name, plus in (("a", 0), ("a.b", 1), ("a.b.c", 2)):
+        np.testing.assert_array_equal(datasets.read(tmp_path / "x.parquet", name), x + plus)
+    with pytest.raises(ValueError, match=r"there is no column of lists 'word'; there are a, a\.b, a\.b\.c"):
+        datasets.read(tmp_path / "x.parquet", "word")
+
+
 # ---- bad files
 
 
@@ -233,6 +256,57 @@ def test_every_truncation_of_a_npy_file_is_found(tmp_path: Path) -> None:
     (tmp_path / "x.npy").write_bytes(whole + b"\0")
     with pytest.raises(ValueError, match=r"expected 140 bytes at byte 128 for shape \(7, 5\) of float32, got 141"):
         datasets.read(tmp_path / "x.npy")
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_a_npy_header_with_another_byte(tmp_path: Path, suffix: str) -> None:
+    """Every byte of the header, in turn: whatever it says then, it is read as such, or an error names the file."""
+    image = io.BytesIO()
+    np.save(image, matrix(np.dtype("<f4")))
+    path = tmp_path / f"x{suffix}"
+    for at in range(80):
+        for byte in b"\x00([{'-9#\n\xff":
+            raw = bytearray(image.getvalue())
+            raw[at] = byte
+            if suffix == ".npy":
+                path.write_bytes(raw)
+            else:
+                with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+                    archive.writestr("x.npy", raw)
+            try:
+                assert datasets.read(path).size
+            except ValueError as error:
+                assert str(error).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize(
+    "shape", ["(-7, -5)", "(-1, 0)", "(0, 10**30)", f"(0, {10**30})", f"({2**62}, 0)", f"({2**40}, {2**40})", f"(7, {2**40})"]
+)
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_a_npy_header_with_an_absurd_shape(tmp_path: Path, suffix: str, shape: str) -> None:
+    path = tmp_path / f"x{suffix}"
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}".ljust(117) + "\n"
+    raw = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + bytes(140)
+    if suffix == ".npy":
+        path.write_bytes(raw)
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("x.npy", raw)
+    with pytest.raises(ValueError, match=rf"x\{suffix}: (not a \.npy array|expected \d+ bytes)"):
+        datasets.read(path)
+
+
+def test_a_hdf5_data_set_that_is_no_matrix_of_numbers(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset("cube", (1 << 14, 1 << 14, 1 << 14), "f4", chunks=(16, 16, 16))  # declared, not there
+        file["text"] = [b"a", b"b"]
+        file["scalar"] = 1.0
+        file["empty"] = h5py.Empty("f4")
+        file["bools"] = np.ones((3, 2), bool)
+    for name in ("cube", "text", "scalar", "empty", "bools"):
+        with pytest.raises(ValueError, match=rf"x\.h5: data set '{name}' expected a matrix \[n, d\] of numbers, got shape"):
+            datasets.read(tmp_path / "x.h5", name)
 
 
 def test_python_objects_are_never_loaded(tmp_path: Path) -> None:

@@ -94,7 +94,8 @@ def load(path: str | os.PathLike[str], metric: Metric | None = None) -> Dataset:
     metric : None for what the files state. Ground truth of another metric is left out; where its metric is not stated, it is
         taken to be this one
 
-    What can be mapped is; a Parquet file, or a compressed or chunked .hdf5, is read whole. `sample_queries` has no rows unless
+    What can be mapped is; a Parquet file, or a compressed or chunked .hdf5, is read whole. The pieces NAME-i-of-N of an array are
+    copied into one in memory, in the order of i; all must be there, of one width and dtype. `sample_queries` has no rows unless
     there is a file of that name.
 
     Raises ValueError if there is no base, there are no queries, or more than one file could be meant; if the metric is unknown
@@ -149,7 +150,8 @@ def _from_files(path: Path, metric: Metric | None) -> Dataset:
     else:
         folder, prefix = path.parent, path.name
     files = sorted(folder.iterdir()) if folder.is_dir() else []
-    files = [f for f in files if f.name.startswith(prefix) and (not prefix or f.name[len(prefix)] in "._-") and f.is_file()]
+    starts = tuple(prefix + separator for separator in "._-") if prefix else ("",)
+    files = [f for f in files if f.name.startswith(starts) and f.is_file()]
     if not files:
         raise FileNotFoundError(2, "no such folder, no such .hdf5 file, and no file whose name begins so", str(path))
     names = {f.name[len(prefix) :].lstrip("._-"): f for f in files}
@@ -195,12 +197,13 @@ def _pick(path: Path, role: str, candidates: Sequence[str]) -> list[str]:
     """The file of a role, or all the pieces that it was cut into."""
     exact = [name for name in candidates if Path(name).stem in {role, *ROLES.get(role, ())}]
     found = exact or list(candidates)
-    if len(found) < 2:
+    cut = [(int(p[2]), name, p[1], int(p[3])) for name in found if (p := SHARD.fullmatch(Path(name).stem))]
+    if not cut and len(found) < 2:
         return found
-    pieces = [SHARD.fullmatch(Path(name).stem) for name in found]
-    cut = {(p[1], int(p[3])) for p in pieces if p is not None}
-    if all(pieces) and len(cut) == 1 and {int(p[2]) for p in pieces if p} == set(range(cut.pop()[1])):
-        return sorted(found)
+    cut.sort()  # by number: 10 of 11 is behind 9 of 11
+    one = len({piece[2:] for piece in cut}) == 1 and len(cut) == len(found) == cut[0][3]
+    if one and [piece[0] for piece in cut] == list(range(len(cut))):
+        return [piece[1] for piece in cut]
     raise ValueError(f"{path}: expected one file of {role}, or all pieces NAME-00000-of-N of one, got {', '.join(found)}")
 
 
@@ -209,6 +212,9 @@ def _joined(path: Path, names: Sequence[str], arrays: Sequence[np.ndarray]) -> n
     if len(widths) > 1:
         got = ", ".join(f"{shape} in {name}" for shape, name in widths.items())
         raise ValueError(f"{path}: pieces of one array expected one width, got {got}")
+    if len({a.dtype for a in arrays}) > 1:  # NumPy would widen them, or round integers
+        got = ", ".join(f"{a.dtype} in {name}" for a, name in zip(arrays, names, strict=True))
+        raise ValueError(f"{path}: pieces of one array expected one dtype, got {got}")
     return np.concatenate(arrays)
 
 

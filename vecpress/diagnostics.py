@@ -6,6 +6,7 @@ recall forecast, which searches the base itself (thinned where it is very large)
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 from collections.abc import Sequence
@@ -29,11 +30,13 @@ __all__ = ["Budget", "Diagnosis", "diagnose"]
 BUDGETS = (4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536)
 DISTORTIONS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
 MOST_ROWS = 65536  # of a sample
+QUERY_NBYTES = SAMPLE_NBYTES // 4  # of a sample of queries
 ROWS_A_COLUMN = 16  # of a sample, but at least LEAST_ROWS: eigenvalues are then off by a tenth or two
 LEAST_ROWS = 20_000
 FEW_ROWS = 10  # a column: with fewer the spectrum's tail is too low, and the bound with it
 OUTLIER = 5.0  # times the median deviation from zero over the columns
 NEIGHBOURS, POINTS = 20, 500  # of the local dimension's estimate
+AT_ONCE = 1024  # queries
 LEADING = 0.9  # of the base's variance is in the leading axes
 PALETTES = ("▁▂▃▄▅▆▇█", ".:-=+*#@")  # rising; the second for terminals of ASCII only
 
@@ -155,21 +158,23 @@ def diagnose(
     Parameters
     ----------
     x : [n, d], n at least 2: the kinds of values that `Codec.encode` takes, or the path of a file that `vecpress.datasets.read`
-    reads queries : [nq, d], the same; None: rows of x take their place in the forecast
+        reads
+    queries : [nq, d], the same; None: rows of x take their place in the forecast
     metric : "ip", "l2" or "cos"; under "cos" vectors are scaled to length 1 first
     budgets : bytes a vector to tell of; None for 4, 8, 16, 24 ... up to one a dimension
     recall : whether to forecast recall; how far it is off: vecpress/forecast.py
     seed : of the samples
 
-    Memory: a sample of at most 65,536 rows and 256 MB, twice that while it is read or scaled, and a few float64[d, d]. Cost: the
-    sample's covariance and its decomposition, an exact search of 200 queries (bounded: vecpress/forecast.py); seconds.
+    Memory: a sample of at most 65,536 rows and 256 MB, twice that while it is read or scaled; of queries a quarter of that; as
+    much again of files that cannot be mapped; and a few float64[d, d]. Cost: the sample's covariance and its decomposition, an
+    exact search of 200 queries (bounded: vecpress/forecast.py); seconds.
 
     Raises TypeError or ValueError for bad input; what `vecpress.datasets.read` raises.
     """
     check_choice("diagnose", "metric", metric, METRICS)
     unit = metric == "cos"
     seed = check_int("diagnose", "seed", seed, 0)
-    x, n = _open(x, "diagnose: x", seed)
+    x, n = _open(x, "diagnose: x", seed, SAMPLE_NBYTES)
     base = Rows(x, "diagnose: x", num_threads=num_threads)
     n = base.n if n is None else n
     check_columns("diagnose", base.dim)
@@ -182,11 +187,13 @@ def diagnose(
     )
     most = min(MOST_ROWS, max(LEAST_ROWS, ROWS_A_COLUMN * base.dim), max(2, SAMPLE_NBYTES // (4 * base.dim)))
     raw = base.sample(most, seed)
+    found_here = _oddities(raw)
     rows = Rows(raw, "diagnose: x", unit=True, num_threads=num_threads).all() if unit else raw
+    del raw  # under cos another array than `rows`
     axes = Axes.of(rows)
-    asked = None
+    asked, nq = None, None
     if queries is not None:
-        queries, _ = _open(queries, "diagnose: queries", seed)
+        queries, nq = _open(queries, "diagnose: queries", seed, QUERY_NBYTES)
         asked = Rows(queries, "diagnose: queries", base.dim, unit=unit, num_threads=num_threads)
         if not asked.n:
             raise ValueError("diagnose: queries expected at least one row, got none")
@@ -204,18 +211,21 @@ def diagnose(
         recalls = [float(r) for r in found]
         step = thinning(base.n, len(q), base.dim)
         searched = -(-base.n // step)
-    shift, outside = (None, None) if asked is None else _apart(asked.sample(LEAST_ROWS, seed), axes)
+    shift, outside, n_queries = None, None, 0
+    if asked is not None:
+        most = min(LEAST_ROWS, max(1, QUERY_NBYTES // (4 * base.dim)))
+        shift, outside = _apart(asked.sample(most, seed), axes)
+        n_queries = asked.n if nq is None else nq
     v = axes.variances
     share = v / v.sum() if v.any() else v
-    found_here = _oddities(raw)
     figures: dict[str, Any] = {
-        "n": n, "dim": base.dim, "metric": metric, "rows": len(raw), **found_here,
+        "n": n, "dim": base.dim, "metric": metric, "rows": len(rows), **found_here,
         "mean_share": _ratio(float(np.square(axes.mean).sum()), float(np.square(axes.mean).sum() + v.sum())),
         "spectrum": v,
         "participation_dim": _ratio(1.0, float(np.square(share).sum())) if v.any() else 0.0,
         "entropy_dim": float(np.exp(-(share[share > 0] * np.log(share[share > 0])).sum())) if v.any() else 0.0,
         "local_dim": _local_dim(rows, seed, num_threads),
-        "n_queries": 0 if asked is None else asked.n, "query_shift": shift, "query_outside": outside,
+        "n_queries": n_queries, "query_shift": shift, "query_outside": outside,
     }  # fmt: skip
     return Diagnosis(
         **figures,
@@ -229,14 +239,14 @@ def diagnose(
 # ---- parts
 
 
-def _open(x: Any, what: str, seed: int) -> tuple[Any, int | None]:
+def _open(x: Any, what: str, seed: int, nbytes: int) -> tuple[Any, int | None]:
     """Vectors as an array, and how many there are in all where that is more: a file that cannot be mapped gives a sample."""
     if isinstance(x, (str, os.PathLike)):
         found = batches(*split(os.fspath(x)))
         if isinstance(found, np.ndarray):
             return found, None
         stream = Stream(found.read(), what, n=found.n)
-        most = min(4 * MOST_ROWS, SAMPLE_NBYTES // (4 * (stream.dim or 1)))
+        most = min(4 * MOST_ROWS, nbytes // (4 * (stream.dim or 1)))
         return sample(stream, max(2, most), seed).all(), found.n
     return (x if is_torch(x) else as_array(x, what)), None
 
@@ -244,17 +254,24 @@ def _open(x: Any, what: str, seed: int) -> tuple[Any, int | None]:
 def _oddities(raw: np.ndarray) -> dict[str, Any]:
     """Norms, zeros, repeated rows, constant columns and such of far larger numbers than the others, in float32[n, d]."""
     norms = np.sqrt(np.einsum("ij,ij->i", raw, raw, dtype=np.float64))
-    distinct = len({(row + np.float32(0)).tobytes() for row in raw})  # + 0: minus zero is zero
     size = np.sqrt(np.einsum("ij,ij->j", raw, raw, dtype=np.float64) / len(raw))
     times = size / np.median(size) if np.median(size) > 0 else np.zeros(len(size))
     order = [int(j) for j in np.argsort(-times, kind="stable") if times[j] >= OUTLIER]
     return {
         "norms": (float(norms.min()), float(np.median(norms)), float(norms.max())),
         "zero_share": float((norms == 0).mean()),
-        "duplicate_share": 1 - distinct / len(raw),
+        "duplicate_share": 1 - len(_distinct(raw)) / len(raw),
         "constant_dims": tuple(int(j) for j in np.flatnonzero((raw == raw[0]).all(axis=0))),
         "outlier_dims": tuple((j, float(times[j])) for j in order),
     }
+
+
+def _distinct(x: np.ndarray) -> np.ndarray:
+    """int64[m]: the rows of float32[n, d] that are equal to no earlier one, by digests, which are smaller than rows."""
+    first: dict[bytes, int] = {}
+    for i, row in enumerate(x):
+        first.setdefault(hashlib.blake2b(row + np.float32(0), digest_size=16).digest(), i)  # + 0: minus zero is zero
+    return np.fromiter(first.values(), np.int64, len(first))
 
 
 def _apart(queries: np.ndarray, axes: Axes) -> tuple[float, float]:
@@ -262,9 +279,11 @@ def _apart(queries: np.ndarray, axes: Axes) -> tuple[float, float]:
     total = float(axes.variances.sum())
     shift = float(np.linalg.norm(queries.mean(axis=0, dtype=np.float64) - axes.mean))
     leading = int(np.searchsorted(np.cumsum(axes.variances), LEADING * total)) + 1
-    centred = queries - axes.mean
-    inside = float(np.square(centred @ axes.directions[:, :leading]).sum())
-    energy = float(np.square(centred).sum())
+    inside = energy = 0.0
+    for start in range(0, len(queries), AT_ONCE):  # float64 copies of a block
+        centred = queries[start : start + AT_ONCE] - axes.mean
+        inside += float(np.square(centred @ axes.directions[:, :leading]).sum())
+        energy += float(np.square(centred).sum())
     return _ratio(shift, total**0.5), max(0.0, 1 - _ratio(inside, energy)) if energy else 0.0
 
 
@@ -274,8 +293,8 @@ def _local_dim(rows: np.ndarray, seed: int, num_threads: int | None) -> float:
     Source: Levina and Bickel, "Maximum likelihood estimation of intrinsic dimension", NIPS 2004; the mean is taken of the
     inverses, as MacKay and Ghahramani, "Comments on" it, 2005, show to be right.
     """
-    distinct = np.unique([hash(row.tobytes()) for row in rows], return_index=True)[1]
-    rows = rows[np.sort(distinct)]
+    distinct = _distinct(rows)
+    rows = rows if len(distinct) == len(rows) else rows[distinct]
     if len(rows) < NEIGHBOURS + 2:
         return float("nan")
     points = np.sort(np.random.default_rng(seed).permutation(len(rows))[:POINTS])

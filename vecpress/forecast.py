@@ -100,7 +100,16 @@ def forecast_recall(
     x = x if is_torch(x) else as_array(x, "forecast_recall: x")
     whole = Rows(x, "forecast_recall: x", unit=unit, num_threads=num_threads)
     check_columns("forecast_recall", whole.dim)
-    q = Rows(queries, "forecast_recall: queries", whole.dim, unit=unit, num_threads=num_threads).sample(QUERIES, seed)
+    asked = Rows(queries, "forecast_recall: queries", whole.dim, unit=unit, num_threads=num_threads)
+    wrong = [d for d in distortions if not 0 <= d <= 1]  # nan is not
+    if wrong:
+        raise ValueError(f"forecast_recall: distortions expected 0 to 1, got {wrong[0]}")
+    if own is not None:
+        own = np.asarray(own)
+        if own.shape != (asked.n,) or own.dtype.kind not in "iu" or asked.n > QUERIES or ((own < 0) | (own >= whole.n)).any():
+            wanted = f"a row number below {whole.n} for each of {asked.n} queries, {QUERIES} at most"
+            raise ValueError(f"forecast_recall: own expected {wanted}, got shape {own.shape} of {own.dtype}")
+    q = asked.sample(QUERIES, seed)
     if not (whole.n and len(q)):
         raise ValueError(f"forecast_recall: x and queries expected at least one row, got {whole.n} and {len(q)}")
     axes = Axes.of(whole.sample(20_000, seed)) if axes is None else axes

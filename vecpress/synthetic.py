@@ -12,11 +12,12 @@ import numpy as np
 
 from .checks import Metric, check_choice, check_int
 from .datasets import METRICS, Dataset
-from .pca import random_rotation
+from .pca import MOST_COLUMNS, random_rotation
 
 __all__ = ["clustered", "gaussian", "limit", "outlier_dimensions", "power_law", "power_law_variances", "shifted_queries"]
 
 LICENCE = "made, free of rights"
+MOST_NUMBERS = 1 << 28  # of the queries of `limit`: a gigabyte
 LEAST_MARGIN = 4e-6  # of scores of about 1: some 30 times float32's rounding
 
 
@@ -127,7 +128,8 @@ def limit(
 ) -> Dataset:
     """LIMIT: any two documents are the answer to some query. Exact search gives success@1 and recall 2@2 of 1; codecs lose some.
 
-    documents : n; d : at least 4; nq : queries, different pairs drawn at random; None: all n (n - 1) / 2 pairs
+    documents : n, 3 to 65,536; d : 4 to 4,096; nq : queries, different pairs drawn at random; None: all n (n - 1) / 2 pairs;
+        nq d is at most 2^28
     n_train : vectors to learn from, of the same curve
 
     `relevant` has the two documents of each query; `sample_queries` are of pairs of places between the documents. All vectors
@@ -149,17 +151,20 @@ def limit(
     vectors are learned, or come from text encoders; this construction is ours.
     """
     check_choice("limit", "metric", metric, METRICS)
-    check_int("limit", "documents", documents, 3, 1 << 20)
-    check_int("limit", "d", d, 4, 1 << 16)
+    check_int("limit", "documents", documents, 3, 1 << 16)
+    check_int("limit", "d", d, 4, MOST_COLUMNS)
     check_int("limit", "n_train", n_train, 0)
+    pairs = documents * (documents - 1) // 2
+    if nq is not None:
+        check_int("limit", "nq", nq, 1, pairs)
+    if (nq or pairs) * d > MOST_NUMBERS:
+        raise ValueError(f"limit: nq expected at most {MOST_NUMBERS // d} for d={d}, got {nq or pairs}")
     rng = _rng(seed)
     r = d // 4
     number = np.argsort(rng.random(documents))  # so that a document's id says nothing of its angle
     angles = 2 * np.pi / documents * number
-    first, second = np.triu_indices(documents, 1)
-    if nq is not None:
-        chosen = np.sort(rng.choice(len(first), check_int("limit", "nq", nq, 1, len(first)), replace=False))
-        first, second = first[chosen], second[chosen]
+    chosen = np.arange(pairs) if nq is None else np.sort(rng.choice(pairs, nq, replace=False))
+    first, second = _pairs(chosen, documents)
     axes = random_rotation(d, rng)[:, : 4 * r]
     base = _mapped(_curve(angles, r), axes)
     queries = _mapped(_pair_queries(angles[first], angles[second], r), axes)
@@ -167,17 +172,26 @@ def limit(
     sample = _mapped(_pair_queries(places[0], places[1], r), axes)
     train = _mapped(_curve(rng.random(n_train) * 2 * np.pi, r), axes) if n_train else None
     relevant = np.stack([first, second], axis=1)
-    for start in range(0, len(queries), 1024):
-        scores = queries[start : start + 1024] @ base.T
-        pairs = relevant[start : start + 1024]
-        least = np.take_along_axis(scores, pairs, axis=1).min(axis=1)
-        np.put_along_axis(scores, pairs, -np.inf, axis=1)
+    step = max(1, min(1024, MOST_NUMBERS // 16 // documents))
+    for start in range(0, len(queries), step):
+        scores = queries[start : start + step] @ base.T
+        asked = relevant[start : start + step]
+        least = np.take_along_axis(scores, asked, axis=1).min(axis=1)
+        np.put_along_axis(scores, asked, -np.inf, axis=1)
         margin = float((least - scores.max(axis=1)).min())
         if margin < LEAST_MARGIN:
             trouble = f"{documents} documents are too many for float32 (the least gap is {margin:.1g}, expected {LEAST_MARGIN:g})"
             raise ValueError(f"limit: d={d}: {trouble}; take more dimensions or fewer documents")
     name = f"limit documents={documents} d={d} nq={len(queries)} seed={seed}"
     return _dataset(name, [base, queries, sample], metric, train, tuple(relevant.astype(np.int64)))
+
+
+def _pairs(numbers: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs a < b of 0 .. n - 1 that have these numbers in the order of `np.triu_indices(n, 1)`, int64 each."""
+    a = np.arange(n)
+    starts = a * (2 * n - a - 1) // 2  # the number of (a, a + 1)
+    first = np.searchsorted(starts[:-1], numbers, side="right") - 1
+    return first, numbers - starts[first] + first + 1
 
 
 def _curve(angles: np.ndarray, r: int) -> np.ndarray:

@@ -14,13 +14,15 @@ An .ibin file may hold as many float32 values again behind the ids: the distance
 
 from __future__ import annotations
 
+import math
 import os
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
@@ -30,6 +32,7 @@ MAX_DIM = 1 << 20  # a larger dimension in a header means that the file is somet
 HEADERS_AT_ONCE = 1 << 16
 BATCH_BYTES = 8 << 20  # of the rows that `batches` reads at a time
 MAX_BATCH = 1 << 16  # rows
+MOST_NBYTES = 2**63 - 1  # of an array that NumPy can describe
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Batches:
     """The rows of a file that can only be read front to back.
 
     n : rows in all, as the file's header says
-    read : starts reading; gives [r, d] in order, about 8 MB each
+    read : starts reading; gives [r, d] in order, about 8 MB each, of .hdf5 at least a chunk's rows however large chunks are
     """
 
     n: int
@@ -47,7 +50,8 @@ class Batches:
 def read(path: str | os.PathLike[str], name: str | None = None) -> np.ndarray:
     """The array in a file, read as its suffix says: the table in the module's docstring.
 
-    A memory map is read-only.
+    A memory map is read-only. Cost: of one nothing is read but the header, of texmex files every page; what cannot be mapped is
+    read whole, into twice its size in memory where it comes in batches (.parquet, .hdf5).
 
     path : the file
     name : which array (.npz), data set (.hdf5) or column (.parquet); needed only where the file holds several
@@ -75,10 +79,7 @@ def batches(path: str | os.PathLike[str], name: str | None = None) -> np.ndarray
     reader, has_names = _READERS[suffix]
     if name is not None and not has_names:
         raise ValueError(f"{path}: a {suffix} file holds one array without a name, got name {name!r}")
-    found = reader(path, name) if has_names else reader(path)
-    if isinstance(found, np.ndarray) and found.ndim not in (1, 2):
-        raise ValueError(f"{path}: expected a matrix [n, d], got shape {found.shape}")
-    return found
+    return reader(path, name) if has_names else reader(path)
 
 
 def _npy(path: Path) -> np.ndarray:
@@ -88,23 +89,37 @@ def _npy(path: Path) -> np.ndarray:
 
 def _map_npy(path: Path, file: BinaryIO, end: int) -> np.ndarray:
     """The array whose .npy image starts where `file` stands and ends at byte `end`."""
+    shape, order, dtype = _npy_header(path, file, end)
+    if 0 in shape:
+        return np.empty(shape, dtype)  # nothing to map
+    return np.memmap(path, dtype, "r", file.tell(), shape, order)
+
+
+def _npy_header(path: Path, file: Any, end: int) -> tuple[tuple[int, ...], Literal["C", "F"], np.dtype[Any]]:
+    """Shape, order and dtype of a .npy image that ends at byte `end`, all checked; `file` then stands where the values begin."""
+    readers = {(1, 0): np.lib.format.read_array_header_1_0}
     try:
-        if np.lib.format.read_magic(file) == (1, 0):
-            shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-        else:
-            shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
-    except ValueError as error:
+        version = np.lib.format.read_magic(file)
+        if version[0] not in (1, 2, 3) or version[1]:
+            raise ValueError(f"version expected 1.0 to 3.0, got {version[0]}.{version[1]}")
+        with warnings.catch_warnings(action="ignore"):  # of headers by Python 2, and dtypes that are no more
+            shape, fortran, dtype = readers.get(version, np.lib.format.read_array_header_2_0)(file)
+    except (OSError, zipfile.BadZipFile, zlib.error):
+        raise
+    except Exception as error:  # a header is Python text: what reading damaged ones raises is of many types
         raise ValueError(f"{path}: not a .npy array: {error}") from None
     if dtype.hasobject:
         raise ValueError(f"{path}: expected numbers, got Python objects, which are never loaded")
-    start = file.tell()
-    size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    if len(shape) not in (1, 2):
+        raise ValueError(f"{path}: expected a matrix [n, d], got shape {shape}")
+    whole = math.prod(max(length, 1) for length in shape) * dtype.itemsize  # NumPy's own limit does not know of zeros
+    if min(shape) < 0 or not 0 < whole <= MOST_NBYTES:
+        raise ValueError(f"{path}: not a .npy array: shape {shape} of {dtype}")
+    start, size = file.tell(), math.prod(shape) * dtype.itemsize
     if start + size != end:
         what = f"{size} bytes at byte {start} for shape {shape} of {dtype}"
         raise ValueError(f"{path}: expected {what}, got {end - start}")
-    if not size:
-        return np.empty(shape, dtype)  # nothing to map
-    return np.memmap(path, dtype, "r", start, shape, "F" if fortran else "C")
+    return shape, "F" if fortran else "C", dtype
 
 
 def _npz(path: Path, name: str | None) -> np.ndarray:
@@ -125,8 +140,18 @@ def _npz(path: Path, name: str | None) -> np.ndarray:
                 return _map_npy(path, file, min(start + info.file_size, path.stat().st_size))
         try:
             with archive.open(info) as member:
-                return np.lib.format.read_array(member, allow_pickle=False)
-        except (ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+                shape, order, dtype = _npy_header(path, member, info.file_size)
+                out = np.empty(math.prod(shape), dtype)  # pages that the archive turns out not to have are never touched
+                values = out.view(np.uint8)
+                for start in range(0, len(values), BATCH_BYTES):
+                    part = np.frombuffer(member.read(BATCH_BYTES), np.uint8)
+                    if len(part) != len(values[start : start + BATCH_BYTES]):
+                        raise EOFError(f"expected {len(values)} bytes of values, got {start + len(part)}")
+                    values[start : start + BATCH_BYTES] = part
+                return out.reshape(shape, order=order)
+        except (ValueError, EOFError, MemoryError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+            if str(error).startswith(f"{path}: "):  # it is the header
+                raise
             raise ValueError(f"{path}: array {name!r} cannot be read: {error}") from None
 
 
@@ -187,8 +212,11 @@ def _hdf5(path: Path, name: str | None) -> np.ndarray | Batches:
         file.visititems(lambda key, item: names.append(key) if isinstance(item, h5py.Dataset) else None)
         name = _pick(path, "data set", names, name)
         data = file[name]
+        if data.shape is None or len(data.shape) not in (1, 2) or data.dtype.kind not in "fiu":
+            got = f"shape {data.shape} of {data.dtype}"
+            raise ValueError(f"{path}: data set {name!r} expected a matrix [n, d] of numbers, got {got}")
         offset = data.id.get_offset()  # None unless the values lie in one piece, unfiltered
-        if offset is not None and data.dtype.kind in "fiu" and data.size and file.userblock_size == 0:
+        if offset is not None and data.size and file.userblock_size == 0:
             if offset + data.nbytes > path.stat().st_size:
                 place = f"data set {data.name!r} at byte {offset}"
                 raise ValueError(f"{path}: truncated: {place} expected {data.nbytes} bytes")
@@ -209,18 +237,21 @@ def _hdf5(path: Path, name: str | None) -> np.ndarray | Batches:
 
 def _parquet(path: Path, name: str | None) -> Batches:
     pyarrow = optional("pyarrow", path)
-    from pyarrow import parquet
+    from pyarrow import parquet, types
 
     try:
         file = parquet.ParquetFile(path)
     except pyarrow.ArrowInvalid as error:
         raise ValueError(f"{path}: not a Parquet file: {error}") from None
     with file:
-        columns = {field.name: field.type for field in file.schema_arrow if hasattr(field.type, "value_type")}
+        lists = (types.is_list, types.is_large_list, types.is_fixed_size_list)
+        columns = {field.name: field.type for field in file.schema_arrow if any(is_one(field.type) for is_one in lists)}
         name = _pick(path, "column of lists", columns, name)
         n = file.metadata.num_rows
-        at = [leaf.path.split(".")[0] for leaf in file.schema].index(name)
-        values = sum(file.metadata.row_group(g).column(at).num_values for g in range(file.metadata.num_row_groups))
+        groups = [file.metadata.row_group(g) for g in range(file.metadata.num_row_groups)]
+        # names may have dots, as paths have: of all leaves that may be meant the one with most values
+        leaves = [i for i, leaf in enumerate(file.schema) if leaf.path.startswith(name + ".")]
+        values = max(sum(group.column(i).num_values for group in groups) for i in leaves)
     try:
         width = columns[name].value_type.bit_width // 8
     except ValueError:  # lists of something without a width, which whoever reads them refuses
@@ -237,7 +268,7 @@ def _parquet_batches(path: Path, name: str, rows: int) -> Iterator[np.ndarray]:
     row, width = 0, -1
     with parquet.ParquetFile(path) as file:
         for batch in file.iter_batches(rows, columns=[name], use_threads=False):
-            lists = batch.column(0)
+            lists = batch.column(name)  # of all whose paths begin so
             lengths = compute.fill_null(compute.list_value_length(lists), -1).to_numpy(zero_copy_only=False)
             width = int(lengths[0]) if width < 0 and len(lengths) else width
             if (lengths != width).any() or width < 0:

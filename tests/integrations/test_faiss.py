@@ -21,8 +21,6 @@ from vecpress.integrations import faiss as exchange
 from vecpress.integrations.faiss_codes import pack_numbers, reverse_bits, unpack_numbers
 
 faiss = pytest.importorskip("faiss")
-if not hasattr(faiss, "IndexEDEN"):
-    pytest.skip("this faiss has no IndexEDEN, and maybe no IndexRaBitQ of several bits", allow_module_level=True)
 
 DIMS = {"Sign": 27, "RaBitQ": 27, "LloydMax": 27, "SQ": 27, "Raw": 27}  # no multiple of 8, and odd; other examples divide 24
 BITS = ("binary", "lsh")  # scored by Hamming distance

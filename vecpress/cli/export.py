@@ -29,7 +29,7 @@ def export(
 
     check_output(output, (".faiss",), index)
     start = time.perf_counter()
-    source = io.load(index, mmap=True)
+    source = io.load(index, mmap=True, verify=True)  # in the new file damage would be hidden
     if not isinstance(source, (Codec, Index)):
         raise ValueError(f"{index}: expected an index without keys, which faiss has no place for, got one with keys")
     codec = source if isinstance(source, Codec) else source.codec

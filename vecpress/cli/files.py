@@ -18,7 +18,8 @@ Vectors = Annotated[
     str,
     Arg(
         "VECTORS",
-        "vectors: .npy .npz .fvecs .bvecs .ivecs .hdf5 .parquet; FILE::NAME picks one of several arrays",
+        "vectors: .npy .npz .fvecs .bvecs .ivecs .fbin .f16bin .u8bin .i8bin .ibin .hdf5 .h5 .parquet; "
+        "FILE::NAME picks one of several arrays",
     ),
 ]
 Threads = Annotated[int | None, Opt(("--threads",), "threads to use (default: all processors)", "N")]

@@ -11,10 +11,11 @@ from ..checks import check_choice, check_path
 from ..codec import METRICS, Codec
 from ..container import replacing
 from ..contents import Contents
-from ..errors import CorruptFileError
+from ..errors import CorruptFileError, NotFittedError
 from ..index import Index
-from .faiss_export import Form, NoFaissForm, form, kinds, load_faiss
-from .faiss_import import check_same, recognize
+from .faiss_codes import NoFaissForm
+from .faiss_export import Form, form, kinds, load_faiss
+from .faiss_import import Mismatch, check_same, check_width, recognize
 from .faiss_parts import Parts, take_apart
 
 __all__ = ["NoFaissForm", "from_faiss", "kinds", "read", "to_faiss", "write"]
@@ -44,7 +45,7 @@ def to_faiss(source: Index | Codec, kind: str | None = None) -> Any:
     Rotations and other maps stand in front as an IndexPreTransform, "cos" as inner products of normalised vectors. Vectors are
     in the order of their ids; ids other than 0 .. n - 1 are kept in an IndexIDMap2 or IndexBinaryIDMap2.
 
-    Raises TypeError for anything else; ValueError for another kind, or an index with text keys; NoFaissForm, a ValueError, for a
+    Raises TypeError for anything else, an index with text keys too; ValueError for another kind; NoFaissForm, a ValueError, for a
     codec that faiss has nothing for; NotFittedError; ImportError without faiss, or with one that is too old for the kind.
     Cost: a copy of the codes, converted in blocks; changes to the index wait meanwhile.
     """
@@ -71,8 +72,9 @@ def from_faiss(index: Any, codec: Codec | None = None, *, metric: str | None = N
         IndexRaBitQ and IndexEDEN only those that vecpress exported can be read, with a `seed` below 4096
     metric : of an index that compares bits, which says none: "l2", whose scores are then Hamming distances, if None
 
-    Raises TypeError for what is no faiss index; NoFaissForm, a ValueError that names the type and what is supported, for one
-    that no codec can be made of; ValueError for one that contradicts itself or the codec; ImportError without faiss.
+    Raises TypeError for what is no faiss index; NoFaissForm, a ValueError, for one that no codec can be made of, the message
+    names it and what is supported, and for rows that faiss added to an IndexRaBitQ or IndexEDEN itself; ValueError for one that
+    contradicts itself or the codec; ImportError without faiss.
     Cost: a copy of the codes, converted in blocks.
     """
     faiss = load_faiss()
@@ -89,12 +91,16 @@ def from_faiss(index: Any, codec: Codec | None = None, *, metric: str | None = N
             raise TypeError(f"from_faiss: codec expected a Codec, got {type(codec).__name__}")
         made = _same_form(parts, codec)
         if metric not in (None, codec.metric):
-            raise ValueError(f"from_faiss: metric expected {codec.metric!r} as the codec has, got {metric!r}")
+            raise Mismatch(f"from_faiss: metric expected {codec.metric!r} as the codec has, got {metric!r}")
+    check_width(parts, made.code_size)
     out = Index(codec)
     step = max(1, BLOCK_NBYTES // (8 * made.code_size))
     for start in range(0, len(parts.codes), step):
         ids = None if parts.ids is None else parts.ids[start : start + step]
-        out.add_codes(made.ours(np.ascontiguousarray(parts.codes[start : start + step])), ids)
+        codes = np.ascontiguousarray(parts.codes[start : start + step])
+        ours = made.ours(codes)
+        made.check(codes, ours, start)
+        out.add_codes(ours, ids)
     return out
 
 
@@ -115,17 +121,23 @@ def read(path: Any, codec: Codec | None = None, *, metric: str | None = None) ->
     Raises as `from_faiss`; CorruptFileError for a file that faiss cannot read or that contradicts itself; OSError.
     """
     check_path("read", path)
+    if metric is not None:
+        check_choice("read", "metric", metric, METRICS)
     faiss, name = load_faiss(), os.fsdecode(path)
     with open(name, "rb") as file:
-        binary = file.read(2) == b"IB"
-    try:
-        index = (faiss.read_index_binary if binary else faiss.read_index)(name)
-    except (RuntimeError, MemoryError) as error:
-        raise CorruptFileError(f"{name}: faiss cannot read it: {str(error).splitlines()[0][:300]}") from None
+        reader = faiss.read_index_binary if file.read(2) == b"IB" else faiss.read_index
+        file.seek(0)
+        try:
+            index = reader(faiss.PyCallbackIOReader(file.read, CHUNK))
+        except (RuntimeError, MemoryError) as error:
+            why = (str(error).splitlines() or [type(error).__name__])[0]
+            raise CorruptFileError(f"{name}: faiss cannot read it: {why[:300]}") from None
     try:
         return from_faiss(index, codec, metric=metric)
-    except ValueError as error:
+    except (NoFaissForm, Mismatch, NotFittedError) as error:
         raise type(error)(f"{name}: {error}") from None
+    except ValueError as error:
+        raise CorruptFileError(f"{name}: {error}") from None
 
 
 def _fill(made: Form, codec: Codec, contents: Contents, order: np.ndarray) -> None:
@@ -167,7 +179,7 @@ def _same_form(parts: Parts, codec: Codec) -> Form:
     kind = parts.body[0]
     known = kinds(codec)
     if kind not in known:
-        raise ValueError(f"from_faiss: codec expected one of an index of kind {kind!r}, got {codec!r}, which has {known}")
+        raise Mismatch(f"from_faiss: codec expected one of an index of kind {kind!r}, got {codec!r}, which has {known}")
     made = form(codec, kind)
     check_same(parts, take_apart(_assemble(made, fast=kind == "pqfs")), codec)
     return made

@@ -25,9 +25,14 @@ from ..codecs.lloydmax import LloydMax
 from ..codecs.rabitq import RaBitQ
 from ..ops.factors import U2_LARGEST, from_u2, to_u2
 
+SAME_FACTORS = 2.0**-9  # relative: of 2-byte factors' squares, rounded twice
 SLACK = 1.001  # for the rounding of sums that faiss skips rows by
 ERROR_BITS = {"u2": 18, "f4": 32}
 FAST_ROWS = 32  # of a block of IndexPQFastScan
+
+
+class NoFaissForm(ValueError):
+    """This codec cannot be said in a faiss index, in this kind or at all, or this index not as a codec; the message says why."""
 
 
 def reverse_bits(codes: np.ndarray) -> np.ndarray:
@@ -156,6 +161,20 @@ class RaBitQCodes:
         packed = ops.pack_codes(np.ascontiguousarray(labels[:, : self.labels]), self.n_bits)
         return np.hstack([*head, packed]).reshape(n, codec.code_size)
 
+    def check(self, codes: np.ndarray, ours: np.ndarray, first: int) -> None:
+        """Raises NoFaissForm if `codes` have other factors than `ours`, made of them, which have none for what faiss adds."""
+        length = math.sqrt(np.square(self.centre, dtype=np.float64).sum())
+        longest = (2**self.n_bits - 1) / 2 * math.sqrt(self.scored)  # |g|
+        got = self._factors(codes)
+        slack = np.zeros_like(got)
+        # what is added, in columns 0 and 3, may be a small difference of large numbers
+        slack[:, ::3] = (2.0**-18 * length * (length + np.abs(self.scales(codes)) * longest))[:, None]
+        _check_factors(got, self._factors(self.theirs(ours)), slack, first)
+
+    def _factors(self, codes: np.ndarray) -> np.ndarray:
+        head = _read_floats(codes[:, self.sign_bytes : self.sign_bytes + 4 * self.factors])
+        return np.hstack([head, _read_floats(codes[:, -8:])]) if self.rest else head
+
     @property
     def _dropped(self) -> np.uint32:
         """Lower bits of e, less the sign, that are not kept."""
@@ -193,6 +212,26 @@ class EdenCodes:
     def scales(self, codes: np.ndarray) -> np.ndarray:
         """float64[n]: s of faiss's codes."""
         return _read_floats(codes[:, -4:])[:, 0]
+
+    def check(self, codes: np.ndarray, ours: np.ndarray, first: int) -> None:
+        """As that of RaBitQCodes: faiss scores by the length that a code says, `ours` by that of the levels."""
+        _check_factors(_read_floats(codes[:, -8:]), _read_floats(self.theirs(ours)[:, -8:]), 0.0, first)
+
+
+def check_finite(dtype: str, codes: np.ndarray, first: int) -> None:
+    """Raises ValueError for a row of numbers, the first of which is row `first`, with a NaN or an infinity."""
+    good = np.isfinite(np.ascontiguousarray(codes).view(dtype)).all(axis=1)
+    if not good.all():
+        raise ValueError(f"faiss: codes expected finite values, row {first + int(good.argmin())} has NaN or infinity")
+
+
+def _check_factors(got: np.ndarray, wanted: np.ndarray, slack: np.ndarray | float, first: int) -> None:
+    near = np.abs(got - wanted) <= SAME_FACTORS * np.abs(wanted) + slack  # nan is not
+    if not near.all():
+        row = int(near.all(axis=1).argmin())
+        factors = ", ".join(f"{factor:.6g}" for factor in got[row])
+        wanted_words = "the factors of a code that vecpress exported"
+        raise NoFaissForm(f"codes: row {first + row} expected {wanted_words}, got {factors}; faiss added it itself")
 
 
 def _stored(codec: RaBitQ | LloydMax, what: str, numbers: np.ndarray, unit: float) -> np.ndarray:

@@ -25,7 +25,7 @@ from ..codecs.raw import Raw
 from ..codecs.sign import Sign
 from ..codecs.sq import SQ
 from ..codecs.truncate import Truncate
-from .faiss_codes import EdenCodes, RaBitQCodes, reverse_bits
+from .faiss_codes import EdenCodes, NoFaissForm, RaBitQCodes, check_finite, reverse_bits
 
 # the kinds of index that a codec can become, the default first
 KINDS: dict[type[Codec], tuple[str, ...]] = {
@@ -41,12 +41,9 @@ BITS = ("binary", "lsh")  # their scores are Hamming distances
 PATTERNS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(
     bool
 )  # the bits of every byte, first dimension first
+EDEN_SCALE = 1  # of IndexEDEN's kinds of scales, which matter for what it codes itself
 SAME_LEVELS = 1e-6  # relative: the rounding of float32
 Convert = Callable[[np.ndarray], np.ndarray]
-
-
-class NoFaissForm(ValueError):
-    """This codec cannot be said in a faiss index, in this kind or at all; the message says why."""
 
 
 def load_faiss() -> Any:
@@ -59,13 +56,20 @@ def load_faiss() -> Any:
 
 @dataclass
 class Form:
-    """A codec in faiss: the transforms, first one first; an empty index of code_size bytes a row; how codes convert."""
+    (
+        """A codec in faiss: the transforms, first one first; an empty index of code_size bytes a row; how codes convert.
+
+    check(codes, ours, first) raises ValueError for codes that are none, or not only what `ours` say; `first` is the first row.
+    """
+        ""
+    )
 
     front: list[Any]
     body: Any
     code_size: int
     theirs: Convert = field(default=np.asarray)
     ours: Convert = field(default=np.asarray)
+    check: Callable[[np.ndarray, np.ndarray, int], None] = field(default=lambda codes, ours, first: None)
 
 
 def kinds(codec: Codec) -> tuple[str, ...]:
@@ -210,14 +214,15 @@ def _raw(target: _Target, codec: Raw, shift: np.ndarray) -> Form:
     if codec.dtype == "float16":
         return _half(target, codec, shift)
     _no_shift(codec, shift)
-    return Form(target.front, target.faiss.IndexFlat(codec.dim, target.metric), codec.code_size)
+    index = target.faiss.IndexFlat(codec.dim, target.metric)
+    return Form(target.front, index, codec.code_size, check=lambda codes, _, first: check_finite("<f4", codes, first))
 
 
 def _half(target: _Target, codec: Codec, shift: np.ndarray) -> Form:
     _no_shift(codec, shift)
     index = target.faiss.IndexScalarQuantizer(codec.dim, target.faiss.ScalarQuantizer.QT_fp16, target.metric)
     index.is_trained = True
-    return Form(target.front, index, codec.code_size)
+    return Form(target.front, index, codec.code_size, check=lambda codes, _, first: check_finite("<f2", codes, first))
 
 
 def _no_shift(codec: Codec, shift: np.ndarray) -> None:
@@ -238,13 +243,13 @@ def _rabitq(target: _Target, codec: RaBitQ, shift: np.ndarray) -> Form:
     target.set(index.center, codes.centre)
     index.qb = 0  # queries stay float
     index.is_trained = True
-    return Form(target.front, index, codes.code_size, codes.theirs, codes.ours)
+    return Form(target.front, index, codes.code_size, codes.theirs, codes.ours, codes.check)
 
 
 def _eden(target: _Target, codec: LloydMax, shift: np.ndarray) -> Form:
     if not hasattr(target.faiss, "IndexEDEN"):
-        raise ImportError("faiss: LloydMax needs IndexEDEN, which this faiss does not have: it needs a newer one")
-    index = target.faiss.IndexEDEN(codec.dim, target.metric, codec.n_bits, 1)
+        raise ImportError("faiss: LloydMax needs IndexEDEN, which needs a newer faiss")
+    index = target.faiss.IndexEDEN(codec.dim, target.metric, codec.n_bits, EDEN_SCALE)
     levels = target.faiss.vector_to_array(index.sq.trained)[: 2**codec.n_bits]
     if levels.shape != codec.levels_.shape or not np.allclose(levels, codec.levels_, rtol=SAME_LEVELS, atol=0):
         raise NoFaissForm(f"faiss: IndexEDEN has its own levels, which are not those of {codec!r}; those of 1 and 2 bits are")
@@ -255,7 +260,7 @@ def _eden(target: _Target, codec: LloydMax, shift: np.ndarray) -> Form:
     target.set(index.center, ops.rotate(centre[None], codec.signs_)[0])
     index.is_trained = True
     codes = EdenCodes(codec)
-    return Form(target.front, index, codes.code_size, codes.theirs, codes.ours)
+    return Form(target.front, index, codes.code_size, codes.theirs, codes.ours, codes.check)
 
 
 def _without_bits(codes: np.ndarray, d: int) -> np.ndarray:

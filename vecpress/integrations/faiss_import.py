@@ -20,8 +20,8 @@ from ..codecs.sign import Sign
 from ..codecs.sq import SQ
 from ..codecs.truncate import Truncate
 from ..pca import MOST_COLUMNS
-from .faiss_codes import EdenCodes, RaBitQCodes
-from .faiss_export import NoFaissForm
+from .faiss_codes import EdenCodes, NoFaissForm, RaBitQCodes
+from .faiss_export import EDEN_SCALE
 from .faiss_parts import Parts
 
 NAMES = {"rabitq": "IndexRaBitQ", "eden": "IndexEDEN"}
@@ -29,23 +29,34 @@ SEEDS = 4096  # that rotations are compared with, at 20 microseconds each
 ORTHONORMAL = 1e-3  # how far a transform's inner products may be off for it to pass as a rotation
 
 
+class Mismatch(ValueError):
+    """The index is whole, but of another codec or metric than the caller named."""
+
+
+def check_width(parts: Parts, code_size: int) -> None:
+    """Raises ValueError for an index whose codes are not as wide as those of its codec, of code_size bytes, are in faiss."""
+    if parts.codes.shape[1] != code_size:
+        raise ValueError(f"faiss: bytes of a code expected {code_size}, got {parts.codes.shape[1]}")
+
+
 def check_same(parts: Parts, other: Parts, codec: Codec) -> None:
-    """Raises ValueError where parts, but for ids and codes, are not `other`'s, what the codec becomes."""
+    """Raises Mismatch where parts, but for ids and codes, are not `other`'s, what the codec becomes."""
     for what, mine, theirs in (("transforms", parts.front, other.front), ("index", [parts.body], [other.body])):
         if [one[0] for one in mine] != [one[0] for one in theirs]:
             names = [", ".join(one[0] for one in each) or "none" for each in (mine, theirs)]
-            raise ValueError(f"faiss: {what} expected those of {codec!r}, {names[1]}, got {names[0]}")
+            raise Mismatch(f"faiss: {what} expected those of {codec!r}, {names[1]}, got {names[0]}")
         for one, wanted in zip(mine, theirs, strict=True):
             if len(one) != len(wanted) or not all(np.array_equal(a, b) for a, b in zip(one[1:], wanted[1:], strict=True)):
-                raise ValueError(f"faiss: {what} expected those of {codec!r}, got other arrays in {one[0]!r}")
+                raise Mismatch(f"faiss: {what} expected those of {codec!r}, got other arrays in {one[0]!r}")
     if parts.metric != other.metric:
-        raise ValueError(f"faiss: metric expected {other.metric!r} as {codec!r} has, got {parts.metric!r}")
+        raise Mismatch(f"faiss: metric expected {other.metric!r} as {codec!r} has, got {parts.metric!r}")
 
 
 def recognize(parts: Parts, metric: str | None) -> tuple[Codec, str]:
     """The codec whose scores are those of the index, and its kind; `metric` : of one that compares bits, "l2" if None.
 
-    Raises NoFaissForm if there is none; ValueError for arrays that no codec can have, or a metric that is not that of the index.
+    Raises NoFaissForm if there is none; ValueError for arrays that no codec can have, Mismatch for a metric that is not that
+    of the index.
     """
     front = list(parts.front)
     found: str = parts.metric or metric or "l2"
@@ -54,7 +65,7 @@ def recognize(parts: Parts, metric: str | None) -> tuple[Codec, str]:
             raise NoFaissForm("faiss: NormalizationTransform expected the norm 2 before inner products")
         found = "cos"
     if metric not in (None, found):
-        raise ValueError(f"faiss: metric expected {found!r} as in the index, got {metric!r}")
+        raise Mismatch(f"faiss: metric expected {found!r} as in the index, got {metric!r}")
     kind = "pq" if parts.body[0] == "pqfs" else parts.body[0]
     if kind in ("rabitq", "eden"):
         return _rotated(front, parts, found), kind  # type: ignore[arg-type]
@@ -67,9 +78,10 @@ def _restore(cls: type[Codec], config: dict[str, Any], d: int, **arrays: np.ndar
 
 def _rotated(front: list[tuple[Any, ...]], parts: Parts, metric: Metric) -> Codec:
     """RaBitQ or LloydMax, of a rotation that is recognized as that of a small seed."""
-    kind, n_bits, centre = parts.body
+    kind, n_bits, centre, *scale = parts.body
     mean = front.pop(0)[1] if metric == "l2" and front and front[0][0] == "centre" else None
-    if [one[0] for one in front] != ["linear"] or (mean is None) == (metric == "l2") or front[0][2].any():
+    known = [one[0] for one in front] == ["linear"] and (mean is None) == (metric != "l2") and scale in ([], [EDEN_SCALE])
+    if not known or front[0][2].any():
         raise NoFaissForm(
             f"faiss: {NAMES[kind]} expected the transforms that vecpress exports, or the codec that it was exported of"
         )
@@ -82,7 +94,9 @@ def _rotated(front: list[tuple[Any, ...]], parts: Parts, metric: Metric) -> Code
     if kind == "eden":
         config: dict[str, Any] = {"n_bits": n_bits, "metric": metric, "seed": seed}
         learned["levels_"] = coded_levels(n_bits).astype(np.float32)
-        scales = EdenCodes(LloydMax.restore(config, d, learned)).scales(parts.codes)
+        eden = EdenCodes(LloydMax.restore(config, d, learned))
+        check_width(parts, eden.code_size)
+        scales = eden.scales(parts.codes)
     else:
         for factors in ("u2", "f4"):
             config = {"n_bits": n_bits, "metric": metric, "factors": factors, "seed": seed}
@@ -92,6 +106,7 @@ def _rotated(front: list[tuple[Any, ...]], parts: Parts, metric: Metric) -> Code
                 break
         else:
             raise NoFaissForm(f"faiss: IndexRaBitQ expected the columns of a codec, got {len(matrix)} of {d}")
+        check_width(parts, codes.code_size)
         scales = codes.scales(parts.codes)
         if factors == "f4":
             return codec

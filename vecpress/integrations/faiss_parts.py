@@ -5,19 +5,21 @@ faiss's reader has read the file; that its arrays have the lengths that its numb
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .faiss_codes import FAST_ROWS, unpack_fast
-from .faiss_export import NoFaissForm, load_faiss
+from .faiss_codes import FAST_ROWS, NoFaissForm, unpack_fast
+from .faiss_export import load_faiss
 
 SUPPORTED = (
     "IndexPQ, IndexPQFastScan, IndexLSH, IndexScalarQuantizer and IndexFlat, behind transforms or not, IndexBinaryFlat, and "
     "IndexRaBitQ and IndexEDEN that vecpress exported"
 )
 MOST_DIM = 2**20
+BLOCK_NBYTES = 2 << 20  # of IndexPQFastScan's codes, unpacked at a time
 
 
 @dataclass
@@ -73,9 +75,8 @@ def _downcast(faiss: Any, index: Any) -> Any:
 
 
 def _floats(faiss: Any, what: str, vector: Any, *shape: int) -> np.ndarray:
-    array = faiss.vector_to_array(vector)
-    _expect(f"length of {what}", array.size, int(np.prod(shape)))
-    return np.asarray(array, np.float32).reshape(shape)
+    _expect(f"length of {what}", vector.size(), math.prod(shape))
+    return np.asarray(faiss.vector_to_array(vector), np.float32).reshape(shape)
 
 
 def _transform(faiss: Any, transform: Any) -> tuple[Any, ...]:
@@ -85,8 +86,10 @@ def _transform(faiss: Any, transform: Any) -> tuple[Any, ...]:
     if isinstance(transform, faiss.CenteringTransform):
         return "centre", _floats(faiss, "the centre", transform.mean, d)
     if isinstance(transform, faiss.RemapDimensionsTransform):
+        _expect("length of the kept columns", transform.map.size(), to)
         places = np.arange(to)
-        _expect("kept columns", faiss.vector_to_array(transform.map).tolist(), np.where(places < d, places, -1).tolist())
+        if not np.array_equal(faiss.vector_to_array(transform.map), np.where(places < d, places, -1)):
+            raise NoFaissForm(f"faiss: RemapDimensionsTransform: kept columns expected the first of {d}, in order")
         return "resize", d, to
     if isinstance(transform, faiss.LinearTransform):
         bias = _floats(faiss, "the bias", transform.b, to) if transform.have_bias else np.zeros(to, np.float32)
@@ -121,7 +124,7 @@ def _body(faiss: Any, index: Any) -> tuple[tuple[Any, ...], int]:
         n_bits = getattr(index.rabitq, "nb_bits", 1)
         return ("rabitq", n_bits, _floats(faiss, "the centre", index.center, d)), index.code_size
     if name == "IndexEDEN":
-        return ("eden", index.sq.bits, _floats(faiss, "the centre", index.center, d)), index.code_size
+        return ("eden", index.sq.bits, _floats(faiss, "the centre", index.center, d), int(index.scale_type)), index.code_size
     raise NoFaissForm(f"faiss: there is no codec for {name}; supported are {SUPPORTED}")
 
 
@@ -145,9 +148,16 @@ def _codes(faiss: Any, index: Any, kind: str, code_size: int) -> np.ndarray:
     n, size = int(index.ntotal), int(stored.size())
     if kind == "pqfs":
         pairs, blocks = (index.pq.M + 1) // 2, -(-n // FAST_ROWS)
-        raw = faiss.vector_to_array(stored)[: blocks * FAST_ROWS * pairs]
-        _expect("bytes of codes", raw.size, blocks * FAST_ROWS * pairs)
-        return unpack_fast(raw.reshape(blocks, FAST_ROWS * pairs), n, index.pq.M)
+        if size < blocks * FAST_ROWS * pairs:  # faiss may keep more blocks than there are rows
+            raise ValueError(f"faiss: bytes of codes expected {blocks * FAST_ROWS * pairs}, got {size}")
+        out = np.zeros((n, pairs), np.uint8)
+        if n:
+            raw = faiss.rev_swig_ptr(stored.data(), blocks * FAST_ROWS * pairs).reshape(blocks, FAST_ROWS * pairs)
+        step = max(1, BLOCK_NBYTES // (FAST_ROWS * pairs))
+        for block in range(0, blocks, step):
+            rows = out[block * FAST_ROWS : (block + step) * FAST_ROWS]
+            rows[:] = unpack_fast(raw[block : block + step], len(rows), index.pq.M)
+        return out
     _expect("bytes of codes", size, n * code_size)
     if n == 0:
         return np.zeros((0, code_size), np.uint8)
