@@ -27,7 +27,7 @@ SMALL_SLOWEST = 1.5  # `Contender.slow` on such a set: rotations learned in 1,53
 LONG = 20.0  # estimated seconds of a run that waits until shorter ones are planned
 # What comes first when a plan's minutes are short: (level: 0 core, 1 main, 2 the rest; whether of the first seed; whether long).
 TIERS = (
-    (0, True, False), (1, True, False), (0, False, False), (0, True, True), (1, True, True), (1, False, False),
+    (0, True, False), (0, False, False), (0, True, True), (1, True, False), (1, True, True), (1, False, False),
     (2, True, False), (0, False, True), (2, False, False), (1, False, True), (2, True, True), (2, False, True),
 )  # fmt: skip
 # Measured on two idle cores (AMD EPYC, 2 threads): seconds of a process beside what it measures; multiply-adds/s of PQ's k-means.
