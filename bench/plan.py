@@ -182,12 +182,17 @@ def _planned(
     if small:
         core = main = main_budgets(replace(_of_bits(plan, SMALL_BITS), bytes=()), profile.dim)
     grid = all_budgets(plan, profile.dim)
+    nearest = {
+        (codec, budgets): _nearest([c.code_size for c in offered if c.codec == codec], budgets)
+        for codec in {c.codec for c in offered}
+        for budgets in (core, main)
+    }
     count: dict[tuple[str, int], int] = {}
     for contender in offered:
         budget = plugins.budget_of(contender.code_size, grid)
-        levels = (plugins.budget_of(contender.code_size, budgets) is not None for budgets in (core, main, grid))
-        level = next((at for at, is_one in enumerate(levels) if is_one), None)
-        if budget is None or level is None or (small and level):
+        levels = (contender.code_size in nearest[contender.codec, budgets] for budgets in (core, main))
+        level = next((at for at, is_one in enumerate(levels) if is_one), 2)
+        if budget is None or (small and level):
             continue
         seconds = estimate(contender, profile, plan)
         if plan.codecs and contender.codec not in plan.codecs:
@@ -202,6 +207,12 @@ def _planned(
         for order, seed in enumerate(seeds):
             tier = TIERS.index((level, not order, seconds > LONG))
             yield Planned(Run(plugin, contender, budget, seed, grid), at, seconds, tier, rank)
+
+
+def _nearest(sizes: Sequence[int], budgets: Sequence[int]) -> set[int]:
+    """Of one codec's sizes those that stand for the budgets: for each the nearest that fits it, the larger of two as near."""
+    fitting = {b: [size for size in sizes if plugins.budget_of(size, [b]) is not None] for b in budgets}
+    return {min(some, key=lambda size: (abs(size - b), -size)) for b, some in fitting.items() if some}
 
 
 def _within(every: list[Planned], minutes: float | None) -> tuple[list[Planned], int]:

@@ -44,7 +44,7 @@ def _families(p: Profile) -> Iterator[tuple[str, list[Option], Build, bool, Any,
     yield "IndexPQ", pq8, _pq, True, 1.0, ""
     yield "IndexPQFastScan", pq4, _pq_fast, True, 0.3, "tables are rounded to 8 bits"
     yield "OPQ, IndexPQ", opq8, partial(_opq, fast=False), False, 16.0, "its rotation takes no seed"
-    yield "OPQ, IndexPQFastScan", opq4, partial(_opq, fast=True), False, 80.0, "its rotation takes no seed"
+    yield "OPQ, IndexPQFastScan", opq4, partial(_opq, fast=True), False, 400.0, "its rotation takes no seed"
     norm = 1 if p.metric == "l2" else 0
     additive = f"{'a norm of 8 bits a vector; ' if norm else ''}beam search of 5"
     prq = [(s * sub + norm, {"nsplits": s, "m_sub": sub, "n_bits": 8}) for s in divisors(d) for sub in (2, 4) if d // s >= 4]
