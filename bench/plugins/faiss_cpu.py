@@ -41,9 +41,9 @@ def _families(p: Profile) -> Iterator[tuple[str, list[Option], Build, bool, Any,
     # a rotation may have more columns out than in: the missing ones are zeros, so that any m serves
     opq8 = [(m, {"m": m, "n_bits": 8, "d_out": -(-d // m) * m}) for m in range(1, d + 1)]
     opq4 = [(m // 2, {"m": m, "n_bits": 4, "d_out": -(-d // m) * m}) for m in range(2, d + 1, 2)]
-    yield "IndexPQ", pq8, _pq, True, 1.0, ""
+    yield "IndexPQ", pq8, _pq, True, lambda c: 0.11 * c["m"], ""
     yield "IndexPQFastScan", pq4, _pq_fast, True, 0.3, "tables are rounded to 8 bits"
-    yield "OPQ, IndexPQ", opq8, partial(_opq, fast=False), False, 16.0, "its rotation takes no seed"
+    yield "OPQ, IndexPQ", opq8, partial(_opq, fast=False), False, lambda c: 10 + 0.3 * c["m"], "its rotation takes no seed"
     yield "OPQ, IndexPQFastScan", opq4, partial(_opq, fast=True), False, 400.0, "its rotation takes no seed"
     norm = 1 if p.metric == "l2" else 0
     additive = f"{'a norm of 8 bits a vector; ' if norm else ''}beam search of 5"
@@ -60,7 +60,7 @@ def _families(p: Profile) -> Iterator[tuple[str, list[Option], Build, bool, Any,
         leading = [(x, {"d_out": x, "qtype": "QT_8bit"}) for x in range(4, d)]
         yield "PCA, IndexScalarQuantizer", leading, _pca_sq, False, 0.1, ""
         half = [(m, {"d_out": d // 2 // m * m, "m": m, "n_bits": 8}) for m in range(2, d // 2 + 1)]
-        yield "PCA, IndexPQ", half, _pca_pq, True, 1.0, ""
+        yield "PCA, IndexPQ", half, _pca_pq, True, lambda c: 0.11 * c["m"], ""
     rabitq = [(_rabitq_size(d, b), {"n_bits": b, "qb": 0}) for b in range(1, 9)]
     yield "IndexRaBitQ", rabitq, _rabitq, True, 100.0, "float queries: slow to search"
     fast = [(size, {**config, "qb": 8}) for size, config in rabitq]
