@@ -10,7 +10,8 @@ def record(**values) -> Record:
     data = {"name": "a set", "n_base": 6000, "dim": 8, "metric": "ip", "n_figures": 400}
     known = {"key": "", "library": "ours", "codec": "PQ", "config": {"m": 2, "metric": "ip"}, "seed": 0, "data": data}
     figures = {"code_size": 2.0, "recall": 0.5, "search_per_second": 1000.0, "latency_p50": 1e-3, "fit_seconds": 0.1}
-    return Record(**{**known, **figures, **values})
+    quiet = {"machine": {"load_before": 0.0, "load_beside": 0.1}}
+    return Record(**{**known, **figures, **quiet, **values})
 
 
 def test_seeds_of_a_contender_are_one_line():
