@@ -70,20 +70,28 @@ def fewest_table(summary: Summary) -> str:
 
 
 def wins_table(summary: Summary) -> str:
-    """Where a peer is better."""
+    """Where a peer is better: in recall all, in speed the largest win of each kind; the report has the others."""
     rows, left_out = [], 0
     for data in _judged(summary):
         speeds, left = speed_wins(data)
         left_out += left
-        for win in (*recall_wins(data), *speeds):
+        shown = [(win, "") for win in recall_wins(data)]
+        for what in dict.fromkeys(win.what for win in speeds):
+            of_kind = [win for win in speeds if win.what == what]
+            shown.append((max(of_kind, key=lambda win: win.factor), f", the largest of {len(of_kind)}" if of_kind[1:] else ""))
+        for win, others in shown:
             peer, ours = (f"{run.name}, {plain(run.code_size)} bytes" for run in (win.peer, win.ours))
-            rows.append([data.name, str(win.budget), win.what, peer, ours, win.figures, win.load or NONE])
+            rows.append([data.name, str(win.budget), win.what + others, peer, ours, win.figures, win.load or NONE])
     text = (
         "In these runs, nowhere."
         if not rows
         else markdown(["data", "budget", "in", "peer", "ours", "by how much", "load"], "tnttttn", rows)
     )
-    busy = f"\n\n{left_out} comparisons of speed could not be made: the machine was busy, or not the same." if left_out else ""
+    if rows:
+        text += (
+            "\n\nEvery run had a process of its own, one after the other: ratios of speed near 1.1 are hardly more than noise."
+        )
+    busy = f" {left_out} comparisons of speed could not be made: the machine was busy, or not the same." if left_out else ""
     return text + busy
 
 

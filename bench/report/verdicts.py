@@ -42,7 +42,8 @@ class Choice:
 
 
 class Win(NamedTuple):
-    """A peer that is better than ours in one respect; `figures` says by how much, `load` what else ran on the machine."""
+    """A peer that is better than ours in one respect; `figures` says by how much, `load` what else ran on the machine;
+    `factor`: how many times as fast."""
 
     budget: int
     what: str
@@ -50,6 +51,7 @@ class Win(NamedTuple):
     ours: Runs
     figures: str
     load: str
+    factor: float = 1.0
 
 
 def best(runs: list[Runs]) -> Runs | None:
@@ -268,4 +270,4 @@ def _speed_win(budget: int, what: str, peer: Runs, ours: Runs) -> Win:
         f"{shown[1]:.2f} times as fast: {shown[0]}; {_RECALLS[recall]} {peer.mean(recall) or 0:.3f} against "
         f"{ours.mean(recall) or 0:.3f}"
     )
-    return Win(budget, what, peer, ours, figures, f"{max(peer.load or 0, ours.load or 0):.2f}")
+    return Win(budget, what, peer, ours, figures, f"{max(peer.load or 0, ours.load or 0):.2f}", shown[1])
