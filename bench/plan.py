@@ -14,7 +14,7 @@ from typing import Any
 from . import inputs, plugins
 from .contender import Contender, Profile
 from .plugins import Plugin
-from .rules import OURS, judged
+from .rules import CENTROIDS, FIT_RATE, OURS, judged, pq_seconds
 from .run_one import Run
 
 # Bytes a vector; none is more than 1.25 times the one before, so that no configuration falls between two.
@@ -27,11 +27,10 @@ SMALL_SLOWEST = 1.5  # `Contender.slow` on such a set: rotations learned in 1,53
 LONG = 20.0  # estimated seconds of a run that waits until shorter ones are planned
 # What comes first when a plan's minutes are short: (level: 0 core, 1 main, 2 the rest; whether of the first seed; whether long).
 TIERS = (
-    (0, True, False), (0, False, False), (0, True, True), (1, True, False), (1, True, True), (1, False, False),
+    (0, True, False), (1, True, False), (0, False, False), (0, True, True), (1, True, True), (1, False, False),
     (2, True, False), (0, False, True), (2, False, False), (1, False, True), (2, True, True), (2, False, True),
 )  # fmt: skip
-# Measured on two idle cores (AMD EPYC, 2 threads): seconds of a process beside what it measures; multiply-adds/s of PQ's k-means.
-START, FIT_RATE, FIT_ROWS, ITERATIONS, CENTROIDS = 0.9, 20e9, 65_536, 25, 256
+START = 0.9  # seconds of a process beside what it measures, on an idle machine
 SLOW = (0.5, 1.5)  # `Contender.slow` above which a run comes after the others of its set and seed
 TIMINGS = 2.5  # how many times `seconds` all timings of a run take
 
@@ -132,9 +131,8 @@ def all_budgets(plan: Plan, dim: int) -> tuple[int, ...]:
 
 def estimate(contender: Contender, profile: Profile, plan: Plan) -> float:
     """Seconds that the run takes, about, on two idle cores."""
-    one = min(profile.n_train, FIT_ROWS) * profile.dim * CENTROIDS / FIT_RATE
-    encode = profile.n_base * profile.dim * CENTROIDS / FIT_RATE
-    return START + TIMINGS * plan.seconds + contender.slow * ITERATIONS * one + min(contender.slow, 1) * encode
+    fit, encode = pq_seconds(profile.n_train, profile.dim), profile.n_base * profile.dim * CENTROIDS / FIT_RATE
+    return START + TIMINGS * plan.seconds + contender.slow * fit + min(contender.slow, 1) * encode
 
 
 def runs(plan: Plan, sets: Sequence[tuple[Profile, int]]) -> Runs:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..contender import Contender, Nbytes, Profile, System
+from ..rules import FIT_ROWS, pq_seconds
 from ._common import divisors, installed, nearest, padded, passive_threads, prepared
 
 NAME = "faiss-cpu"
@@ -34,23 +35,28 @@ def contenders(profile: Profile, budgets: Sequence[int]) -> list[Contender]:
 
 
 def _families(p: Profile) -> Iterator[tuple[str, list[Option], Build, bool, Any, str]]:
-    """(codec, options, build, seeded, slow, notes) of every kind of index. slow: measured at 384 columns, by processor time."""
-    d = p.dim
+    """(codec, options, build, seeded, slow, notes) of every kind of index. slow: from times on two cores."""
+    d, rows = p.dim, min(p.n_train, FIT_ROWS) / 15_000
+
+    def taking(seconds: float) -> float:  # on two idle cores
+        return seconds / max(pq_seconds(p.n_train, d), 1e-9)
+
     pq8 = [(m, {"m": m, "n_bits": 8}) for m in divisors(d)]
     pq4 = [((m + 1) // 2, {"m": m, "n_bits": 4}) for m in divisors(d)]
     # a rotation may have more columns out than in: the missing ones are zeros, so that any m serves
     opq8 = [(m, {"m": m, "n_bits": 8, "d_out": -(-d // m) * m}) for m in range(1, d + 1)]
     opq4 = [(m // 2, {"m": m, "n_bits": 4, "d_out": -(-d // m) * m}) for m in range(2, d + 1, 2)]
-    yield "IndexPQ", pq8, _pq, True, lambda c: 0.11 * c["m"], ""
+    yield "IndexPQ", pq8, _pq, True, lambda c: taking(0.25 * c["m"] * rows), ""
     yield "IndexPQFastScan", pq4, _pq_fast, True, 0.3, "tables are rounded to 8 bits"
-    yield "OPQ, IndexPQ", opq8, partial(_opq, fast=False), False, lambda c: 10 + 0.3 * c["m"], "its rotation takes no seed"
-    yield "OPQ, IndexPQFastScan", opq4, partial(_opq, fast=True), False, 400.0, "its rotation takes no seed"
+    unseeded = "its rotation takes no seed"
+    yield "OPQ, IndexPQ", opq8, partial(_opq, fast=False), False, lambda c: taking(25 + 1.4 * c["m"] * rows), unseeded
+    yield "OPQ, IndexPQFastScan", opq4, partial(_opq, fast=True), False, 400.0, unseeded
     norm = 1 if p.metric == "l2" else 0
     additive = f"{'a norm of 8 bits a vector; ' if norm else ''}beam search of 5"
     prq = [(s * sub + norm, {"nsplits": s, "m_sub": sub, "n_bits": 8}) for s in divisors(d) for sub in (2, 4) if d // s >= 4]
-    yield "ProductResidualQuantizer", prq, _prq, False, 20.0, additive
+    yield "ProductResidualQuantizer", prq, _prq, False, lambda c: taking(1.5 * c["nsplits"] * c["m_sub"] * rows), additive
     few = [(m + norm, {"m": m, "n_bits": 8}) for m in (4, 8, 12, 16, 24, 32)]
-    yield "ResidualQuantizer", few, _rq, False, lambda c: 0.7 * c["m"], additive
+    yield "ResidualQuantizer", few, _rq, False, lambda c: taking(2.9 * c["m"] * rows), additive
     yield "LocalSearchQuantizer", few[:4], _lsq, True, lambda c: 5.0 * c["m"], additive.replace("beam search of 5", "annealed")
     bits = {"QT_4bit": 4, "QT_6bit": 6, "QT_8bit": 8, "QT_fp16": 16}
     sq = [(-(-d * b // 8), {"qtype": name}) for name, b in bits.items()]
@@ -60,7 +66,7 @@ def _families(p: Profile) -> Iterator[tuple[str, list[Option], Build, bool, Any,
         leading = [(x, {"d_out": x, "qtype": "QT_8bit"}) for x in range(4, d)]
         yield "PCA, IndexScalarQuantizer", leading, _pca_sq, False, 0.1, ""
         half = [(m, {"d_out": d // 2 // m * m, "m": m, "n_bits": 8}) for m in range(2, d // 2 + 1)]
-        yield "PCA, IndexPQ", half, _pca_pq, True, lambda c: 0.11 * c["m"], ""
+        yield "PCA, IndexPQ", half, _pca_pq, True, lambda c: taking(0.25 * c["m"] * rows), ""
     rabitq = [(_rabitq_size(d, b), {"n_bits": b, "qb": 0}) for b in range(1, 9)]
     yield "IndexRaBitQ", rabitq, _rabitq, True, 100.0, "float queries: slow to search"
     fast = [(size, {**config, "qb": 8}) for size, config in rabitq]

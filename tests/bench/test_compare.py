@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 import vecpress
-from bench import builds, compare, instructions, worker
-from bench.builds import BuildError
-from bench.compare import Change, counted, paired
+from vecpress.bench import builds, compare, instructions, worker
+from vecpress.bench.builds import BuildError
+from vecpress.bench.compare import Change, counted, paired
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import instructions
-from bench.instructions import CountError, least, matches
+from vecpress.bench import instructions
+from vecpress.bench.instructions import CountError, least, matches
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,7 +35,7 @@ def test_words_all_have_to_be_in_the_name():
 
 
 def test_without_valgrind_the_reason_is_said(monkeypatch, capsys):
-    from bench import compare
+    from vecpress.bench import compare
 
     monkeypatch.setenv("PATH", "")
     with pytest.raises(CountError, match="valgrind is not installed"):

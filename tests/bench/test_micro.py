@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import vecpress as vp
-from bench.micro.cases import IN_CACHE, OPERATIONS, SHAPES, of_operations, scaled
-from bench.micro.library import all_cases, of_library
 from vecpress import dispatch
+from vecpress.bench.micro.cases import IN_CACHE, OPERATIONS, SHAPES, of_operations, scaled
+from vecpress.bench.micro.library import all_cases, of_library
 
 ROOT = Path(__file__).parents[2]
 CASES = all_cases()
@@ -96,7 +96,7 @@ def test_whole_codecs_are_timed_with_their_quality():
 
 
 def test_the_gate_stops_a_wrong_kernel(monkeypatch):
-    from bench.micro.conftest import gate
+    from vecpress.bench.micro.conftest import gate
 
     case = next(case for case in of_operations() if case.group == "norms")
     backend = dispatch.chosen("norms")
