@@ -76,7 +76,7 @@ class Contender:
     library : as it is installed, "vecpress" for ours; codec : the library's own name of it; config : JSON values, all that is
     needed to make it again but the seed; code_size : bytes a vector that it will store, factors included, known beforehand
     seeded : False where it gives the same result for every seed, and is run once
-    slow : a rough factor of its fitting time over PQ's, by which `--quick` leaves it out
+    slow : its fitting time as a rough multiple of our PQ's (rules.pq_seconds), by which a plan estimates its cost
     notes : what a reader must know, e.g. that queries are coded too
     make : (profile, seed, threads) -> System; imports the library, and is called in the process that measures
     """
