@@ -1,10 +1,11 @@
-"""The tables of docs/codecs.md and docs/peers.md, from measurements in bench/results: never typed by hand.
+"""The tables of docs/codecs.md and docs/peers.md, and the README's of kernels, from measurements in bench/results: never typed by hand.
 
 python -m bench.readme_table              write the tables of the newest measurements into these
 python -m bench.readme_table --measure    measure the codecs on this machine first (a minute), into bench/results
 python -m bench.readme_table --check      exit 1 if they hold other tables than those
 
-The peers' table comes from `python -m bench.peers --data FOLDER -o bench/results/peers-MACHINE.json`.
+The peers' table comes from `python -m bench.peers --data FOLDER -o bench/results/peers-MACHINE.json`, that of kernels from
+`python -m bench.kernels --data FOLDER -o bench/results/kernels-MACHINE.json`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results"
-CODECS, PEERS = ROOT / "docs" / "codecs.md", ROOT / "docs" / "peers.md"
+CODECS, PEERS, README = ROOT / "docs" / "codecs.md", ROOT / "docs" / "peers.md", ROOT / "README.md"
 END = "<!-- end of the table -->"
 SEEDS = (0, 1, 2)
 
@@ -152,6 +153,39 @@ def peers_table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+KERNEL_SECTIONS = {
+    "stream": "one query, codes beyond the caches", "peers": "one query, codes beyond the caches", "batches": "search",
+    "products": "batch of 100", "topk": "k of 100 against 10", "filters": "allow-list", "threads": "second thread", "rows": "",
+    "overhead": "one call",
+}  # fmt: skip
+
+
+def kernels_table(result: dict[str, Any]) -> str:
+    """Kernels beside limits and peers, a line for all shapes of one piece of work, in Markdown."""
+    lines = ["| work | beside | ratio | aimed at | missed |", "|---|---|--:|--:|--:|"]
+    for section, about in KERNEL_SECTIONS.items():
+        groups: dict[tuple[str, str, float], list[dict[str, Any]]] = {}
+        for figure in result["sections"].get(section, {}).get("figures", []):
+            if figure["need"] is not None:
+                groups.setdefault((figure["work"], figure["beside"], figure["need"]), []).append(figure)
+        for (work, beside, need), figures in groups.items():
+            ratios = [figure["ratio"] for figure in figures]
+            low, high = f"{min(ratios):.3g}", f"{max(ratios):.3g}"
+            missed = sum(ratio < need for ratio in ratios)
+            name = f"`{work}`" + (f", {about}" if about else "")
+            shown = low if low == high else f"{low} to {high}"
+            lines.append(f"| {name} | {beside} | {shown} | {need:.3g} | {f'{missed} of {len(ratios)}' if missed else ''} |")
+    loads = [section["load"] for section in result["sections"].values()]
+    commits = ", ".join(sorted({section["commit"] for section in result["sections"].values()}))
+    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    lines += [
+        "",
+        f"Ratios of medians, in turns in one run, one thread unless it says otherwise, on an {result['cpu']} with {result['cpus']} processors; load "
+        f"{min(loads):.2f} to {max(loads):.2f} beside the run; more is better. {versions}, at {commits}.",
+    ]
+    return "\n".join(lines)
+
+
 def _mean_and_worst(recalls: list[float]) -> str:
     mean, worst = f"{statistics.mean(recalls):.3f}", f"{min(recalls):.3f}"
     return mean if mean == worst else f"{mean} ({worst})"
@@ -179,6 +213,7 @@ def main() -> None:
         print(measure())
     fresh = {
         CODECS: insert(CODECS.read_text(), "<!-- table: python -m bench.readme_table -->", codecs_table(newest("demo"))),
+        README: insert(README.read_text(), "<!-- table: python -m bench.kernels -->", kernels_table(newest("kernels"))),
         PEERS: insert(PEERS.read_text(), "<!-- table: python -m bench.peers -->", peers_table(newest("peers"))),
     }
     for path, text in fresh.items():

@@ -36,7 +36,7 @@ def kmeans(
     -------
     centroids float32[k, d], objective float : the sum of x's squared distances to these centroids
 
-    Cost: iterations * n * k * d multiply-adds, and one copy of x. Sums are taken in float64 in row order, on one thread.
+    Cost: iterations * n * k * d multiply-adds. Sums are taken in float64 in row order, for any number of threads.
     Source: Arthur and Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007; Lloyd, "Least squares
     quantization in PCM", 1982. Differs in the subsample for seeding and in what happens to empty clusters.
     """
@@ -47,7 +47,6 @@ def kmeans(
     check_threads(num_threads)
     rng = np.random.Generator(np.random.PCG64(seed))
     centroids = _seed(x, k, rng, num_threads)
-    columns = np.ascontiguousarray(x.T)
     before = None
     for _ in range(iterations):
         labels, distances = ops.assign(x, centroids, num_threads=num_threads)
@@ -55,7 +54,7 @@ def kmeans(
         if not distances.any() or (before is not None and count.all() and np.array_equal(labels, before)):
             break
         before = labels
-        centroids = moved(x, columns, labels, distances, count)
+        centroids = moved(x, labels, distances, count, num_threads)
     else:
         _, distances = ops.assign(x, centroids, num_threads=num_threads)
     return centroids, math.fsum(distances.tolist())
@@ -80,21 +79,17 @@ def _seed(x: np.ndarray, k: int, rng: np.random.Generator, num_threads: int | No
     return x[chosen]
 
 
-def moved(x: np.ndarray, columns: np.ndarray, labels: np.ndarray, distances: np.ndarray, count: np.ndarray) -> np.ndarray:
+def moved(
+    x: np.ndarray, labels: np.ndarray, distances: np.ndarray, count: np.ndarray, num_threads: int | None = None
+) -> np.ndarray:
     """float32[k, d]: the centroids after one of Lloyd's moves, as in `kmeans`.
 
-    x : float32[n, d]; columns : float32[d, n], its transpose, contiguous; labels, distances : as of `ops.assign`; count : int[k],
-        rows of each centroid
+    x : float32[n, d]; labels, distances : as of `ops.assign`; count : int[k], rows of each centroid
     """
-    centroids = _means(columns, labels, count)
+    sums = ops.label_sums(x, labels, len(count), num_threads=num_threads)
+    centroids = (sums / np.maximum(count, 1)[:, None]).astype(np.float32)
     unused = np.flatnonzero(count == 0)
     if len(unused):
         farthest = np.argsort(-distances, kind="stable")[: len(unused)]
         centroids[unused] = x[np.resize(farthest, len(unused))]  # over again where there are more than rows
     return centroids
-
-
-def _means(columns: np.ndarray, labels: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """float32[k, d]: each centroid the mean of its rows, 0 where it has none; columns float32[d, n]."""
-    sums = np.stack([np.bincount(labels, weights=column, minlength=len(count)) for column in columns], axis=1)
-    return (sums / np.maximum(count, 1)[:, None]).astype(np.float32)

@@ -169,6 +169,11 @@ def pack_bits(rng, n, d):
     return _op("pack_bits", _normal(rng, n, d), np.zeros(d, np.float32))
 
 
+@operation("label_sums", "bytes/s", lambda n, d, k: _stream(4 * n * d, 8 * k * d))
+def label_sums(rng, n, d, k):
+    return _op("label_sums", _normal(rng, n, d), rng.integers(0, k, n).astype(np.int32), k)
+
+
 @operation("norms", "bytes/s", lambda n, d: _stream(4 * n * d, 4 * n))
 def norms(rng, n, d):
     return _op("norms", _normal(rng, n, d))
@@ -269,6 +274,7 @@ SHAPES: dict[str, list[dict[str, Any]]] = {
     "tables": [*_each((32, 1, 1000), d=384, m=48, n_bits=8), *_each((1, 32), d=384, m=96, n_bits=4)],
     "encode_grid": [s for n_bits in (1, 2, 4, 8) for s in _each((256,), d=384, n_bits=n_bits)],
     "pack_bits": _each((CACHED, LARGE), d=384),
+    "label_sums": [*_each((LARGE,), d=384, k=256), *_each((100_000,), d=8, k=256)],
     "norms": _each((CACHED, LARGE), d=384),
     "quantize": [s for levels in (4, 16, 256) for s in _each((CACHED, LARGE), d=384, levels=levels)],
     "rotate": [*_each((CACHED, 1, LARGE), d=384), *_each((128, 25_000), d=768), *_each((100,), d=1024)],

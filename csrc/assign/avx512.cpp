@@ -1,4 +1,5 @@
 // Nearest centroids with AVX-512.
+#include "core/centroids.hpp"
 #include "core/target.hpp"
 #include "assign/assign.hpp"
 

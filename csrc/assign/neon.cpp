@@ -1,4 +1,5 @@
 // Nearest centroids with NEON.
+#include "core/centroids.hpp"
 #include "core/target.hpp"
 #include "assign/assign.hpp"
 

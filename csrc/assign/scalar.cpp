@@ -1,5 +1,6 @@
 // Nearest centroids for the baseline machine.
 #include "core/half.hpp"
+#include "core/centroids.hpp"
 #include "core/target.hpp"
 #include "assign/assign.hpp"
 

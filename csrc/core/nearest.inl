@@ -1,12 +1,15 @@
 // Nearest centroids of up to 32 rows, for assign and encode_pq: rows are lanes, so no lane is ever without a row's chain and no sum
 // crosses lanes; centroids are read where they are. Included after core/chains.inl.
+//
+// The definition's sums of squared differences take two instructions a term. Products take one: the nearest centroid is that of largest
+// <x, c> - |c|^2 / 2, unless roundings, which have a bound, might have hidden another; rows for which they might are done by differences.
 
 constexpr int kNearestRows = 32;
 
-// Rows x[i * stride + t] as a tile [d][32]; lanes that have no row repeat the last one.
+// Rows x[i * stride + t] as a tile [d][32]; lanes of two vectors that have no row repeat the last one.
 inline void fill_tile(const float* x, int64_t stride, int64_t rows, int64_t d, float* tile) {
   transpose(x, stride, rows, d, tile, kNearestRows);
-  const int64_t lanes = (rows + Floats::kLanes - 1) / Floats::kLanes * Floats::kLanes;
+  const int64_t lanes = (rows + 2 * Floats::kLanes - 1) / (2 * Floats::kLanes) * (2 * Floats::kLanes);
   for (int64_t i = rows; i < lanes; ++i)
     for (int64_t t = 0; t < d; ++t) tile[t * kNearestRows + i] = tile[t * kNearestRows + rows - 1];
 }
@@ -42,10 +45,10 @@ inline void nearest(const float* tile, const float* centroids, int64_t k, int64_
   for (; c < k; ++c) offer_centroids<1, V>(tile, centroids, c, d, shift, best, label);
 }
 
-// The tile's rows against all centroids: labels[i] |= row i's label shifted left; distances, unless nullptr, get the smallest. Both
-// hold 32 numbers.
-inline void nearest_of_tile(const float* tile, int64_t rows, const float* centroids, int64_t k, int64_t d, int shift,
-                            uint32_t* labels, float* distances) {
+// The tile's rows against all centroids by differences: labels[i] |= row i's label shifted left; distances, unless nullptr, get the
+// smallest. Both hold 32 numbers.
+inline void nearest_by_differences(const float* tile, int64_t rows, const float* centroids, int64_t k, int64_t d, int shift,
+                                   uint32_t* labels, float* distances) {
   constexpr int kLanes = Floats::kLanes;
   for (int64_t i = 0; i < rows;) {
     Floats best[2];
@@ -65,4 +68,100 @@ inline void nearest_of_tile(const float* tile, int64_t rows, const float* centro
       if (distances) best[v].store(distances + i);
     }
   }
+}
+
+template <int C, int V>
+[[gnu::always_inline]] inline void offer_products(const float* tile, const float* centroids, const float* starts, int64_t c, int64_t d,
+                                                  Floats (&best)[V], Floats (&second)[V], Ints (&label)[V]) {
+  Floats sum[C][V];
+#pragma GCC unroll 16
+  for (int i = 0; i < C; ++i)
+#pragma GCC unroll 16
+    for (int v = 0; v < V; ++v) sum[i][v] = Floats::set1(starts[c + i]);
+  chains<false, C, V>(centroids + c * d, d, tile, kNearestRows, kStrip, d, sum);
+#pragma GCC unroll 16
+  for (int i = 0; i < C; ++i) {
+    const Ints here = Ints::set1(static_cast<uint32_t>(c + i));
+#pragma GCC unroll 16
+    for (int v = 0; v < V; ++v) keep_two_larger(sum[i][v], here, best[v], second[v], label[v]);
+  }
+}
+
+// Row i's distance from centroid labels[i], by the definition, eight chains side by side.
+inline void distances_of(const float* tile, int64_t rows, const float* centroids, const uint32_t* labels, int64_t d, float* distances) {
+  for (int64_t i = 0; i < rows; i += 8) {
+    const float* c[8];
+    int64_t row[8];
+    float sum[8] = {};
+    for (int u = 0; u < 8; ++u) {
+      row[u] = i + u < rows ? i + u : i;
+      c[u] = centroids + labels[row[u]] * d;
+    }
+    for (int64_t t = 0; t < d; ++t)
+      for (int u = 0; u < 8; ++u) {
+        const float e = tile[t * kNearestRows + row[u]] - c[u][t];
+        sum[u] = __builtin_fmaf(e, e, sum[u]);
+      }
+    for (int u = 0; u < 8 && i + u < rows; ++u) distances[i + u] = sum[u];
+  }
+}
+
+// The same by products. starts, largest: of core/centroids.hpp; spare: float[d * 32].
+inline void nearest_by_products(const float* tile, int64_t rows, const float* centroids, const float* starts, double largest, int64_t k,
+                                int64_t d, int shift, uint32_t* labels, float* distances, float* spare) {
+  constexpr int V = 2;
+  constexpr int C = Floats::kLanes == 8 ? 4 : Floats::kLanes == 1 ? 1 : 8;
+  alignas(64) float best_of[kNearestRows], second_of[kNearestRows], square_of[kNearestRows];
+  alignas(64) uint32_t label_of[kNearestRows];
+  for (int64_t i = 0; i < rows; i += V * Floats::kLanes) {
+    Floats best[V], second[V], square[V];
+    Ints label[V];
+    for (int v = 0; v < V; ++v) {
+      best[v] = second[v] = Floats::set1(-__builtin_inff());
+      square[v] = Floats::zero();
+      label[v] = Ints::zero();
+    }
+    for (int64_t t = 0; t < d; ++t)
+      for (int v = 0; v < V; ++v) {
+        const Floats x = Floats::load(tile + t * kNearestRows + i + v * Floats::kLanes);
+        square[v] = fma(x, x, square[v]);
+      }
+    int64_t c = 0;
+    for (; c + C <= k; c += C) offer_products<C, V>(tile + i, centroids, starts, c, d, best, second, label);
+    for (; c < k; ++c) offer_products<1, V>(tile + i, centroids, starts, c, d, best, second, label);
+    for (int v = 0; v < V; ++v) {
+      best[v].store(best_of + i + v * Floats::kLanes);
+      second[v].store(second_of + i + v * Floats::kLanes);
+      square[v].store(square_of + i + v * Floats::kLanes);
+      label[v].store(label_of + i + v * Floats::kLanes);
+    }
+  }
+  // With u = 2^-24 and |x| |c| <= (|x|^2 + |c|^2) / 2, a sum errs by at most e = (d + 4) u (|x|^2 / 2 + |c|^2), a distance of the definition
+  // by the factor g = (d + 4) u. Where the best sum is ahead of the second by more than 2 e + g (the distances of both), no other
+  // centroid's distance can be as small. The distance of the best is |x|^2 - 2 best + 2 e at most; numbers among float32's smallest err
+  // by 2^-150 an operation.
+  const double u = 0x1.1p-24 * static_cast<double>(d + 4), tiny = 0x1p-146 * static_cast<double>(d + 4);
+  const float of_square = static_cast<float>(2 * u * 0.5 + 2.2 * u), of_best = static_cast<float>(4.4 * u);
+  const float always = static_cast<float>(2.5 * u * largest + tiny);
+  int64_t doubtful[kNearestRows], doubts = 0;
+  for (int64_t i = 0; i < rows; ++i) {
+    const float size = best_of[i] < 0 ? -best_of[i] : best_of[i], margin = of_square * square_of[i] + of_best * size + always;
+    const bool certain = best_of[i] - second_of[i] > margin && square_of[i] < 1e36f;
+    doubtful[doubts] = i;
+    doubts += !certain;
+  }
+  if (distances) distances_of(tile, rows, centroids, label_of, d, distances);
+  if (doubts) {
+    uint32_t found[kNearestRows] = {};
+    float exact[kNearestRows];
+    for (int64_t t = 0; t < d; ++t)
+      for (int64_t i = 0; i < kNearestRows; ++i)
+        spare[t * kNearestRows + i] = tile[t * kNearestRows + doubtful[i < doubts ? i : doubts - 1]];
+    nearest_by_differences(spare, doubts, centroids, k, d, 0, found, exact);
+    for (int64_t i = 0; i < doubts; ++i) {
+      label_of[doubtful[i]] = found[i];
+      if (distances) distances[doubtful[i]] = exact[i];
+    }
+  }
+  for (int64_t i = 0; i < rows; ++i) labels[i] |= label_of[i] << shift;
 }

@@ -3,6 +3,7 @@
 #include "core/scan.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <memory>
 
@@ -15,6 +16,10 @@ constexpr int64_t kQueryBatch = 256;          // queries prepared together, fewe
 constexpr int64_t kBatchBytes = 32 << 20;     // of screens and collectors held at a time
 constexpr int64_t kTileBytes = 256 << 10;     // codes that stay in the L2 cache while several queries pass over them
 constexpr int64_t kTileWork = 4 << 20;        // bytes of code times queries between two looks at Control
+constexpr int64_t kThreadWork = 1 << 20;      // and for which it pays to wake a thread
+constexpr int64_t kTilesEach = 8;             // tiles a thread, at least, where rows are shared out, so that none waits long for another
+constexpr int64_t kLeastTile = 32 << 10;      // bytes
+constexpr int64_t kTaskQueries = 64;          // scanned together where there are enough: kernels share work among them
 
 // Memory for what a batch of queries collects, `splits` collectors a query, in query order within a split.
 struct Collectors {
@@ -52,6 +57,7 @@ void run_scan(Scan scan, const ScanKernel& kernel, int threads, Control& control
   const bool screened = kernel.settle != nullptr;
   const int64_t screen_bytes = screened ? kernel.screen_bytes(scan) : 0;
   const int64_t k = std::min(scan.k, std::max<int64_t>(1, scan.n));
+  threads = static_cast<int>(std::min<int64_t>(threads, 1 + blocks * block_bytes * scan.nq / kThreadWork));
   const int64_t row_splits = std::max<int64_t>(1, std::min<int64_t>(threads, blocks));
   const int64_t query_bytes = screen_bytes + row_splits * Collectors::bytes_each(k, scan.n, screened);
   const int64_t most = std::max<int64_t>(1, std::min(kQueryBatch, kBatchBytes / std::max<int64_t>(1, query_bytes)));
@@ -73,24 +79,30 @@ void run_scan(Scan scan, const ScanKernel& kernel, int threads, Control& control
       });
     }
 
-    // a task: some queries over some rows, with collectors of its own
+    // a task: some queries over all rows, or all queries over what tiles it gets to take; with collectors of its own
     const bool by_query = batch >= 8 * static_cast<int64_t>(threads);
     const int64_t splits = by_query ? 1 : row_splits;
-    const int64_t per_task = by_query && threads > 1 ? std::max<int64_t>(8, batch / (4 * threads)) : batch;
+    const int64_t tasks = threads * ((batch + kTaskQueries * threads - 1) / (kTaskQueries * threads));  // as many for each thread
+    const int64_t per_task = by_query ? ((batch + tasks - 1) / tasks + 3) / 4 * 4 : batch;
     const int64_t groups = (batch + per_task - 1) / per_task;
     Collectors collectors(splits * batch, k, scan.n, screened);
 
     Scan part = scan;
     part.screens = screens.data() - first;  // kernels index by query number
+    std::atomic<int64_t> next{0};  // tile, where rows are shared out: everyone takes them in ascending order
     parallel(splits * groups, threads, control, [&](int64_t task) {
       const int64_t split = task / groups, group = task % groups;
       const int64_t q0 = group * per_task, q1 = std::min(batch, q0 + per_task);
-      const int64_t b0 = blocks * split / splits, b1 = blocks * (split + 1) / splits;
-      const int64_t bytes = std::max(block_bytes, q1 - q0 > 1 ? std::min(kTileBytes, kTileWork / (q1 - q0)) : kTileWork);
+      int64_t bytes = q1 - q0 > 1 ? std::min(kTileBytes, kTileWork / (q1 - q0)) : kTileWork;
+      if (splits > 1) bytes = std::min(bytes, std::max(kLeastTile, blocks * block_bytes / (kTilesEach * splits)));
       const int64_t tile = std::max<int64_t>(1, bytes / block_bytes);
       Collector* mine = collectors.all.data() + split * batch + q0;
-      for (int64_t b = b0; b < b1 && !control.stop(); b += tile)
-        kernel.run(part, first + q0, first + q1, b, std::min(b1, b + tile), mine);
+      int64_t turn = 0;
+      while (!control.stop()) {
+        const int64_t b = tile * (splits > 1 ? next.fetch_add(1, std::memory_order_relaxed) : turn++);
+        if (b >= blocks) break;
+        kernel.run(part, first + q0, first + q1, b, std::min(blocks, b + tile), mine);
+      }
       if (screened)
         for (int64_t q = q0; q < q1 && !control.stop(); ++q) kernel.settle(part, first + q, mine[q - q0]);
     });

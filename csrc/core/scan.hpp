@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <vector>
 
 #include "core/control.hpp"
@@ -21,18 +22,22 @@ struct Factor {
   const float* table = nullptr;  // float[256] for u1
 };
 
-// A query as whole numbers, by which a kernel computes a whole number Q for every row with
-//   base + step * Q + low  <=  float sum  <=  base + step * Q + high
-// and, where score = sum + constant, the same for the score less the constant. Where `dot` ranks by squared distances, the sum is that
-// of the query's products with the levels, without the row's factor.
-struct Screen {
-  const uint8_t* numbers = nullptr;  // the kernel's own: rounded tables or rows
-  bool usable = false;               // false where the query is too wild for the bound; then every row is summed in float
+// Between what a row's float sum lies, by a whole number Q: base + step * Q + low and base + step * Q + high.
+struct Line {
   double base = 0, step = 1, low = 0, high = 0;
+};
+
+// A query as whole numbers, by which a kernel computes a whole number for every row, cheaply, and a finer one for the rows of blocks in which
+// the first lets any pass. Each bounds the float sum, and where score = sum + constant, the score less the constant. Where `dot` ranks by
+// squared distances, the sum is that of the query's products with the levels, without the row's factor.
+struct Screen {
+  const uint8_t* numbers = nullptr;  // the kernel's own: rounded tables or rows, first what is coarse, then what makes it fine
+  bool usable = false;               // false where the query is too wild for the bound; then every row is summed in float
+  Line coarse, fine;
   double extent = 0;                 // no number on the way to that sum or to its bounds exceeds it
   double square = 0;                 // `dot` with squared distances: the query's squared length
-  int parts = 1;                     // `dot`: whole numbers that a component of the query is made of
-  uint32_t start = 0;                // `dot`: what the sum of products begins with, modulo 2^32, so that Q is never negative
+  uint32_t start = 0, rest_start = 0;  // `dot`: what both sums of products begin with, modulo 2^32, so that they are never negative
+  double sure = 0, spread = 0;       // `dot`: the coarse sum errs by sure + spread * a row's distance from the middle level, at most
 };
 
 // `dot`: the levels that a code's numbers stand for, and as whole numbers: level[c] = base + step * number[c], with an error of at most

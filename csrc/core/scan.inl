@@ -259,30 +259,27 @@ struct Bounds {
   float low, high;
 };
 
-// Between what a row's score lies, from its whole number. factors: of its block, nullptr where score = sum + constant.
-inline Bounds bounds_of(const Scan& s, const Screen& screen, const BlockFactors* factors, int r, double number, float constant) {
+constexpr double kRoundings = 12 * 0x1p-24;  // relative: the score's three, and those to float here
+
+// Between what a row's score lies, from its whole number on `line` and its block's factors.
+inline Bounds bounds_of(const Scan& s, const Screen& screen, const Line& line, const BlockFactors& factors, int r, double number,
+                        float constant) {
   constexpr double kNearOverflow = 1e38;  // where float32 may have given inf, or a product that is no number
-  constexpr double kRelative = 12 * 0x1p-24;  // the score's three roundings and those to float here
-  const double absolute = BlockFactors::least_slack_of(s);
-  const double middle = screen.base + screen.step * number;
   if (!screen.usable) return {-__builtin_inff(), __builtin_inff()};
-  if (!factors) {
-    const double slack = kRelative * (screen.extent + __builtin_fabs(constant)) + absolute;
-    return {static_cast<float>(middle + screen.low + constant - slack), static_cast<float>(middle + screen.high + constant + slack)};
-  }
-  const double scale = factors->scale[r], added = constant - screen.square;
-  const double one = scale * (middle + screen.low), other = scale * (middle + screen.high);
+  const double middle = line.base + line.step * number;
+  const double scale = factors.scale[r], added = constant - screen.square;
+  const double one = scale * (middle + line.low), other = scale * (middle + line.high);
   const double sizes = __builtin_fabs(scale) * screen.extent + __builtin_fabs(constant);
-  const double all = sizes + screen.square + __builtin_fabs(factors->bias[r]) + __builtin_fabs(factors->least_bias[r]);
+  const double all = sizes + screen.square + __builtin_fabs(factors.bias[r]) + __builtin_fabs(factors.least_bias[r]);
   if (!(all < kNearOverflow)) return {-__builtin_inff(), __builtin_inff()};
-  const double slack = kRelative * all + BlockFactors::slack_of(s) * screen.square + absolute;
-  const double low = (one < other ? one : other) + factors->least_bias[r] + added - slack;
-  const double high = (one < other ? other : one) + factors->bias[r] + added + slack;
+  const double slack = kRoundings * all + BlockFactors::slack_of(s) * screen.square + BlockFactors::least_slack_of(s);
+  const double low = (one < other ? one : other) + factors.least_bias[r] + added - slack;
+  const double high = (one < other ? other : one) + factors.bias[r] + added + slack;
   return {static_cast<float>(low), static_cast<float>(high)};
 }
 
-// Bit r: row r's upper bound reaches the bar. numbers: uint32[64] below 2^31.
-inline uint64_t reach(const Scan& s, const Screen& screen, const BlockFactors& f, float bar, const uint32_t* numbers,
+// Bit r: row r's upper bound reaches the bar. numbers: uint32[64] below 2^31, on `line`.
+inline uint64_t reach(const Scan& s, const Screen& screen, const Line& line, const BlockFactors& f, float bar, const uint32_t* numbers,
                       float constant) {
   if (!screen.usable || bar == -__builtin_inff()) return ~uint64_t{0};
   const double sizes =
@@ -290,13 +287,13 @@ inline uint64_t reach(const Scan& s, const Screen& screen, const BlockFactors& f
   if (!(sizes < 1e37)) {
     uint64_t pass = 0;
     for (int r = 0; r < kBlock; ++r)
-      pass |= static_cast<uint64_t>(!(bounds_of(s, screen, &f, r, numbers[r], constant).high < bar)) << r;
+      pass |= static_cast<uint64_t>(!(bounds_of(s, screen, line, f, r, numbers[r], constant).high < bar)) << r;
     return pass;
   }
   // bounds_of in float32: its roundings, here and of the score, are each at most 2^-24 of what `kSlack` is a part of
   const double slack = BlockFactors::kSlack * screen.extent;
-  const float high = static_cast<float>(screen.base + screen.high + slack), low = static_cast<float>(screen.base + screen.low - slack);
-  const float step = static_cast<float>(screen.step);
+  const float high = static_cast<float>(line.base + line.high + slack), low = static_cast<float>(line.base + line.low - slack);
+  const float step = static_cast<float>(line.step);
   const double need = static_cast<double>(bar) - constant + screen.square;
   const float wanted = static_cast<float>(need - BlockFactors::kSlack * (__builtin_fabs(constant) + __builtin_fabs(bar)) -
                                           BlockFactors::slack_of(s) * screen.square - BlockFactors::least_slack_of(s) - 0x1p-130);
@@ -309,86 +306,300 @@ inline uint64_t reach(const Scan& s, const Screen& screen, const BlockFactors& f
   return not_below(reached, wanted);
 }
 
-// Collects the rows of `pass` of block b; settles them where they get too many.
-template <class Exact, class Number>
-inline void collect(const Scan& s, int64_t q, Collector& collector, int64_t b, uint64_t pass, const Number* numbers,
-                    const BlockFactors* factors = nullptr) {
+// Between what a block's factors are, so that one whole number rules most blocks out.
+struct FactorRange {
+  float least_scale, largest_scale, largest_bias;
+
+  // Of factors as numbers; biases are widened by `slack` here, 0 where they are already.
+  FactorRange(const float* scale, const float* bias, float slack) {
+    float least[kPart], largest[kPart], above[kPart];
+    for (int i = 0; i < kPart; ++i) least[i] = __builtin_inff();
+    for (int i = 0; i < kPart; ++i) largest[i] = above[i] = -__builtin_inff();
+    for (int r = 0; r < kBlock; r += kPart)
+      for (int i = 0; i < kPart; ++i) {
+        const float x = scale[r + i], y = bias[r + i] + slack * __builtin_fabsf(bias[r + i]);
+        least[i] = x < least[i] ? x : least[i];
+        largest[i] = x > largest[i] ? x : largest[i];
+        above[i] = y > above[i] ? y : above[i];
+      }
+    for (int half = kPart / 2; half > 0; half /= 2)
+      for (int i = 0; i < half; ++i) {
+        least[i] = least[i + half] < least[i] ? least[i + half] : least[i];
+        largest[i] = largest[i + half] > largest[i] ? largest[i + half] : largest[i];
+        above[i] = above[i + half] > above[i] ? above[i + half] : above[i];
+      }
+    least_scale = least[0];
+    largest_scale = largest[0];
+    largest_bias = above[0];
+  }
+
+  // The least whole number on `line` with which a row's score may reach the bar; 0 where nothing can be said.
+  uint32_t floor(const Scan& s, const Screen& screen, const Line& line, float bar, float constant) const {
+    if (!screen.usable || bar == -__builtin_inff() || !(least_scale > 0)) return 0;
+    const double sizes = static_cast<double>(largest_scale) * screen.extent + __builtin_fabsf(largest_bias) + __builtin_fabs(constant) + screen.square;
+    if (!(sizes < 1e37)) return 0;
+    // as in reach()
+    const double need = static_cast<double>(bar) - constant + screen.square - BlockFactors::kSlack * (__builtin_fabs(constant) + __builtin_fabs(bar)) -
+                        BlockFactors::slack_of(s) * screen.square - BlockFactors::least_slack_of(s) - 0x1p-130 - largest_bias;
+    const double sum = need / (need > 0 ? largest_scale : least_scale) - BlockFactors::kSlack * screen.extent;
+    const double number = (sum - line.base - line.high) / line.step;
+    return !(number > 0) ? 0 : number > 4e9 ? 4000000000u : static_cast<uint32_t>(__builtin_ceil(number));
+  }
+
+ private:
+  static constexpr int kPart = 16;
+};
+
+// Makes room where candidates get too many, by exact sums where nothing else helps.
+template <class Exact>
+inline void make_room(const Scan& s, int64_t q, Collector& collector) {
   Reservoir& reservoir = collector.reservoir;
+  if (reservoir.size >= reservoir.limit && !reservoir.make_room()) settle<Exact>(s, q, collector);
+}
+
+// Where score = sum + constant: which coarse numbers can enter, and what fine ones say of the score.
+struct SumsWanted {
+  uint32_t floor;
+  float bar;
+  double high, per_step;              // of the coarse
+  double step, fine_low, fine_high;   // a row of fine number Q scores between fine_low + step * Q and fine_high + step * Q
+
+  void start(const Scan& s, int64_t q, const Collector& collector) {
+    const Screen& screen = s.screens[q];
+    const double constant = s.constant[q], slack = kRoundings * (screen.extent + __builtin_fabs(constant)) + BlockFactors::least_slack_of(s);
+    step = screen.fine.step;
+    fine_low = screen.usable ? screen.fine.base + screen.fine.low + constant - slack : -__builtin_inff();
+    fine_high = screen.usable ? screen.fine.base + screen.fine.high + constant + slack : __builtin_inff();
+    high = screen.usable ? screen.coarse.base + screen.coarse.high + constant + slack : __builtin_inff();
+    per_step = 1 / screen.coarse.step;
+    bar = -__builtin_inff();
+    floor = 0;
+    raise(collector);
+  }
+
+  void raise(const Collector& collector) {
+    if (collector.bar() == bar) return;
+    bar = collector.bar();
+    floor = least(high);
+  }
+
+  // The least coarse number that can enter, where `most` + its step lies above the score.
+  uint32_t least(double most) const {
+    const double need = (static_cast<double>(bar) - most) * per_step;  // slack is far more than this rounds
+    return !(need > 0) ? 0 : need > 4e9 ? 4000000000u : static_cast<uint32_t>(__builtin_ceil(need));
+  }
+
+  // `floor` for a block of which no row is farther from the middle level than `distance`.
+  uint32_t floor_within(const Screen& screen, double distance) const {
+    const double error = screen.sure + screen.spread * distance;
+    return screen.usable && error < screen.coarse.high ? least(high - (screen.coarse.high - error)) : floor;
+  }
+
+  // Collects the rows of `pass` of block b by their fine numbers.
+  template <class Exact>
+  void collect(const Scan& s, int64_t q, Collector& collector, int64_t b, uint64_t pass, const double* fine) {
+    for (; pass; pass &= pass - 1) {
+      const int r = __builtin_ctzll(pass);
+      const float most = static_cast<float>(fine_high + step * fine[r]);
+      if (!(most < bar)) collector.reservoir.add(b * kBlock + r, static_cast<float>(fine_low + step * fine[r]), most);
+    }
+    make_room<Exact>(s, q, collector);
+    raise(collector);
+  }
+};
+
+// The same where rows have factors.
+template <class Exact>
+inline void collect_scaled(const Scan& s, int64_t q, Collector& collector, const BlockFactors& factors, int64_t b, uint64_t pass, const double* fine) {
   for (; pass; pass &= pass - 1) {
     const int r = __builtin_ctzll(pass);
-    const Bounds bounds = bounds_of(s, s.screens[q], factors, r, numbers[r], s.constant[q]);
-    reservoir.candidates[reservoir.size++] = {b * kBlock + r, bounds.low, bounds.high};
+    const Bounds bounds = bounds_of(s, s.screens[q], s.screens[q].fine, factors, r, fine[r], s.constant[q]);
+    if (!(bounds.high < collector.bar())) collector.reservoir.add(b * kBlock + r, bounds.low, bounds.high);
   }
-  if (reservoir.size >= reservoir.limit && !reservoir.tighten()) settle<Exact>(s, q, collector);
+  make_room<Exact>(s, q, collector);
 }
 
-// The smallest whole number with which a row can still enter, where score = sum + constant (or less: the bound only has to be safe).
-inline uint32_t floor_of(const Screen& screen, float bar, float constant) {
-  if (!screen.usable || bar == -__builtin_inff()) return 0;
-  const double need = (static_cast<double>(bar) - constant - screen.base - screen.high) / screen.step;
-  if (!(need > 0)) return 0;
-  return need > 4e9 ? 4000000000u : static_cast<uint32_t>(__builtin_ceil(need));
-}
+// ---- kernels that count or sum in 16 bits, and skip rows by what they get
+//
+// K::sums<G, W>(scan, tile, first plane, last plane, q, sums[G][W]) of queries q .. q + G - 1 over the planes' bytes; K::kQueries together over
+// K::kTile blocks at a time, one query over K::kTileAlone. K::floors gives the least sum that can enter, for each query and a block, from
+// K::Wanted, which remembers what does not change with the block; K::collect takes the rows that have passed.
 
 constexpr uint32_t kLargestSum = 65535;
+constexpr int64_t kAhead = 2048;  // bytes at least that are asked of the memory before they are read
 
-// Kernels that sum rounded tables in 16 bits. K::kPlanes: payload bytes whose sums cannot overflow; K::Exact: exact sums;
-// K::sums<G>(scan, payload, first plane, last plane, q, uint16[G][64]).
-template <class K, int G>
-inline void scan_screened_group(const Scan& s, int64_t q, int64_t b0, int64_t b1, Collector* collectors) {
-  using Exact = typename K::Exact;
-  alignas(64) uint16_t sums[G][kBlock];
-  alignas(64) uint32_t wide[G][kBlock];
-  const bool narrow = s.payload <= K::kPlanes, plain = s.plain();
-  uint32_t floors[G];
-  for (int g = 0; g < G; ++g) floors[g] = floor_of(s.screens[q + g], collectors[g].bar(), s.constant[q + g]);
+// Bytes::kLanes rows of each of some blocks, one after the other.
+struct Tile {
+  const uint8_t* payload;  // of the first row
+  int64_t stride;          // from block to block
+  int64_t ahead;           // what is read next is so much further on
+
+  Tile(const Scan& s, int64_t b, int64_t row, int blocks) {
+    payload = s.block(b) + s.head * kBlock + row;
+    stride = s.code_size * kBlock;
+    static const int env = getenv("AHEAD") ? atoi(getenv("AHEAD")) : 0;
+    ahead = env;
+    (void)blocks;
+  }
+  // Byte j of block w's rows.
+  [[gnu::always_inline]] const uint8_t* plane(int64_t j, int w) const { return payload + w * stride + j * kBlock; }
+  [[gnu::always_inline]] Bytes load(int64_t j, int w) const {
+    const uint8_t* p = plane(j, w);
+    if (ahead) __builtin_prefetch(p + ahead);
+    return Bytes::load(p);
+  }
+};
+
+// W whole blocks from b on, for G queries.
+template <class K, int G, int W>
+inline void scan_tile(const Scan& s, int64_t q, int64_t b, const uint64_t* masks, Collector* collectors, typename K::Wanted* wanted) {
+  alignas(64) uint16_t numbers[G][W][kBlock];
+  uint64_t pass[G][W];
+  uint32_t floors[G][W];
+  for (int w = 0; w < W; ++w) K::floors(s, q, b + w, collectors, wanted, G, &floors[0][w], W);
+  for (int row = 0; row < kBlock; row += Bytes::kLanes) {
+    ByteSums sums[G][W];
+    K::template sums<G, W>(s, Tile(s, b, row, W), 0, s.payload, q, sums);
+#pragma GCC unroll 8
+    for (int g = 0; g < G; ++g)
+#pragma GCC unroll 4
+      for (int w = 0; w < W; ++w) {
+        uint64_t reached = 0;
+        if (floors[g][w] <= kLargestSum) reached = sums[g][w].at_least(static_cast<uint16_t>(floors[g][w]), numbers[g][w] + row);
+        pass[g][w] = row ? pass[g][w] | reached << row : reached;
+      }
+  }
+  for (int g = 0; g < G; ++g)
+    for (int w = 0; w < W; ++w)
+      if (const uint64_t rows = pass[g][w] & masks[w])
+        K::collect(s, q + g, collectors[g], wanted[g], b + w, rows, numbers[g][w]);
+}
+
+template <class K, int G, int W>
+inline void scan_tiles(const Scan& s, int64_t q, int64_t b0, int64_t b1, Collector* collectors) {
+  typename K::Wanted wanted[G];
+  for (int g = 0; g < G; ++g) wanted[g].start(s, q + g, collectors[g]);
+  for (int64_t b = b0; b < b1;) {
+    uint64_t masks[W];
+    bool whole = b + W <= b1;
+    for (int w = 0; whole && w < W; ++w) whole = (masks[w] = rows_of(s, b + w)) != 0;
+    if (whole) {
+      scan_tile<K, G, W>(s, q, b, masks, collectors, wanted);
+      b += W;
+      continue;
+    }
+    masks[0] = rows_of(s, b);
+    if (masks[0]) scan_tile<K, G, 1>(s, q, b, masks, collectors, wanted);
+    ++b;
+  }
+}
+
+// All queries, K::kQueries at a time.
+template <class K>
+inline void scan_queries(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Collector* collectors) {
+  int64_t q = q0;
+  for (; q + K::kQueries <= q1; q += K::kQueries) scan_tiles<K, K::kQueries, K::kTile>(s, q, b0, b1, collectors + (q - q0));
+  for (; q < q1; ++q) scan_tiles<K, 1, K::kTileAlone>(s, q, b0, b1, collectors + (q - q0));
+}
+
+// ---- kernels that sum rounded tables: Sums::sums<G, W> as above, Sums::refine(scan, q, block, double[64]) gives the fine numbers of a block,
+// Sums::refine_row(scan, q, block, row) that of a row, Sums::Exact the exact sums; Sums::kPlanes payload bytes do not overflow
+
+constexpr int kFewRows = 6;  // that are refined one by one, for the whole block takes longer
+
+template <class Sums>
+inline void refine_rows(const Scan& s, int64_t q, int64_t b, uint64_t pass, double* fine) {
+  if (__builtin_popcountll(pass) > kFewRows) return Sums::refine(s, q, b, fine);
+  for (; pass; pass &= pass - 1) {
+    const int r = __builtin_ctzll(pass);
+    fine[r] = Sums::refine_row(s, q, b, r);
+  }
+}
+
+template <class Sums>
+struct PlainTables : Sums {
+  using Wanted = SumsWanted;
+
+  static void floors(const Scan&, int64_t, int64_t, const Collector*, const Wanted* wanted, int count, uint32_t* out, int stride) {
+    for (int g = 0; g < count; ++g) out[g * stride] = wanted[g].floor;
+  }
+
+  template <class Number>
+  static void collect(const Scan& s, int64_t q, Collector& collector, Wanted& wanted, int64_t b, uint64_t pass, const Number*) {
+    alignas(64) double fine[kBlock];
+    refine_rows<Sums>(s, q, b, pass, fine);
+    wanted.template collect<typename Sums::Exact>(s, q, collector, b, pass, fine);
+  }
+};
+
+// Codes with factors.
+template <class Sums>
+struct ScaledTables : Sums {
+  struct Wanted {
+    void start(const Scan&, int64_t, const Collector&) {}
+  };
+
+  static void floors(const Scan& s, int64_t q, int64_t b, const Collector* collectors, const Wanted*, int count, uint32_t* out, int stride) {
+    alignas(64) float scale[kBlock], bias[kBlock] = {};
+    factors_of(s.scale, s.block(b), scale);
+    if (s.bias.kind != Factor::none) factors_of(s.bias, s.block(b), bias);
+    const FactorRange range(scale, bias, BlockFactors::kSlack);
+    for (int g = 0; g < count; ++g)
+      out[g * stride] = range.floor(s, s.screens[q + g], s.screens[q + g].coarse, collectors[g].bar(), s.constant[q + g]);
+  }
+
+  template <class Number>
+  static void collect(const Scan& s, int64_t q, Collector& collector, Wanted&, int64_t b, uint64_t pass, const Number* numbers) {
+    alignas(64) uint32_t coarse[kBlock];
+    alignas(64) double fine[kBlock];
+    for (int r = 0; r < kBlock; ++r) coarse[r] = pass >> r & 1 ? numbers[r] : 0;
+    const BlockFactors factors(s, s.block(b));
+    const Screen& screen = s.screens[q];
+    pass &= reach(s, screen, screen.coarse, factors, collector.bar(), coarse, s.constant[q]);
+    if (!pass) return;
+    refine_rows<Sums>(s, q, b, pass, fine);
+    collect_scaled<typename Sums::Exact>(s, q, collector, factors, b, pass, fine);
+  }
+};
+
+// Codes longer than 16 bits hold the sums of: a block at a time.
+template <class K>
+inline void scan_long(const Scan& s, int64_t q, int64_t b0, int64_t b1, Collector& collector) {
+  alignas(64) uint16_t some[kBlock];
+  alignas(64) uint32_t numbers[kBlock];
+  typename K::Wanted wanted;
+  wanted.start(s, q, collector);
   for (int64_t b = b0; b < b1; ++b) {
     const uint64_t mask = rows_of(s, b);
     if (!mask) continue;
-    const uint8_t* block = s.block(b);
-    const uint8_t* payload = block + s.head * kBlock;
-    if (narrow) {
-      K::template sums<G>(s, payload, 0, s.payload, q, sums);
-    }
-    if (!narrow || !plain) {
-      for (int g = 0; g < G; ++g)
-        for (int r = 0; r < kBlock; ++r) wide[g][r] = narrow ? sums[g][r] : 0;
-      for (int64_t plane = narrow ? s.payload : 0; plane < s.payload; plane += K::kPlanes) {
-        K::template sums<G>(s, payload, plane, plane + K::kPlanes < s.payload ? plane + K::kPlanes : s.payload, q, sums);
-        for (int g = 0; g < G; ++g)
-          for (int r = 0; r < kBlock; ++r) wide[g][r] += sums[g][r];
+    for (int row = 0; row < kBlock; row += Bytes::kLanes)
+      for (int64_t plane = 0; plane < s.payload; plane += K::kPlanes) {
+        ByteSums sums[1][1];
+        const int64_t end = plane + K::kPlanes < s.payload ? plane + K::kPlanes : s.payload;
+        K::template sums<1, 1>(s, Tile(s, b, row, 1), plane, end, q, sums);
+        sums[0][0].store(some);
+        for (int r = 0; r < Bytes::kLanes; ++r) numbers[row + r] = (plane ? numbers[row + r] : 0) + some[r];
       }
-    }
-    if (!plain) {
-      const BlockFactors factors(s, block);
-      for (int g = 0; g < G; ++g) {
-        const uint64_t pass =
-            mask & reach(s, s.screens[q + g], factors, collectors[g].bar(), wide[g], s.constant[q + g]);
-        if (pass) collect<Exact>(s, q + g, collectors[g], b, pass, wide[g], &factors);
-      }
-      continue;
-    }
-    for (int g = 0; g < G; ++g) {
-      uint64_t pass = 0;
-      if (narrow)
-        pass = floors[g] > kLargestSum ? 0 : mask & at_least(sums[g], static_cast<uint16_t>(floors[g]));
-      else
-        for (int r = 0; r < kBlock; ++r) pass |= static_cast<uint64_t>(wide[g][r] >= floors[g]) << r;
-      pass &= mask;
-      if (!pass) continue;
-      if (narrow)
-        collect<Exact>(s, q + g, collectors[g], b, pass, sums[g]);
-      else
-        collect<Exact>(s, q + g, collectors[g], b, pass, wide[g]);
-      floors[g] = floor_of(s.screens[q + g], collectors[g].bar(), s.constant[q + g]);
-    }
+    uint32_t floor;
+    K::floors(s, q, b, &collector, &wanted, 1, &floor, 1);
+    if (const uint64_t pass = mask & at_least(numbers, floor)) K::collect(s, q, collector, wanted, b, pass, numbers);
   }
 }
 
-template <class K>
-inline void scan_screened(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Collector* collectors) {
-  int64_t q = q0;
-  for (; q + K::kQueries <= q1; q += K::kQueries)
-    scan_screened_group<K, K::kQueries>(s, q, b0, b1, collectors + (q - q0));
-  for (; q < q1; ++q) scan_screened_group<K, 1>(s, q, b0, b1, collectors + (q - q0));
+template <class Sums>
+inline void scan_tables(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Collector* collectors) {
+  const bool plain = s.plain();
+  if (s.payload <= Sums::kPlanes) {
+    if (plain)
+      scan_queries<PlainTables<Sums>>(s, q0, q1, b0, b1, collectors);
+    else
+      scan_queries<ScaledTables<Sums>>(s, q0, q1, b0, b1, collectors);
+    return;
+  }
+  for (int64_t q = q0; q < q1; ++q) {
+    if (plain)
+      scan_long<PlainTables<Sums>>(s, q, b0, b1, collectors[q - q0]);
+    else
+      scan_long<ScaledTables<Sums>>(s, q, b0, b1, collectors[q - q0]);
+  }
 }

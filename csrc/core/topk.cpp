@@ -2,6 +2,7 @@
 #include "core/topk.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 namespace vecpress {
@@ -20,11 +21,37 @@ void TopK::shrink() {
   bar_id = entries[k - 1].id;
 }
 
+bool Reservoir::make_room() {
+  if (!counting || edge == kBuckets - 1) return tighten();
+  size = std::remove_if(candidates, candidates + size, [&](const Candidate& c) { return c.high < bar; }) - candidates;
+  limit = 2 * size + 32;
+  return limit <= limit_at_most(k);
+}
+
 bool Reservoir::tighten() {
   if (size < k) return true;
   std::nth_element(candidates, candidates + (k - 1), candidates + size,
                    [](const Candidate& a, const Candidate& b) { return a.low > b.low; });
-  bar = std::max(bar, candidates[k - 1].low);
+  const float kth = candidates[k - 1].low;
+  bar = std::max(bar, kth);
+  // buckets so narrow that what they hide is little beside the candidates' spread and the width of their bounds; what was counted before and
+  // is not here any more is as good as what is
+  float lowest = kth, highest = kth, width = 0;
+  for (int64_t i = 0; i < size; ++i) {
+    lowest = std::min(lowest, candidates[i].low);
+    highest = std::max(highest, candidates[i].low);
+    width = std::max(width, candidates[i].high - candidates[i].low);
+  }
+  const float bucket = std::max({(highest - lowest) / 128, width / 16, std::abs(kth) * 0x1p-20f, 1e-30f});
+  counting = std::abs(kth) < 1e37f && bucket < 1e37f;
+  if (counting) {
+    origin = kth;
+    per_bound = 1 / bucket;
+    edge = 0;
+    reached = 0;
+    std::fill(count, count + kBuckets, 0);
+    for (int64_t i = 0; i < k; ++i) raise(candidates[i].low);
+  }
   // the first k stay first, for their upper bounds reach the bar; what an earlier bar has dropped is not here
   Candidate* const end = std::remove_if(candidates + k, candidates + size, [&](const Candidate& c) { return c.high < bar; });
   size = end - candidates;

@@ -39,14 +39,25 @@ struct Candidate {
   float low, high;
 };
 
-// Collects rows by bounds of their scores. With `bar` the k-th best lower bound seen, no row whose upper bound is below it can be among
-// the k best, and only the others need exact scores: few.
+// Collects rows by bounds of their scores. With `bar` at most the k-th best lower bound seen, no row whose upper bound is below it can be
+// among the k best, and only the others need exact scores: few. Once k rows were seen, their lower bounds are counted in buckets, so that the
+// bar follows every row at once: it is the least bound in the lowest bucket that k rows reach.
 struct Reservoir {
+  static constexpr int kBuckets = 256;
+
   Candidate* candidates = nullptr;
   int64_t k = 0;
   int64_t size = 0;
-  int64_t limit = 0;  // tighten() when size reaches it
+  int64_t limit = 0;  // make_room() when size reaches it
   float bar = -std::numeric_limits<float>::infinity();
+  bool counting = false;
+  float origin = 0, per_bound = 0;  // a bound's bucket is (bound - origin) * per_bound
+  int edge = 0;                     // that bucket
+  int64_t reached = 0;              // rows counted in it and above
+  int32_t count[kBuckets];
+  float least[kBuckets];            // bound of a bucket
+
+  Reservoir() {}  // written out: the buckets are filled when counting begins
 
   static int64_t limit_at_most(int64_t k) { return 8 * k + 256; }
   static int64_t capacity(int64_t k) { return limit_at_most(k) + 64; }  // a whole block may come before the limit is looked at
@@ -54,8 +65,27 @@ struct Reservoir {
     size = 0;
     limit = 2 * k + 32;
   }
-  // Raises the bar and drops what falls below; the k candidates of best lower bounds come first. False if too many remain: the caller
-  // must settle them exactly.
+
+  void add(int64_t row, float low, float high) {
+    candidates[size++] = {row, low, high};
+    if (counting) raise(low);
+  }
+
+  // Counts a lower bound, and raises the bar where k rows reach a higher bucket.
+  void raise(float low) {
+    const float at = (low - origin) * per_bound;
+    if (!(at >= static_cast<float>(edge))) return;
+    const int bucket = at < static_cast<float>(kBuckets - 1) ? static_cast<int>(at) : kBuckets - 1;
+    if (count[bucket]++ == 0 || low < least[bucket]) least[bucket] = low;
+    ++reached;
+    while (reached - count[edge] >= k) reached -= count[edge++];
+    if (reached >= k && least[edge] > bar) bar = least[edge];
+    if (edge == kBuckets - 1 && reached > 2 * k + 16) limit = 0;  // no bucket is left: count anew
+  }
+
+  // Drops what falls below the bar, and begins to count if it does not yet. False if too many remain: the caller must settle them exactly.
+  bool make_room();
+  // The same, with the k candidates of best lower bounds first.
   bool tighten();
 };
 

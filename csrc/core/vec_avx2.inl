@@ -1,10 +1,17 @@
 // AVX2 vectors for the shared kernels: included inside a target region and an anonymous namespace. Comments: vec_avx512.inl.
+constexpr int kRegisters = 16;
+
 struct Bytes {
   static constexpr int kLanes = 32;
   __m256i v;
   static Bytes load(const uint8_t* p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
   void store(uint8_t* p) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
   static Bytes set1(uint8_t x) { return {_mm256_set1_epi8(static_cast<char>(x))}; }
+  static Bytes set_four(const uint8_t* p) {
+    int four;
+    __builtin_memcpy(&four, p, 4);
+    return {_mm256_set1_epi32(four)};
+  }
   static Bytes zero() { return {_mm256_setzero_si256()}; }
   static Bytes table16(const uint8_t* p) {
     return {_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
@@ -28,12 +35,33 @@ struct Bytes {
   Bytes up() const { return {_mm256_slli_epi16(v, W)}; }
 };
 
+inline Bytes average(Bytes a, Bytes b) { return {_mm256_avg_epu8(a.v, b.v)}; }
+
+inline uint64_t lanes_at_least(const uint16_t* sums, uint16_t floor) {
+  const __m256i bar = _mm256_set1_epi16(static_cast<short>(floor));
+  const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(sums));
+  const __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(sums + 16));
+  const __m256i pass_a = _mm256_cmpeq_epi16(_mm256_max_epu16(a, bar), a), pass_b = _mm256_cmpeq_epi16(_mm256_max_epu16(b, bar), b);
+  return static_cast<uint32_t>(_mm256_movemask_epi8(_mm256_permute4x64_epi64(_mm256_packs_epi16(pass_a, pass_b), 0xD8)));
+}
+
 struct ByteSums {
   __m256i pairs, odd;
   ByteSums() : pairs(_mm256_setzero_si256()), odd(_mm256_setzero_si256()) {}
   void add(Bytes b) {
     pairs = _mm256_add_epi16(pairs, b.v);
-    odd = _mm256_add_epi16(odd, _mm256_srli_epi16(b.v, 8));
+    odd = _mm256_add_epi16(odd, _mm256_mulhi_epu16(b.v, _mm256_set1_epi16(256)));  // a shift, but not in the way of look-ups
+  }
+  void add(const ByteSums& o) {
+    pairs = _mm256_add_epi16(pairs, o.pairs);
+    odd = _mm256_add_epi16(odd, o.odd);
+  }
+  uint64_t at_least(uint16_t floor, uint16_t* out) const {
+    const __m256i even = _mm256_sub_epi16(pairs, _mm256_slli_epi16(odd, 8)), bar = _mm256_set1_epi16(static_cast<short>(floor));
+    const __m256i most = _mm256_max_epu16(even, odd);
+    if (!_mm256_movemask_epi8(_mm256_cmpeq_epi16(_mm256_max_epu16(most, bar), most))) return 0;
+    store(out);
+    return lanes_at_least(out, floor);
   }
   void store(uint16_t* out) const {
     const __m256i even = _mm256_sub_epi16(pairs, _mm256_slli_epi16(odd, 8));
@@ -42,20 +70,6 @@ struct ByteSums {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 16), _mm256_permute2x128_si256(low, high, 0x31));
   }
 };
-
-inline uint64_t at_least(const uint16_t* sums, uint16_t floor) {
-  const __m256i bar = _mm256_set1_epi16(static_cast<short>(floor));
-  uint64_t mask = 0;
-  for (int half = 0; half < 2; ++half) {
-    const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(sums + 32 * half));
-    const __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(sums + 32 * half + 16));
-    const __m256i pass_a = _mm256_cmpeq_epi16(_mm256_max_epu16(a, bar), a);
-    const __m256i pass_b = _mm256_cmpeq_epi16(_mm256_max_epu16(b, bar), b);
-    const __m256i pass = _mm256_permute4x64_epi64(_mm256_packs_epi16(pass_a, pass_b), 0xD8);
-    mask |= static_cast<uint64_t>(static_cast<uint32_t>(_mm256_movemask_epi8(pass))) << (32 * half);
-  }
-  return mask;
-}
 
 inline void interleave(Bytes (&x)[4]) {
   const __m256i ab_low = _mm256_unpacklo_epi8(x[0].v, x[1].v), ab_high = _mm256_unpackhi_epi8(x[0].v, x[1].v);
@@ -155,10 +169,30 @@ struct Ints {
 
 inline Floats negative(Floats x) { return {_mm256_xor_ps(x.v, _mm256_set1_ps(-0.0f))}; }
 
+inline Floats smaller(Floats a, Floats b) { return {_mm256_min_ps(a.v, b.v)}; }
+inline Floats larger(Floats a, Floats b) { return {_mm256_max_ps(a.v, b.v)}; }
+inline float smallest_of(Floats x) {
+  __m128 four = _mm_min_ps(_mm256_castps256_ps128(x.v), _mm256_extractf128_ps(x.v, 1));
+  four = _mm_min_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_min_ss(four, _mm_shuffle_ps(four, four, 1)));
+}
+inline float largest_of(Floats x) {
+  __m128 four = _mm_max_ps(_mm256_castps256_ps128(x.v), _mm256_extractf128_ps(x.v, 1));
+  four = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(four, _mm_shuffle_ps(four, four, 1)));
+}
+
 inline void keep_smaller(Floats x, Ints label, Floats& best, Ints& best_label) {
   const __m256 less = _mm256_cmp_ps(x.v, best.v, _CMP_LT_OQ);
   best.v = _mm256_min_ps(x.v, best.v);  // gives its second argument where they are equal or not numbers
   best_label.v = _mm256_blendv_epi8(best_label.v, label.v, _mm256_castps_si256(less));
+}
+
+inline void keep_two_larger(Floats x, Ints label, Floats& best, Floats& second, Ints& best_label) {
+  const __m256 more = _mm256_cmp_ps(x.v, best.v, _CMP_GT_OQ);
+  second.v = _mm256_max_ps(second.v, _mm256_min_ps(x.v, best.v));
+  best.v = _mm256_max_ps(x.v, best.v);
+  best_label.v = _mm256_blendv_epi8(best_label.v, label.v, _mm256_castps_si256(more));
 }
 
 inline uint64_t greater(const float* x, const float* y) {

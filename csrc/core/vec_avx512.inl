@@ -1,10 +1,18 @@
 // AVX-512 vectors for the shared kernels: included inside a target region and an anonymous namespace.
+constexpr int kRegisters = 32;
+
 struct Bytes {
   static constexpr int kLanes = 64;
   __m512i v;
   static Bytes load(const uint8_t* p) { return {_mm512_loadu_si512(p)}; }
   void store(uint8_t* p) const { _mm512_storeu_si512(p, v); }
   static Bytes set1(uint8_t x) { return {_mm512_set1_epi8(static_cast<char>(x))}; }
+  // Four bytes, in every four.
+  static Bytes set_four(const uint8_t* p) {
+    int four;
+    __builtin_memcpy(&four, p, 4);
+    return {_mm512_set1_epi32(four)};
+  }
   static Bytes zero() { return {_mm512_setzero_si512()}; }
   // A table of 16 bytes, ready for lookup().
   static Bytes table16(const uint8_t* p) {
@@ -26,6 +34,17 @@ struct Bytes {
   Bytes up() const { return {_mm512_slli_epi16(v, W)}; }
 };
 
+// (a + b + 1) / 2, rounded down.
+inline Bytes average(Bytes a, Bytes b) { return {_mm512_avg_epu8(a.v, b.v)}; }
+
+// Bit r: sums[r] >= floor, for Bytes::kLanes sums.
+inline uint64_t lanes_at_least(const uint16_t* sums, uint16_t floor) {
+  const __m512i bar = _mm512_set1_epi16(static_cast<short>(floor));
+  const uint64_t low = _mm512_cmpge_epu16_mask(_mm512_loadu_si512(sums), bar);
+  const uint64_t high = _mm512_cmpge_epu16_mask(_mm512_loadu_si512(sums + 32), bar);
+  return low | high << 32;
+}
+
 // Sums of byte vectors in 16 bits, modulo 2^16. Two registers: one adds the 16-bit pairs as they are (even byte + 256 * odd byte),
 // one adds the odd bytes; the even sums are their difference.
 struct ByteSums {
@@ -33,7 +52,18 @@ struct ByteSums {
   ByteSums() : pairs(_mm512_setzero_si512()), odd(_mm512_setzero_si512()) {}  // written out: an implicit one is no part of the region
   void add(Bytes b) {
     pairs = _mm512_add_epi16(pairs, b.v);
-    odd = _mm512_add_epi16(odd, _mm512_srli_epi16(b.v, 8));
+    odd = _mm512_add_epi16(odd, _mm512_mulhi_epu16(b.v, _mm512_set1_epi16(256)));  // a shift, but not in the way of look-ups
+  }
+  void add(const ByteSums& o) {
+    pairs = _mm512_add_epi16(pairs, o.pairs);
+    odd = _mm512_add_epi16(odd, o.odd);
+  }
+  // Bit r: sum r >= floor. Stores the sums if there is one.
+  uint64_t at_least(uint16_t floor, uint16_t* out) const {
+    const __m512i even = _mm512_sub_epi16(pairs, _mm512_slli_epi16(odd, 8)), bar = _mm512_set1_epi16(static_cast<short>(floor));
+    if (!(_mm512_cmpge_epu16_mask(even, bar) | _mm512_cmpge_epu16_mask(odd, bar))) return 0;
+    store(out);
+    return lanes_at_least(out, floor);
   }
   void store(uint16_t* out) const {  // uint16[64], in row order
     const __m512i even = _mm512_sub_epi16(pairs, _mm512_slli_epi16(odd, 8));
@@ -43,14 +73,6 @@ struct ByteSums {
     _mm512_storeu_si512(out + 32, _mm512_permutex2var_epi64(low, second, high));
   }
 };
-
-// Bit r: sums[r] >= floor, for 64 sums.
-inline uint64_t at_least(const uint16_t* sums, uint16_t floor) {
-  const __m512i bar = _mm512_set1_epi16(static_cast<short>(floor));
-  const uint64_t low = _mm512_cmpge_epu16_mask(_mm512_loadu_si512(sums), bar);
-  const uint64_t high = _mm512_cmpge_epu16_mask(_mm512_loadu_si512(sums + 32), bar);
-  return low | high << 32;
-}
 
 // Four bytes of each of 4 * Quads::kLanes rows from four vectors of one byte each: rows 16 l + 4 k to 16 l + 4 k + 3 are lane l of x[k].
 inline void interleave(Bytes (&x)[4]) {
@@ -155,11 +177,24 @@ struct Ints {
 
 inline Floats negative(Floats x) { return {_mm512_xor_ps(x.v, _mm512_set1_ps(-0.0f))}; }
 
+inline Floats smaller(Floats a, Floats b) { return {_mm512_min_ps(a.v, b.v)}; }
+inline Floats larger(Floats a, Floats b) { return {_mm512_max_ps(a.v, b.v)}; }
+inline float smallest_of(Floats x) { return _mm512_reduce_min_ps(x.v); }
+inline float largest_of(Floats x) { return _mm512_reduce_max_ps(x.v); }
+
 // Where x is less than best, best and its label become x and `label`; equal numbers and NaN change nothing.
 inline void keep_smaller(Floats x, Ints label, Floats& best, Ints& best_label) {
   const __mmask16 less = _mm512_cmp_ps_mask(x.v, best.v, _CMP_LT_OQ);
   best.v = _mm512_mask_mov_ps(best.v, less, x.v);
   best_label.v = _mm512_mask_mov_epi32(best_label.v, less, label.v);
+}
+
+// The two largest, and the label of the largest. A NaN makes them equal.
+inline void keep_two_larger(Floats x, Ints label, Floats& best, Floats& second, Ints& best_label) {
+  const __mmask16 more = _mm512_cmp_ps_mask(x.v, best.v, _CMP_GT_OQ);
+  second.v = _mm512_max_ps(second.v, _mm512_min_ps(x.v, best.v));  // both give their second argument where one is not a number
+  best.v = _mm512_mask_mov_ps(best.v, more, x.v);
+  best_label.v = _mm512_mask_mov_epi32(best_label.v, more, label.v);
 }
 
 // One bit for each of 64 floats, x[i] > y[i]: bit 7 - i % 8 of byte i / 8, as codes have them.

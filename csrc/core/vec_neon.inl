@@ -1,10 +1,17 @@
 // NEON vectors for the shared kernels: included inside an anonymous namespace. Comments: vec_avx512.inl.
+constexpr int kRegisters = 32;
+
 struct Bytes {
   static constexpr int kLanes = 16;
   uint8x16_t v;
   static Bytes load(const uint8_t* p) { return {vld1q_u8(p)}; }
   void store(uint8_t* p) const { vst1q_u8(p, v); }
   static Bytes set1(uint8_t x) { return {vdupq_n_u8(x)}; }
+  static Bytes set_four(const uint8_t* p) {
+    uint32_t four;
+    __builtin_memcpy(&four, p, 4);
+    return {vreinterpretq_u8_u32(vdupq_n_u32(four))};
+  }
   static Bytes zero() { return {vdupq_n_u8(0)}; }
   static Bytes table16(const uint8_t* p) { return {vld1q_u8(p)}; }
   Bytes lookup(Bytes nibbles) const { return {vqtbl1q_u8(v, nibbles.v)}; }
@@ -30,30 +37,37 @@ struct Bytes {
   }
 };
 
+inline Bytes average(Bytes a, Bytes b) { return {vrhaddq_u8(a.v, b.v)}; }
+
+inline uint64_t lanes_at_least(const uint16_t* sums, uint16_t floor) {
+  const uint16x8_t bar = vdupq_n_u16(floor);
+  const uint8x16_t weights = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+  const uint16x8_t a = vcgeq_u16(vld1q_u16(sums), bar), b = vcgeq_u16(vld1q_u16(sums + 8), bar);
+  const uint8x16_t bits = vandq_u8(vcombine_u8(vmovn_u16(a), vmovn_u16(b)), weights);
+  const uint64_t low = vaddv_u8(vget_low_u8(bits)), high = vaddv_u8(vget_high_u8(bits));
+  return low | high << 8;
+}
+
 struct ByteSums {  // NEON widens in one instruction, so the two halves are kept as they are
   uint16x8_t low = vdupq_n_u16(0), high = vdupq_n_u16(0);
   void add(Bytes b) {
     low = vaddw_u8(low, vget_low_u8(b.v));
     high = vaddw_high_u8(high, b.v);
   }
+  void add(const ByteSums& o) {
+    low = vaddq_u16(low, o.low);
+    high = vaddq_u16(high, o.high);
+  }
+  uint64_t at_least(uint16_t floor, uint16_t* out) const {
+    if (vmaxvq_u16(vmaxq_u16(low, high)) < floor) return 0;
+    store(out);
+    return lanes_at_least(out, floor);
+  }
   void store(uint16_t* out) const {
     vst1q_u16(out, low);
     vst1q_u16(out + 8, high);
   }
 };
-
-inline uint64_t at_least(const uint16_t* sums, uint16_t floor) {
-  const uint16x8_t bar = vdupq_n_u16(floor);
-  const uint8x16_t weights = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
-  uint64_t mask = 0;
-  for (int i = 0; i < 4; ++i) {
-    const uint16x8_t a = vcgeq_u16(vld1q_u16(sums + 16 * i), bar), b = vcgeq_u16(vld1q_u16(sums + 16 * i + 8), bar);
-    const uint8x16_t bits = vandq_u8(vcombine_u8(vmovn_u16(a), vmovn_u16(b)), weights);
-    const uint64_t low = vaddv_u8(vget_low_u8(bits)), high = vaddv_u8(vget_high_u8(bits));
-    mask |= (low | high << 8) << (16 * i);
-  }
-  return mask;
-}
 
 inline void interleave(Bytes (&x)[4]) {
   const uint16x8_t ab_low = vreinterpretq_u16_u8(vzip1q_u8(x[0].v, x[1].v)), ab_high = vreinterpretq_u16_u8(vzip2q_u8(x[0].v, x[1].v));
@@ -150,10 +164,23 @@ struct Ints {
 
 inline Floats negative(Floats x) { return {vnegq_f32(x.v)}; }
 
+inline Floats smaller(Floats a, Floats b) { return {vminq_f32(a.v, b.v)}; }
+inline Floats larger(Floats a, Floats b) { return {vmaxq_f32(a.v, b.v)}; }
+inline float smallest_of(Floats x) { return vminvq_f32(x.v); }
+inline float largest_of(Floats x) { return vmaxvq_f32(x.v); }
+
 inline void keep_smaller(Floats x, Ints label, Floats& best, Ints& best_label) {
   const uint32x4_t less = vcltq_f32(x.v, best.v);
   best.v = vbslq_f32(less, x.v, best.v);
   best_label.v = vbslq_u32(less, label.v, best_label.v);
+}
+
+inline void keep_two_larger(Floats x, Ints label, Floats& best, Floats& second, Ints& best_label) {
+  const uint32x4_t more = vcgtq_f32(x.v, best.v), not_more = vcleq_f32(x.v, best.v);
+  const float32x4_t smaller = vbslq_f32(not_more, x.v, best.v);  // best where x is not a number
+  second.v = vbslq_f32(vcgtq_f32(smaller, second.v), smaller, second.v);
+  best.v = vbslq_f32(more, x.v, best.v);
+  best_label.v = vbslq_u32(more, label.v, best_label.v);
 }
 
 inline uint64_t greater(const float* x, const float* y) {

@@ -1,5 +1,7 @@
 // Vectors of the baseline machine for the shared kernels: eight bytes in a 64-bit word, one float. Included inside an anonymous
 // namespace. Comments: vec_avx512.inl.
+constexpr int kRegisters = 16;
+
 struct Bytes {
   static constexpr int kLanes = 8;
   uint64_t v;
@@ -10,6 +12,11 @@ struct Bytes {
   }
   void store(uint8_t* p) const { __builtin_memcpy(p, &v, 8); }
   static Bytes set1(uint8_t x) { return {x * 0x0101010101010101u}; }
+  static Bytes set_four(const uint8_t* p) {
+    uint32_t four;
+    __builtin_memcpy(&four, p, 4);
+    return {four * uint64_t{0x100000001}};
+  }
   static Bytes zero() { return {0}; }
   Bytes popcount() const {  // bits summed in pairs, nibbles, bytes
     uint64_t x = v - (v >> 1 & 0x5555555555555555u);
@@ -25,11 +32,21 @@ struct Bytes {
   Bytes up() const { return {v << W}; }
 };
 
+inline uint64_t lanes_at_least(const uint16_t* sums, uint16_t floor) {
+  uint64_t mask = 0;
+  for (int r = 0; r < Bytes::kLanes; ++r) mask |= static_cast<uint64_t>(sums[r] >= floor) << r;
+  return mask;
+}
+
 struct ByteSums {
   uint64_t even = 0, odd = 0;
   void add(Bytes b) {
     even += b.v & 0x00ff00ff00ff00ffu;
     odd += b.v >> 8 & 0x00ff00ff00ff00ffu;
+  }
+  uint64_t at_least(uint16_t floor, uint16_t* out) const {
+    store(out);
+    return lanes_at_least(out, floor);
   }
   void store(uint16_t* out) const {
     for (int i = 0; i < 4; ++i) {
@@ -38,12 +55,6 @@ struct ByteSums {
     }
   }
 };
-
-inline uint64_t at_least(const uint16_t* sums, uint16_t floor) {
-  uint64_t mask = 0;
-  for (int r = 0; r < 64; ++r) mask |= static_cast<uint64_t>(sums[r] >= floor) << r;
-  return mask;
-}
 
 inline void interleave(Bytes (&x)[4]) {
   Bytes out[4];
@@ -138,8 +149,22 @@ struct Ints {
 
 inline Floats negative(Floats x) { return {-x.v}; }
 
+inline Floats smaller(Floats a, Floats b) { return a.v < b.v ? a : b; }
+inline Floats larger(Floats a, Floats b) { return a.v > b.v ? a : b; }
+inline float smallest_of(Floats x) { return x.v; }
+inline float largest_of(Floats x) { return x.v; }
+
 inline void keep_smaller(Floats x, Ints label, Floats& best, Ints& best_label) {
   if (x.v < best.v) {
+    best = x;
+    best_label = label;
+  }
+}
+
+inline void keep_two_larger(Floats x, Ints label, Floats& best, Floats& second, Ints& best_label) {
+  const float smaller = x.v <= best.v ? x.v : best.v;  // best where x is not a number
+  if (smaller > second.v) second.v = smaller;
+  if (x.v > best.v) {
     best = x;
     best_label = label;
   }

@@ -4,6 +4,8 @@
 
 constexpr int64_t kTileUnits = 32;     // unpacked at a time, 64 KB; for few queries 8 KB, which stay in the nearest cache
 constexpr int64_t kFewTileUnits = 4;
+constexpr int64_t kFewQueries = 4;
+constexpr int64_t kManyQueries = 16;   // so many are worth it to know every row's distance from the middle level
 constexpr int64_t kTogether = 64;      // queries that an unpacked block serves
 constexpr int64_t kVectors = kUnit / 4;  // of a unit, for Bytes::kLanes rows: 4 Bytes each
 constexpr int64_t kChunks = kBlock / Bytes::kLanes;
@@ -62,11 +64,10 @@ inline void unpack_units(const Scan& s, const uint8_t* payload, int64_t u0, int6
   }
 }
 
-// A part of a query, and where its products are added, `shift` bits up.
+// A part of a query, and where its products are added.
 struct Part {
   const int8_t* numbers;
   uint32_t* sums;
-  int shift;
 };
 
 // Not inlined: one copy of each serves all widths. Unrolled, so that the sums stay in registers.
@@ -99,7 +100,7 @@ template <int G>
     for (int g = 0; g < G; ++g) {
       store_in_order(total[g], sums);
       uint32_t* out = parts[g].sums + chunk * Bytes::kLanes;
-      for (int r = 0; r < Bytes::kLanes; ++r) out[r] += sums[r] << parts[g].shift;
+      for (int r = 0; r < Bytes::kLanes; ++r) out[r] += sums[r];
     }
   }
 }
@@ -147,6 +148,18 @@ struct OwnSums {
         squares[chunk * Bytes::kLanes + r] += sums[1][r];
       }
     }
+  }
+
+  // The largest distance of a row's numbers from the middle one.
+  double largest_distance(const Scan& s) const {
+    const double half = s.levels->most * 0.5 - kOrigin, m = static_cast<double>(s.m);
+    double most = 0;
+    for (int r = 0; r < kBlock; ++r) {
+      const double number = -static_cast<double>(static_cast<int32_t>(negative[r]));
+      const double square = squares[r] - 2 * half * number + m * half * half;
+      most = square > most ? square : most;
+    }
+    return __builtin_sqrt(most) * (1 + 0x1p-40);
   }
 
   // level = base + step * (number + kOrigin) + error
@@ -226,54 +239,91 @@ struct NumberSums {
 };
 
 template <int kBits, class Table>
-inline void scan_numbers(const Scan& s, int64_t q, int count, int64_t b0, int64_t b1, Collector* collectors) {
+struct Numbers {
   alignas(64) uint8_t tile[kTileUnits * kVectors * 4 * kBlock];
-  alignas(64) uint32_t sums[kTogether][kBlock];
-  Part parts[2 * kTogether];
-  uint32_t floors[kTogether];
-  const int64_t units = units_of(s), at_once = count <= kFewQueries ? kFewTileUnits : kTileUnits;
-  const bool plain = s.plain();
-  OwnSums own(s.m);
-  int n_parts = 0;
-  for (int g = 0; g < count; ++g) {
-    const Screen& screen = s.screens[q + g];
-    for (int p = 0; p < screen.parts; ++p)
-      parts[n_parts++] = {reinterpret_cast<const int8_t*>(screen.numbers) + p * units * kUnit, sums[g], 7 * (screen.parts - 1 - p)};
-    floors[g] = floor_of(screen, collectors[g].bar(), s.constant[q + g]);
-  }
-  for (int64_t b = b0; b < b1; ++b) {
-    const uint64_t mask = rows_of(s, b);
-    if (!mask) continue;
-    const uint8_t* block = s.block(b);
-    for (int g = 0; g < count; ++g)
-      for (int r = 0; r < kBlock; ++r) sums[g][r] = s.screens[q + g].start;
-    if (s.distances) own.start();
-    for (int64_t u = 0; u < units; u += at_once) {
-      const int64_t end = u + at_once < units ? u + at_once : units;
-      unpack_units<kBits, Table>(s, block + s.head * kBlock, u, end, tile);
-      int p = 0;
-      for (; p + kQueriesAtOnce <= n_parts; p += kQueriesAtOnce) multiply<kQueriesAtOnce>(tile, end - u, u, parts + p);
-      for (; p + 2 <= n_parts; p += 2) multiply<2>(tile, end - u, u, parts + p);
-      if (p < n_parts) multiply<1>(tile, end - u, u, parts + p);
-      if (s.distances) own.add(tile, end - u, u, units);
-    }
-    if (plain) {
-      for (int g = 0; g < count; ++g) {
-        const uint64_t pass = mask & at_least(sums[g], floors[g]);
-        if (!pass) continue;
-        collect<NumberSums>(s, q + g, collectors[g], b, pass, sums[g]);
-        floors[g] = floor_of(s.screens[q + g], collectors[g].bar(), s.constant[q + g]);
-      }
+  bool whole;  // the tile holds all of the block
+
+  Numbers() {}
+
+  // The numbers of block b with both parts of query q, from those with the first.
+  [[gnu::noinline]] void refine(const Scan& s, int64_t q, int64_t b, const uint32_t* coarse, double* fine) {
+    alignas(64) uint32_t rest[kBlock];
+    for (int r = 0; r < kBlock; ++r) rest[r] = s.screens[q].rest_start;
+    const Part part{reinterpret_cast<const int8_t*>(s.screens[q].numbers) + part_bytes(s), rest};
+    const int64_t units = units_of(s);
+    if (whole) {
+      multiply<1>(tile, units, 0, &part);
     } else {
+      for (int64_t u = 0; u < units; u += kFewTileUnits) {
+        const int64_t end = u + kFewTileUnits < units ? u + kFewTileUnits : units;
+        unpack_units<kBits, Table>(s, s.block(b) + s.head * kBlock, u, end, tile);
+        multiply<1>(tile, end - u, u, &part);
+      }
+    }
+    for (int r = 0; r < kBlock; ++r) fine[r] = static_cast<double>(kRest) * coarse[r] + rest[r];
+  }
+
+  void scan(const Scan& s, int64_t q, int count, int64_t b0, int64_t b1, Collector* collectors) {
+    alignas(64) uint32_t sums[kTogether][kBlock];
+    alignas(64) double fine[kBlock];
+    Part parts[kTogether];
+    SumsWanted wanted[kTogether];
+    const int64_t units = units_of(s), at_once = count <= kFewQueries ? kFewTileUnits : kTileUnits;
+    const bool plain = s.plain(), measured = count >= kManyQueries && s.m * 255 * 255 < int64_t{1} << 32;
+    OwnSums own(s.m);
+    for (int g = 0; g < count; ++g) {
+      parts[g] = {reinterpret_cast<const int8_t*>(s.screens[q + g].numbers), sums[g]};
+      if (plain) wanted[g].start(s, q + g, collectors[g]);
+    }
+    for (int64_t b = b0; b < b1; ++b) {
+      const uint64_t mask = rows_of(s, b);
+      if (!mask) continue;
+      const uint8_t* block = s.block(b);
+      for (int g = 0; g < count; ++g)
+        for (int r = 0; r < kBlock; ++r) sums[g][r] = s.screens[q + g].start;
+      if (s.distances || measured) own.start();
+      for (int64_t u = 0; u < units; u += at_once) {
+        const int64_t end = u + at_once < units ? u + at_once : units;
+        unpack_units<kBits, Table>(s, block + s.head * kBlock, u, end, tile);
+        int p = 0;
+        for (; p + kQueriesAtOnce <= count; p += kQueriesAtOnce) multiply<kQueriesAtOnce>(tile, end - u, u, parts + p);
+        for (; p + 2 <= count; p += 2) multiply<2>(tile, end - u, u, parts + p);
+        if (p < count) multiply<1>(tile, end - u, u, parts + p);
+        if (s.distances || measured) own.add(tile, end - u, u, units);
+      }
+      whole = units <= at_once;
+      const double distance = measured ? own.largest_distance(s) : 1e30;
+      if (plain) {
+        for (int g = 0; g < count; ++g) {
+          const uint64_t pass = mask & at_least(sums[g], wanted[g].floor_within(s.screens[q + g], distance));
+          if (!pass) continue;
+          refine(s, q + g, b, sums[g], fine);
+          wanted[g].template collect<NumberSums>(s, q + g, collectors[g], b, pass, fine);
+        }
+        continue;
+      }
       if (s.distances) own.finish(s);
       const BlockFactors factors = s.distances ? BlockFactors(s, block, own.least, own.most) : BlockFactors(s, block);
+      const FactorRange range(factors.scale, factors.bias, 0);
       for (int g = 0; g < count; ++g) {
-        const float bar = collectors[g].bar();
-        const uint64_t pass = mask & reach(s, s.screens[q + g], factors, bar, sums[g], s.constant[q + g]);
-        if (pass) collect<NumberSums>(s, q + g, collectors[g], b, pass, sums[g], &factors);
+        const Screen& screen = s.screens[q + g];
+        Line line = screen.coarse;
+        const double error = screen.sure + screen.spread * distance;
+        if (error < line.high) line = {line.base, line.step, -error, error};
+        uint64_t pass = mask & at_least(sums[g], range.floor(s, screen, line, collectors[g].bar(), s.constant[q + g]));
+        if (pass) pass &= reach(s, screen, line, factors, collectors[g].bar(), sums[g], s.constant[q + g]);
+        if (!pass) continue;
+        refine(s, q + g, b, sums[g], fine);
+        collect_scaled<NumberSums>(s, q + g, collectors[g], factors, b, pass, fine);
       }
     }
   }
+};
+
+template <int kBits, class Table>
+inline void scan_numbers(const Scan& s, int64_t q, int count, int64_t b0, int64_t b1, Collector* collectors) {
+  Numbers<kBits, Table> numbers;
+  numbers.scan(s, q, count, b0, b1, collectors);
 }
 
 template <int kBits>

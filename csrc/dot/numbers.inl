@@ -1,14 +1,14 @@
-// The query and the levels as whole numbers of 8 bits, with a proven bound of what that loses. Included inside a target region and an
+// The query as whole numbers of 15 bits in two parts, and the levels as whole numbers of 8 bits, with a proven bound of what that loses. Included inside a target region and an
 // anonymous namespace, after core/screen.inl; the region says how large the numbers may be:
 //   kLargestNumber of a level; largest_factor(most) of a query's component where levels go up to `most`; kOrigin, which is
 //   subtracted from levels before they are multiplied
 
 constexpr int64_t kUnit = 32;  // dimensions that are unpacked together
-constexpr int64_t kFewQueries = 4;  // so few are multiplied in two parts of 8 bits: the codes' unpacking takes longer anyway
+constexpr int kRest = 128;     // the first part counts so many times
 
 inline int64_t units_of(const Scan& s) { return (s.m + kUnit - 1) / kUnit; }
-inline int parts_of(const Scan& s) { return s.nq <= kFewQueries ? 2 : 1; }
-inline int64_t dot_screen_bytes(const Scan& s) { return parts_of(s) * units_of(s) * kUnit; }
+inline int64_t part_bytes(const Scan& s) { return units_of(s) * kUnit; }
+inline int64_t dot_screen_bytes(const Scan& s) { return 2 * part_bytes(s); }
 
 // The numbers that levels are, at `step` from the lowest on; returns the largest error.
 inline double number_levels(const float* levels, int count, double low, double step, uint8_t* numbers) {
@@ -58,14 +58,24 @@ void prepare_levels(const Scan& s, Levels& out) {
   }
 }
 
-// Query q's row as whole numbers: component t = factor * (number + a half at most), the number as one part of 8 bits, or as two, the
-// first of which counts 128 times. Dimension 32 u + 8 i + r stands at place 32 u + 4 r + i of each part.
+// A part of a query's numbers, summed.
+struct PartSums {
+  int64_t negative = 0, absolute = 0;
+  PartSums() {}
+  void add(int x) {
+    negative += x < 0 ? -x : 0;
+    absolute += x < 0 ? -x : x;
+  }
+  int64_t all() const { return absolute - 2 * negative; }
+};
+
+// Query q's row as whole numbers: component t = factor * (kRest * first + rest) + what is lost. The first parts alone are a row of 8 bits.
+// Dimension 32 u + 8 i + r stands at place 32 u + 4 r + i of each part.
 Screen screen_row(const Scan& s, int64_t q, uint8_t* out) {
   const Levels& levels = *s.levels;
   const float* row = static_cast<const float*>(s.operand) + q * s.m;
   Screen screen;
   screen.numbers = out;
-  screen.parts = parts_of(s);
   float largest = 0;
   double nothing = 0, total = 0, sum = 0, square = 0;
   for (int64_t t = 0; t < s.m; ++t) {
@@ -81,44 +91,50 @@ Screen screen_row(const Scan& s, int64_t q, uint8_t* out) {
   const double largest_score = magnitude + __builtin_fabs(s.constant[q]);
   if (!(nothing == 0) || !(largest_score + screen.square <= kLargestScore)) return screen;
   if (s.distances && s.m * 255 * 255 >= int64_t{1} << 32) return screen;  // a row's own squares would overflow
-  // so large that the first part, the number to the nearest 128, stays within what a factor may be
-  const int finest = screen.parts == 2 ? largest_factor(levels.most) * 128 : largest_factor(levels.most);
+  // so large that the first part, the number to the nearest kRest, stays within what a factor may be
+  const int finest = largest_factor(levels.most) * kRest;
   const double factor = largest > 0 ? largest / static_cast<double>(finest) : 1, inverse = 1 / factor;
-  screen.step = factor * levels.step;
-  if (!(screen.step >= kSmallestStep) || !(factor >= kSmallestStep)) return screen;
+  if (!(factor * levels.step >= kSmallestStep) || !(factor >= kSmallestStep)) return screen;
   int8_t* parts = reinterpret_cast<int8_t*>(out);
-  const int64_t size = units_of(s) * kUnit;
-  int64_t numbers = 0, negative = 0, absolute = 0;
-  double lost = 0;
+  const int64_t size = part_bytes(s);
+  PartSums first, rest;
+  double lost = 0, lost_rest = 0, lost_square = 0;  // by both parts; by the first alone
   for (int64_t t = 0; t < s.m; ++t) {
     const double number = __builtin_floor(row[t] * inverse + 0.5);
+    const int x = static_cast<int>(number), front = (x + kRest / 2) >> 7, back = x - kRest * front;  // -64 to 63
+    const double without = row[t] - factor * static_cast<double>(kRest * front);
     lost += __builtin_fabs(row[t] - factor * number);
-    const int x = static_cast<int>(number);
-    numbers += x;
-    negative += x < 0 ? -x : 0;
-    absolute += x < 0 ? -x : x;
+    lost_rest += __builtin_fabs(without);
+    lost_square += without * without;
+    first.add(front);
+    rest.add(back);
     const int64_t place = t / kUnit * kUnit + t % 8 * 4 + t % kUnit / 8;
-    if (screen.parts == 2) {
-      const int front = (x + 64) >> 7;  // the rest is -64 to 63
-      parts[place] = static_cast<int8_t>(front);
-      parts[size + place] = static_cast<int8_t>(x - 128 * front);
-    } else {
-      parts[place] = static_cast<int8_t>(x);
-    }
+    parts[place] = static_cast<int8_t>(front);
+    parts[size + place] = static_cast<int8_t>(back);
   }
-  if (absolute * levels.most >= int64_t{1} << 31) return screen;
-  const int64_t offset = negative * levels.most;  // Q = offset + sum of numbers * levels
-  screen.start = static_cast<uint32_t>(offset + kOrigin * numbers);
+  if (first.absolute * levels.most >= int64_t{1} << 31 || rest.absolute * levels.most >= int64_t{1} << 31) return screen;
+  // Q = offset + sum of numbers * levels, for both parts
+  const int64_t offset = first.negative * levels.most, rest_offset = rest.negative * levels.most;
+  screen.start = static_cast<uint32_t>(offset + kOrigin * first.all());
+  screen.rest_start = static_cast<uint32_t>(rest_offset + kOrigin * rest.all());
   // row = factor number + lost, level = middle + step (number - most / 2) + error: what their product is beside step * Q
-  const double half = levels.most * 0.5, middle = levels.base + levels.step * half;
-  screen.base = middle * sum - screen.step * (half * static_cast<double>(numbers) + static_cast<double>(offset));
-  const double error = levels.step * half * lost + levels.error * total;
+  const double half = levels.most * 0.5, middle = levels.base + levels.step * half, fine_step = factor * levels.step;
+  const double coarse_step = fine_step * kRest;
+  screen.fine.step = fine_step;
+  screen.fine.base = middle * sum - fine_step * (half * static_cast<double>(kRest * first.all() + rest.all()) +
+                                                static_cast<double>(kRest * offset + rest_offset));
+  screen.coarse.step = coarse_step;
+  screen.coarse.base = middle * sum - coarse_step * (half * static_cast<double>(first.all()) + static_cast<double>(offset));
   // float32 rounds d / 16 + 4 operations of a chain, float64 what is computed here
-  const double span = screen.step * static_cast<double>(absolute) * levels.most;
+  const double span = coarse_step * static_cast<double>(first.absolute + s.m) * levels.most;
   const double rounding = 0x1p-24 * (static_cast<double>(s.m) / 16 + 8) * magnitude + 0x1p-40 * (magnitude + span) + 0x1p-23 * largest_score;
-  screen.high = error + rounding;
-  screen.low = -screen.high;
-  screen.extent = magnitude + 2 * span + __builtin_fabs(screen.base) + 2 * screen.high;
+  screen.sure = levels.error * total + rounding;
+  screen.spread = levels.step * __builtin_sqrt(lost_square) * (1 + 0x1p-40);
+  screen.fine.high = levels.step * half * lost + screen.sure;
+  screen.coarse.high = levels.step * half * lost_rest + screen.sure;
+  screen.fine.low = -screen.fine.high;
+  screen.coarse.low = -screen.coarse.high;
+  screen.extent = magnitude + 2 * span + __builtin_fabs(screen.coarse.base) + __builtin_fabs(screen.fine.base) + 2 * screen.coarse.high;
   screen.usable = screen.extent <= kLargestScore;
   return screen;
 }

@@ -1,4 +1,5 @@
 // Product quantizer encoding with AVX2.
+#include "core/centroids.hpp"
 #include "core/target.hpp"
 #include "encode_pq/encode_pq.hpp"
 

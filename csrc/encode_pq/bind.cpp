@@ -1,6 +1,8 @@
 // Python binding of `encode_pq`.
 #include <memory>
+#include <vector>
 
+#include "core/centroids.hpp"
 #include "core/python.hpp"
 #include "core/rows.hpp"
 #include "encode_pq/encode_pq.hpp"
@@ -15,8 +17,17 @@ void encode_pq(int isa, Array<uint8_t> out, Array<float> x, Array<float> codeboo
   expect(ks == 16 || ks == 256, "encode_pq: codebooks expected 16 or 256 centroids");
   expect(x.shape(1) == m * dsub, "encode_pq: x and codebooks differ in shape");
   expect(out.shape(0) == n && out.shape(1) == (ks == 256 ? m : (m + 1) / 2), "encode_pq: out and inputs differ in shape");
-  const EncodePqArgs a{out.mutable_data(), x.data(), codebooks.data(), m, ks, dsub};
+  EncodePqArgs a{out.mutable_data(), x.data(), codebooks.data(), m, ks, dsub, nullptr, nullptr};
   run_without_gil(num_threads, [&](int threads, Control& control) {
+    std::vector<float> starts;
+    std::vector<double> largest;
+    if (n >= kRowsByProducts) {
+      starts.resize(static_cast<size_t>(m * ks));
+      largest.resize(static_cast<size_t>(m));
+      for (int64_t j = 0; j < m; ++j) largest[static_cast<size_t>(j)] = half_squares(a.codebooks + j * ks * dsub, ks, dsub, starts.data() + j * ks);
+      a.starts = starts.data();
+      a.largest = largest.data();
+    }
     parallel_rows(n, rows_per_piece(isa, 2 * m * ks * (dsub + 1)), threads, control, [&](int64_t begin, int64_t end) {
       std::unique_ptr<float[]> scratch(new float[static_cast<size_t>(dsub * EncodePq::kScratch)]);
       kernel(a, begin, end, scratch.get());

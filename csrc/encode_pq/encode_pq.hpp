@@ -12,11 +12,13 @@ struct EncodePqArgs {
   const float* x;          // [n][m * dsub]
   const float* codebooks;  // [m][ks][dsub]
   int64_t m, ks, dsub;
+  const float* starts;     // [m][ks], and `largest` [m]: of core/centroids.hpp; nullptr: by differences alone
+  const double* largest;
 };
 
 struct EncodePq {
   static constexpr const char* name = "encode_pq";
-  static constexpr int64_t kScratch = 32;  // floats of scratch for each of dsub terms
+  static constexpr int64_t kScratch = 64;  // floats of scratch for each of dsub terms
   // Rows [begin, end), on the calling thread; scratch: float[dsub * kScratch].
   using Kernel = void (*)(const EncodePqArgs&, int64_t begin, int64_t end, float* scratch);
 };

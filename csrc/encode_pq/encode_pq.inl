@@ -2,7 +2,7 @@
 // Included inside a target region, after core/nearest.inl.
 
 void encode_rows(const EncodePqArgs& a, int64_t begin, int64_t end, float* scratch) {
-  static_assert(EncodePq::kScratch == kNearestRows, "scratch holds one tile");
+  static_assert(EncodePq::kScratch == 2 * kNearestRows, "scratch holds two tiles");
   const int64_t d = a.m * a.dsub;
   const int bits = a.ks == 256 ? 8 : 4;
   const int64_t code_size = (a.m * bits + 7) / 8, per_word = 32 / bits;
@@ -14,7 +14,12 @@ void encode_rows(const EncodePqArgs& a, int64_t begin, int64_t end, float* scrat
       for (int64_t j = first; j < last; ++j) {
         fill_tile(a.x + row * d + j * a.dsub, d, rows, a.dsub, scratch);
         const float* centroids = a.codebooks + j * a.ks * a.dsub;
-        nearest_of_tile(scratch, rows, centroids, a.ks, a.dsub, static_cast<int>(j - first) * bits, words, nullptr);
+        const int shift = static_cast<int>(j - first) * bits;
+        if (a.starts && a.largest[j] < kLargestByProducts)
+          nearest_by_products(scratch, rows, centroids, a.starts + j * a.ks, a.largest[j], a.ks, a.dsub, shift, words, nullptr,
+                              scratch + a.dsub * kNearestRows);
+        else
+          nearest_by_differences(scratch, rows, centroids, a.ks, a.dsub, shift, words, nullptr);
       }
       uint8_t* out = a.out + row * code_size + first * bits / 8;
       const int64_t bytes = ((last - first) * bits + 7) / 8;

@@ -1,5 +1,6 @@
 // Product quantizer encoding for the baseline machine.
 #include "core/half.hpp"
+#include "core/centroids.hpp"
 #include "core/target.hpp"
 #include "encode_pq/encode_pq.hpp"
 

@@ -17,7 +17,8 @@ namespace {
 VECPRESS_END
 
 namespace vecpress {
-static const Register<Hamming> registered(Isa::avx2, {avx2::scan_hamming, nullptr});
+static const Register<Hamming> registered(Isa::avx2, {avx2::scan_hamming, avx2::invert_query, avx2::inverted_bytes,
+                                                    avx2::CountsWanted::settle_counts});
 }  // namespace vecpress
 
 #endif

@@ -17,7 +17,8 @@ namespace {
 VECPRESS_END
 
 namespace vecpress {
-static const Register<Hamming> registered(Isa::avx512, {avx512::scan_hamming, nullptr});
+static const Register<Hamming> registered(Isa::avx512, {avx512::scan_hamming, avx512::invert_query, avx512::inverted_bytes,
+                                                    avx512::CountsWanted::settle_counts});
 }  // namespace vecpress
 
 #endif

@@ -1,75 +1,139 @@
-// Hamming distances of 64 codes at a time: xor with the query's byte, count, add bytes for 31 planes (31 * 8 < 256), then 16 bits.
-// Included inside a target region and an anonymous namespace, after the region's vectors and core/scan.inl.
+// Hamming distances of 64 codes at a time. Equal bits are counted, so that more is better: xor with the query's inverted byte, count, add
+// bytes for 31 planes (31 * 8 < 256), then 16 bits. Included inside a target region and an anonymous namespace, after the region's vectors
+// and core/scan.inl.
 
-template <int G>
-inline void count_differences(const Scan& s, const uint8_t* payload, int64_t q, uint16_t (*counts)[kBlock]) {
+constexpr int64_t kCounted = 31; constexpr int TA = 2;
+
+inline int64_t inverted_bytes(const Scan& s) { return 4 * s.payload; }
+
+// Query q's bytes, inverted, each four times, for they are read as 32 bits.
+inline Screen invert_query(const Scan& s, int64_t q, uint8_t* out) {
   const uint8_t* bits = static_cast<const uint8_t*>(s.operand) + q * s.payload;
-  for (int r = 0; r < kBlock; r += Bytes::kLanes) {
-    ByteSums total[G];
-    for (int64_t begin = 0; begin < s.payload; begin += 31) {
-      const int64_t end = begin + 31 < s.payload ? begin + 31 : s.payload;
-      Bytes few[G];
-      for (int g = 0; g < G; ++g) few[g] = Bytes::zero();
-      for (int64_t j = begin; j < end; ++j) {
-        const Bytes codes = Bytes::load(payload + j * kBlock + r);
-        for (int g = 0; g < G; ++g) few[g] = few[g] + (codes ^ Bytes::set1(bits[g * s.payload + j])).popcount();
-      }
-      for (int g = 0; g < G; ++g) total[g].add(few[g]);
-    }
-    for (int g = 0; g < G; ++g) total[g].store(counts[g] + r);
-  }
+  for (int64_t j = 0; j < s.payload; ++j)
+    for (int i = 0; i < 4; ++i) out[4 * j + i] = static_cast<uint8_t>(~bits[j]);
+  Screen screen;
+  screen.numbers = out;
+  return screen;
 }
 
-// One more than the largest distance whose score can enter, where the score falls with the distance. Rows come in ascending order, so
+// Which counts of equal bits can enter, where scores fall with the distance and depend on nothing else. Rows come in ascending order, so
 // without explicit ids a later row loses every tie.
-inline uint32_t first_refused(const Scan& s, const TopK& top, float constant) {
-  uint32_t low = 0, high = static_cast<uint32_t>(8 * s.payload) + 1;
-  if (!top.has_bar) return high;
-  while (low < high) {  // the first distance that does not enter
-    const uint32_t middle = (low + high) / 2;
-    float score = static_cast<float>(middle) * s.scale.value + constant;
-    if (score != score) score = -__builtin_inff();  // as TopK::push has it
-    if (score > top.bar || (s.ids && score == top.bar))
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low;
-}
+struct CountsWanted {
+  uint32_t floor;
 
-template <int G>
-inline void scan_hamming_group(const Scan& s, int64_t q, int64_t b0, int64_t b1, Collector* collectors) {
-  alignas(64) uint16_t counts[G][kBlock];
+  void start(const Scan& s, int64_t q, const Collector& collector) {
+    floor = 0;
+    uint32_t above = static_cast<uint32_t>(8 * s.payload) + 1;
+    while (floor < above) {  // scores rise with the count
+      const uint32_t middle = (floor + above) / 2;
+      if (enters(s, q, collector.bar(), middle))
+        above = middle;
+      else
+        floor = middle + 1;
+    }
+  }
+
+  void raise(const Scan& s, int64_t q, const Collector& collector) {
+    while (floor <= 8 * s.payload && !enters(s, q, collector.bar(), floor)) ++floor;
+  }
+
+  static bool enters(const Scan& s, int64_t q, float bar, uint32_t equal) {
+    const float score = score_of(s, q, equal);
+    return score > bar || (s.ids && score == bar) || bar == -__builtin_inff();
+  }
+
+  void collect(const Scan& s, int64_t q, Collector& collector, int64_t b, uint64_t pass, const uint16_t* equal) {
+    Reservoir& reservoir = collector.reservoir;
+    for (; pass; pass &= pass - 1) {
+      const int r = __builtin_ctzll(pass);
+      const float score = score_of(s, q, equal[r]);
+      reservoir.add(b * kBlock + r, score, score);
+    }
+    if (reservoir.size >= reservoir.limit && !reservoir.make_room()) settle_counts(s, q, collector);
+    raise(s, q, collector);
+  }
+
+  static float score_of(const Scan& s, int64_t q, uint32_t equal) {
+    const float score = static_cast<float>(8 * s.payload - equal) * s.scale.value + s.constant[q];
+    return score == score ? score : -__builtin_inff();  // as TopK::push has it
+  }
+
+  // Moves what was collected to the top k: its scores are known.
+  static void settle_counts(const Scan& s, int64_t, Collector& collector) {
+    Reservoir& reservoir = collector.reservoir;
+    for (int64_t i = 0; i < reservoir.size; ++i)
+      if (!(reservoir.candidates[i].high < collector.bar())) offer(s, collector.top, reservoir.candidates[i].row, reservoir.candidates[i].low);
+    reservoir.restart();
+  }
+};
+
+struct EqualBits {
+  static constexpr int kQueries = kRegisters == 32 ? 4 : 2, kTile = 1, kTileAlone = 1;
+  using Wanted = CountsWanted;
+
+  static void floors(const Scan&, int64_t, int64_t, const Collector*, const CountsWanted* wanted, int count, uint32_t* out, int stride) {
+    for (int g = 0; g < count; ++g) out[g * stride] = wanted[g].floor;
+  }
+
+  static void collect(const Scan& s, int64_t q, Collector& collector, CountsWanted& wanted, int64_t b, uint64_t pass, const uint16_t* equal) {
+    wanted.collect(s, q, collector, b, pass, equal);
+  }
+
+  template <int G, int W>
+  static void sums(const Scan& s, const Tile& tile, int64_t first, int64_t last, int64_t q, ByteSums (&sums)[G][W]) {
+    ByteSums total[G][W];  // in registers, which `sums` may not be
+    const uint8_t* bytes[G];
+    for (int g = 0; g < G; ++g) bytes[g] = s.screens[q + g].numbers;
+    for (int64_t begin = first; begin < last; begin += kCounted) {
+      const int64_t end = begin + kCounted < last ? begin + kCounted : last;
+      Bytes few[G][W];
+#pragma GCC unroll 4
+      for (int g = 0; g < G; ++g)
+#pragma GCC unroll 4
+        for (int w = 0; w < W; ++w) few[g][w] = Bytes::zero();
+      for (int64_t j = begin; j < end; ++j) {
+        Bytes codes[W];
+#pragma GCC unroll 4
+        for (int w = 0; w < W; ++w) codes[w] = tile.load(j, w);
+#pragma GCC unroll 4
+        for (int g = 0; g < G; ++g) {
+          const Bytes inverted = Bytes::set_four(bytes[g] + 4 * j);
+#pragma GCC unroll 4
+          for (int w = 0; w < W; ++w) few[g][w] = few[g][w] + (codes[w] ^ inverted).popcount();
+        }
+      }
+#pragma GCC unroll 4
+      for (int g = 0; g < G; ++g)
+#pragma GCC unroll 4
+        for (int w = 0; w < W; ++w) total[g][w].add(few[g][w]);
+    }
+#pragma GCC unroll 4
+    for (int g = 0; g < G; ++g)
+#pragma GCC unroll 4
+      for (int w = 0; w < W; ++w) sums[g][w] = total[g][w];
+  }
+};
+
+// Scores that need more than the distance, or do not fall with it: every row's.
+inline void scan_counts(const Scan& s, int64_t q, int64_t b0, int64_t b1, Collector& collector) {
+  alignas(64) uint16_t equal[kBlock];
   alignas(64) float sums[kBlock], scores[kBlock];
-  const bool falling = s.scale.kind == Factor::none && s.scale.value < 0 && s.bias.kind == Factor::none;
-  uint32_t refused[G];
-  for (int g = 0; g < G; ++g) refused[g] = falling ? first_refused(s, collectors[g].top, s.constant[q + g]) : 0;
   for (int64_t b = b0; b < b1; ++b) {
     const uint64_t mask = rows_of(s, b);
     if (!mask) continue;
-    const uint8_t* block = s.block(b);
-    count_differences<G>(s, block + s.head * kBlock, q, counts);
-    for (int g = 0; g < G; ++g) {
-      if (!falling) {
-        for (int r = 0; r < kBlock; ++r) sums[r] = counts[g][r];
-        finish_block(s, block, sums, s.constant[q + g], scores);
-        offer_block(s, collectors[g].top, b, mask, scores);
-        continue;
-      }
-      uint64_t pass = mask & ~at_least(counts[g], static_cast<uint16_t>(refused[g]));
-      if (!pass) continue;
-      for (; pass; pass &= pass - 1) {
-        const int r = __builtin_ctzll(pass);
-        offer(s, collectors[g].top, b * kBlock + r, finish(s, block, r, counts[g][r], s.constant[q + g]));
-      }
-      refused[g] = first_refused(s, collectors[g].top, s.constant[q + g]);
+    for (int row = 0; row < kBlock; row += Bytes::kLanes) {
+      ByteSums counted[1][1];
+      EqualBits::sums<1, 1>(s, Tile(s, b, row, 1), 0, s.payload, q, counted);
+      counted[0][0].store(equal + row);
     }
+    for (int r = 0; r < kBlock; ++r) sums[r] = static_cast<float>(8 * s.payload - equal[r]);
+    finish_block(s, s.block(b), sums, s.constant[q], scores);
+    offer_block(s, collector.top, b, mask, scores);
   }
 }
 
 void scan_hamming(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Collector* collectors) {
-  constexpr int kQueries = 4;
-  int64_t q = q0;
-  for (; q + kQueries <= q1; q += kQueries) scan_hamming_group<kQueries>(s, q, b0, b1, collectors + (q - q0));
-  for (; q < q1; ++q) scan_hamming_group<1>(s, q, b0, b1, collectors + (q - q0));
+  const bool falling = s.scale.kind == Factor::none && s.scale.value < 0 && s.bias.kind == Factor::none;
+  if (falling) return scan_queries<EqualBits>(s, q0, q1, b0, b1, collectors);
+  for (int64_t q = q0; q < q1; ++q) scan_counts(s, q, b0, b1, collectors[q - q0]);
 }

@@ -15,7 +15,8 @@ namespace {
 }  // namespace vecpress::neon
 
 namespace vecpress {
-static const Register<Hamming> registered(Isa::neon, {neon::scan_hamming, nullptr});
+static const Register<Hamming> registered(Isa::neon, {neon::scan_hamming, neon::invert_query, neon::inverted_bytes,
+                                                    neon::CountsWanted::settle_counts});
 }  // namespace vecpress
 
 #endif

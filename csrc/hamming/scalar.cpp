@@ -13,5 +13,6 @@ namespace {
 }  // namespace vecpress::scalar
 
 namespace vecpress {
-static const Register<Hamming> registered(Isa::scalar, {scalar::scan_hamming, nullptr});
+static const Register<Hamming> registered(Isa::scalar, {scalar::scan_hamming, scalar::invert_query, scalar::inverted_bytes,
+                                                    scalar::CountsWanted::settle_counts});
 }  // namespace vecpress

@@ -28,7 +28,7 @@ struct Table256 {
 #include "lut8/lut8.inl"
 
 void scan_lut8(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Collector* collectors) {
-  scan_screened<ByteTables<4>>(s, q0, q1, b0, b1, collectors);
+  scan_tables<ByteTables<2, 1>>(s, q0, q1, b0, b1, collectors);
 }
 }  // namespace
 }  // namespace vecpress::avx512

@@ -27,7 +27,7 @@ struct Table256 {
 #include "lut8/lut8.inl"
 
 void scan_lut8(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Collector* collectors) {
-  scan_screened<ByteTables<1>>(s, q0, q1, b0, b1, collectors);
+  scan_tables<ByteTables<1, 1>>(s, q0, q1, b0, b1, collectors);
 }
 }  // namespace
 }  // namespace vecpress::neon

@@ -130,6 +130,16 @@ def tables(size: int) -> Iterator[Call]:
                 yield Call(label, lambda t, q=q, c=codebooks, l2=l2: ops.tables(q, c, l2=l2, num_threads=t))
 
 
+@calls_of("label_sums")
+def label_sums(size: int) -> Iterator[Call]:
+    rng = np.random.default_rng(size)
+    for n, d, k in ((size, 5, 3), (size, 24, 70), (40, size, 4), (130, 8 * size + 1, 7)):
+        for make in (values, extreme):
+            x, labels = make(size, n, d), rng.integers(0, k, n).astype(np.int32)
+            label = f"n={n} d={d} k={k} {make.__name__}"
+            yield Call(label, lambda t, x=x, labels=labels, k=k: ops.label_sums(x, labels, k, num_threads=t))
+
+
 @calls_of("norms")
 def norms(size: int) -> Iterator[Call]:
     for n, d in ((size, 5), (size, 24), (3, size), (5, 8 * size + 1)):

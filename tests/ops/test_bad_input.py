@@ -15,6 +15,10 @@ def f(*shape: int) -> np.ndarray:
     return np.zeros(shape, F)
 
 
+def i(*shape: int) -> np.ndarray:
+    return np.zeros(shape, np.int32)
+
+
 def u(*shape: int) -> np.ndarray:
     return np.zeros(shape, np.uint8)
 
@@ -51,6 +55,10 @@ BAD = [
     ("encode_pq", lambda: ops.encode_pq(f(2, 6), f(3, 16)), ValueError, "encode_pq: codebooks expected shape"),
     ("tables", lambda: ops.tables(f(2, 7), f(3, 16, 2)), ValueError, r"tables: q expected shape \(any, 6\), got \(2, 7\)"),
     ("tables", lambda: ops.tables(f(2, 6), u(3, 16, 2)), TypeError, "tables: codebooks expected a float32 array, got uint8"),
+    ("label_sums", lambda: ops.label_sums(f(2, 3), u(2), 4), TypeError, "label_sums: labels expected a int32 array, got uint8"),
+    ("label_sums", lambda: ops.label_sums(f(2, 3), i(3), 4), ValueError, r"label_sums: labels expected shape \(2\), got \(3,?\)"),
+    ("label_sums", lambda: ops.label_sums(f(2, 3), i(2) + 4, 4), ValueError, "label_sums: labels expected 0 to 3, got 4 to 4"),
+    ("label_sums", lambda: ops.label_sums(f(2, 3), i(2), 0), ValueError, "label_sums: k expected"),
     ("norms", lambda: ops.norms(f(3)), ValueError, "norms: x expected shape"),
     ("norms", lambda: ops.norms(f(3, 2).astype(np.float16)), TypeError, "norms: x expected a float32 array, got float16"),
     ("pack_bits", lambda: ops.pack_bits(f(2, 3), f(2)), ValueError, r"pack_bits: thresholds expected shape \(3\), got \(2,\)"),
@@ -155,6 +163,10 @@ def crashes():
     yield "encode_pq", (u(2, 3), f(2, 6), f(3, 16, 2), 1)
     yield "encode_pq", (u(2, 3), f(2, 6), f(3, 32, 2), 1)
     yield "tables", (f(2, 3, 16), f(2, 7), f(3, 16, 2), False, 1)
+    yield "label_sums", (np.zeros((2, 3)), f(2, 3), i(2) + 2, 1)
+    yield "label_sums", (np.zeros((2, 3)), f(2, 3), i(2) - 1, 1)
+    yield "label_sums", (np.zeros((2, 4)), f(2, 3), i(2), 1)
+    yield "label_sums", (np.zeros((2, 3)), f(2, 3), i(3), 1)
     yield "norms", (f(1), f(2, 3), 1)
     yield "pack_bits", (u(2, 1), f(2, 9), f(9), 1)
     yield "rotate", (f(2, 8), f(2, 9), u(4, 2), False, 1)

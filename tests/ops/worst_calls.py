@@ -9,43 +9,60 @@ from vecpress import ops
 from vecpress.ops import Blocks, Factor
 
 
-def rounded_tables(op: str, seed: int, factors: str) -> Call:
-    """A table scan in which rounding the tables to 127 steps misleads as far as it can.
+def rounded_tables(op: str, seed: int, factors: str, part: str) -> Call:
+    """A table scan in which rounding the tables to 32,767 steps misleads as far as it can.
 
-    The best rows pick only numbers 0.49 of a step above a whole one, the many others only such 0.49 below: the others' rounded
-    sums are up to 39 larger, their true sums smaller by 0.2 at least. So a bound that is a little too tight loses the best rows.
+    part "fine": the best rows pick only numbers 0.49 of a step above a whole one, the many others only such 0.49 below: the others'
+    rounded sums are up to 39 larger, their true sums smaller by 0.2 at least.
+
+    part "coarse": the best rows pick only numbers whose lower seven bits are 127, so that their upper eight lose most, and are equal,
+    so that averages of four lose nothing. The others' lower bits are zeros, and every average of four is one more than its numbers
+    say: their averages' sums are up to 20 larger, which is 10,240 steps, their true sums smaller by 88 steps.
+
+    So a bound that is a little too tight loses the best rows.
     """
     rng = np.random.default_rng(seed)
     entries, m, n, nq = 16 if op == "lut4" else 256, 40, 3000, 5
-    values = np.full(entries, 59.51)
-    values[0], values[1] = 0, 127
-    values[2::3], values[3::3] = 60.49, 60.51
+    best = n // 3 + rng.choice(n - n // 3, 40, replace=False)
+    if part == "fine":
+        values = np.full(entries, 59.51)
+        values[2::3], values[3::3] = 60.49, 60.51
+        above, below, less = (np.arange(first, entries, 3) for first in (2, 3, 4))
+        labels = rng.choice(below, (n, m))
+        np.put_along_axis(labels, rng.integers(0, m, (n, 3)), rng.choice(less, (n, 3)), axis=1)
+        labels[best] = rng.choice(above, (40, m))
+    else:
+        middle = 128 * int(rng.integers(2, 250))
+        values = np.zeros(entries)
+        for first, value in zip(range(2, 7), (middle + 127, middle - 128, middle, middle + 128, middle + 256), strict=True):
+            values[first::5] = value
+        full, less, first, second, third = (np.arange(start, entries, 5) for start in range(2, 7))
+        labels = np.stack([rng.choice(which, (n, m // 4)) for which in (first, second, second, third)], axis=2).reshape(n, m)
+        labels[np.arange(n), 4 * rng.integers(0, m // 4, n)] = rng.choice(less, n)
+        labels[best] = rng.choice(full, (40, m))
+    values[0], values[1] = 0, 32767
     stretch = 2.0 ** rng.integers(-3, 4, nq)
     tables = np.broadcast_to(values * stretch[:, None, None], (nq, m, entries)).astype(np.float32)
     tables += rng.integers(-8, 9, (nq, m, 1)).astype(np.float32) * stretch[:, None, None].astype(np.float32)
-    above, below, less = (np.arange(first, entries, 3) for first in (2, 3, 4))
-    labels = rng.choice(below, (n, m))
-    np.put_along_axis(labels, rng.integers(0, m, (n, 3)), rng.choice(less, (n, 3)), axis=1)
-    best = n // 3 + rng.choice(n - n // 3, 40, replace=False)
-    labels[best] = rng.choice(above, (40, m))
     codes = (labels[:, 0::2] | labels[:, 1::2] << 4 if entries == 16 else labels).astype(np.uint8)
     head, options = make_factors(rng, factors, n)
     if factors == "bias u1":
         options["bias"] = Factor(0, "u1", np.zeros(256, np.float32))
     blocks, ids = Blocks.pack(np.hstack([head, codes]), head.shape[1]), rng.permutation(n)
-    return Call(f"seed={seed} {factors}", lambda t: getattr(ops, op)(blocks, tables, 7, ids=ids, num_threads=t, **options))
+    return Call(f"seed={seed} {factors} {part}", lambda t: getattr(ops, op)(blocks, tables, 7, ids=ids, num_threads=t, **options))
 
 
-def rounded_rows(seed: int, factors: str, nq: int, l2: bool = False) -> Call:
+def rounded_rows(seed: int, factors: str, nq: int, finest: int, l2: bool = False) -> Call:
     """`dot` with queries whose rounding to whole numbers misleads as far as it can.
 
     Columns come in pairs of equal whole numbers, one rounded down by 0.49, one up. The best rows have the highest level where
     that raises their true sum and the lowest where not; the others have it the other way round, and a number more in one column,
-    so that their rounded sums are larger and their true ones smaller.
+    so that their rounded sums are larger and their true ones smaller. finest : steps of the largest component, 127 for the first of a
+    query's two parts (csrc/dot/numbers.inl), 127 * 128 for both.
     """
     rng = np.random.default_rng(seed)
     n_bits, pairs, n = int(rng.integers(2, 8)), 20, 3000
-    most, finest = 2**n_bits - 1, 127 * 128 if nq <= 4 else 127  # in one part or in two: csrc/dot/numbers.inl
+    most = 2**n_bits - 1
     whole = rng.integers(1, finest // 2, (nq, pairs)).astype(np.float64)
     rows = np.concatenate((whole + 0.49, whole - 0.49, np.full((nq, 1), finest)), axis=1) * 2.0 ** rng.integers(-3, 4, (nq, 1))
     labels = np.zeros((n, 2 * pairs + 1), np.int64)
@@ -60,7 +77,7 @@ def rounded_rows(seed: int, factors: str, nq: int, l2: bool = False) -> Call:
     if l2:
         options = {"l2": True, "scale": 1.0}
     blocks, ids, rows = Blocks.pack(np.hstack([head, codes]), head.shape[1]), rng.permutation(n), rows.astype(np.float32)
-    label = f"seed={seed} {factors} nq={nq} n_bits={n_bits} l2={l2}"
+    label = f"seed={seed} {factors} nq={nq} finest={finest} n_bits={n_bits} l2={l2}"
     return Call(label, lambda t: ops.dot(blocks, rows, 7, n_bits=n_bits, ids=ids, num_threads=t, **options))
 
 

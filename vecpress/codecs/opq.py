@@ -114,7 +114,7 @@ class OPQ(PQ):
             error += float(distances[learned % len(z) :].sum(dtype=np.float64))
             part, labels, distances = part[:learned], labels[:learned], distances[:learned]
             count = np.bincount(labels, minlength=self.ks)
-            new[j] = moved(part, np.ascontiguousarray(part.T), labels, distances, count)
+            new[j] = moved(part, labels, distances, count, num_threads)
             decoded[:, j * self.dsub : (j + 1) * self.dsub] = new[j][labels]
         return error, new, decoded
 

@@ -12,6 +12,7 @@ from .encode_pq import encode_pq
 from .factors import Factor
 from .flat import flat
 from .hamming import hamming
+from .label_sums import label_sums
 from .lut4 import lut4
 from .lut8 import lut8
 from .norms import norms
@@ -23,6 +24,6 @@ from .rotate import rotate
 from .tables import tables
 
 __all__ = [
-    "BLOCK", "Blocks", "Factor", "assign", "dot", "encode_grid", "encode_pq", "flat", "hamming", "lut4", "lut8", "norms",
-    "pack_bits", "pack_codes", "project", "quantize", "rotate", "tables", "unpack_codes",
+    "BLOCK", "Blocks", "Factor", "assign", "dot", "encode_grid", "encode_pq", "flat", "hamming", "label_sums", "lut4",
+    "lut8", "norms", "pack_bits", "pack_codes", "project", "quantize", "rotate", "tables", "unpack_codes",
 ]

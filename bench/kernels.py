@@ -1,0 +1,421 @@
+"""The kernels beside their limits and their peers: one figure for everything that is to be fast, in one run.
+
+    python -m bench.kernels [--only batches topk] [--data FOLDER] [-o bench/results/kernels-MACHINE.json]
+
+Each figure is a ratio of two times or rates that were measured in turns, medians, on one thread unless it says otherwise: to a peer on
+the same codes, or to a limit of the machine (bench/limits.py) of the same run. `need` is what is aimed at. Sections that are not run stay
+as they are in the file. Compare nothing that was measured beside other work: `load` says what that was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import importlib.metadata
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+for _variable in ("OMP_WAIT_POLICY", "RAYON_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_variable, "passive" if _variable == "OMP_WAIT_POLICY" else "1")  # before a peer is imported
+
+import numpy as np
+
+import vecpress as vp
+from vecpress import ops
+from vecpress.cli.machine import cpu_name
+from vecpress.ops import Blocks
+
+from . import limits, load
+from .peers import matched
+from .readme_table import commit
+
+ROUNDS = 9
+LEAST_SECONDS = 4e-3  # of what is timed at once: shorter calls are repeated
+BEYOND_CACHE = 256 << 20  # bytes of code, several times the last-level cache
+Call = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One ratio. work, shape : what was done; beside : with what it is compared; need : what is aimed at, None where nothing is."""
+
+    section: str
+    work: str
+    shape: str
+    beside: str
+    ratio: float
+    need: float | None = None
+    more: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def met(self) -> bool | None:
+        return None if self.need is None else self.ratio >= self.need
+
+    def line(self) -> str:
+        need = "" if self.need is None else f"{'  ' if self.met else '!!'} of {self.need:g}"
+        more = "  ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in self.more.items())
+        return f"{self.section:9s} {self.work:18s} {self.shape:34s} {self.ratio:8.2f} {need:9s} {self.beside:34s} {more}"
+
+
+def in_turns(*calls: Call, rounds: int = ROUNDS) -> list[float]:
+    """Median seconds of each, called A B A B ...; calls below LEAST_SECONDS are repeated within a turn."""
+    repeats = []
+    for call in calls:
+        call()
+        start = time.perf_counter()
+        call()
+        repeats.append(max(1, round(LEAST_SECONDS / max(time.perf_counter() - start, 1e-7))))
+    times: list[list[float]] = [[] for _ in calls]
+    for _ in range(rounds):
+        for call, repeat, into in zip(calls, repeats, times, strict=True):
+            start = time.perf_counter()
+            for _ in range(repeat):
+                call()
+            into.append((time.perf_counter() - start) / repeat)
+    return [statistics.median(values) for values in times]
+
+
+def faiss() -> Any:
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+    return faiss
+
+
+# ---- scans: (operation, code bytes, how its operand is made)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A scan at d = 384 over random codes."""
+
+    op: str
+    size: int
+    n_bits: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.op} {self.n_bits} bits" if self.n_bits else self.op
+
+    def operand(self, rng: np.random.Generator, nq: int) -> np.ndarray:
+        if self.op == "hamming":
+            return rng.integers(0, 256, (nq, self.size), dtype=np.uint8)
+        if self.op == "dot":
+            return rng.standard_normal((nq, 8 * self.size // self.n_bits), dtype=np.float32)
+        m, entries = (2 * self.size, 16) if self.op == "lut4" else (self.size, 256)
+        return rng.standard_normal((nq, m, entries), dtype=np.float32)
+
+    def call(self, blocks: Blocks, operand: np.ndarray, k: int = 10, threads: int = 1, allow: Any = None) -> Call:
+        options = {"n_bits": self.n_bits} if self.n_bits else {}
+        return partial(getattr(ops, self.op), blocks, operand, k, allow=allow, num_threads=threads, **options)
+
+    def blocks(self, rng: np.random.Generator, n: int) -> Blocks:
+        made = Blocks.pack(rng.integers(0, 256, (min(n, 1 << 18), self.size), dtype=np.uint8))
+        if n > 1 << 18:
+            made.data = np.concatenate([made.data] * -(-n >> 18))[: n // 64]
+            made.n = len(made.data) * 64
+        return made
+
+
+SCANS = (Shape("hamming", 48), Shape("lut4", 48), Shape("dot", 48, 1), Shape("dot", 96, 2), Shape("dot", 192, 4), Shape("lut8", 48))
+
+
+def cache_rate(shape: Shape, rng: np.random.Generator) -> float:
+    """Bytes per second of one query over codes in the L2 cache, the cost of the call taken off."""
+    few, many = (shape.blocks(rng, size // shape.size // 64 * 64) for size in (64 << 10, 448 << 10))
+    operand = shape.operand(rng, 1)
+    short, long = in_turns(shape.call(few, operand), shape.call(many, operand), rounds=25)
+    return (many.n - few.n) * shape.size / max(long - short, 1e-9)
+
+
+def stream() -> Iterator[Figure]:
+    """One query over codes that no cache holds: to the slower of the read loop and the kernel's own rate from L2; and to peers."""
+    rng = np.random.default_rng(0)
+    size = limits.DRAM_BYTES
+    for shape in SCANS:
+        for isa in ("avx512", "avx2"):
+            if vp.backends().get(isa) != "ok":
+                continue
+            with vp.use(isa):
+                blocks = shape.blocks(rng, BEYOND_CACHE // shape.size)
+                own = cache_rate(shape, rng)
+                call = shape.call(blocks, shape.operand(rng, 1))
+                [seconds] = in_turns(call, rounds=7)
+                rate, read = blocks.n * shape.size / seconds, limits.read_rate(size, passes=1)
+                need = (0.9 if isa == "avx512" else 0.85) if shape.op != "lut8" else None
+                more = {"GB_per_s": rate / 1e9, "read_loop": read / 1e9, "own_from_L2": own / 1e9}
+                yield Figure("stream", shape.name, f"one query, {isa}", "min(read loop, own L2 rate)", rate / min(read, own), need, more)
+                del blocks
+
+
+def stream_peers() -> Iterator[Figure]:
+    """The same beside peers on the same codes."""
+    rng = np.random.default_rng(0)
+    for op in ("hamming", "lut4", "lut8"):
+        index, peer, queries = matched(op, rng.integers(0, 256, (3_000_000, 48), dtype=np.uint8), rng)
+        ours_q, peer_q = queries(1)
+        for k in (10, 100):
+            search = partial(index.search, ours_q, k, symmetric=op == "hamming", num_threads=1)
+            ours, theirs = in_turns(search, partial(peer.search, peer_q, k))
+            need = 8.0 if op == "lut8" else 1.0
+            yield Figure("stream", op, f"one query, 144 MB, k={k}", type(peer).__name__, theirs / ours, need, {"ms": 1e3 * ours})
+
+
+def batches() -> Iterator[Figure]:
+    """Batches beside faiss on the same codes."""
+    faiss()
+    rng = np.random.default_rng(0)
+    for op, sizes, nqs, need in (
+        ("hamming", (32, 64, 128), (100, 1000), 2.0), ("lut4", (48,), (1, 100, 1000), 1.5), ("lut8", (48,), (1, 100), 8.0),
+    ):  # fmt: skip
+        for size in sizes:
+            index, peer, queries = matched(op, rng.integers(0, 256, (100_000, size), dtype=np.uint8), rng)
+            for nq in nqs:
+                ours_q, peer_q = queries(nq)
+                for k in (10, 100):
+                    search = partial(index.search, ours_q, k, symmetric=op == "hamming", num_threads=1)
+                    ours, theirs = in_turns(search, partial(peer.search, peer_q, k), rounds=7)
+                    more = {"ms": 1e3 * ours, "GB_per_s": 100_000 * size * nq / ours / 1e9}
+                    shape = f"{size} bytes, {nq} queries, k={k}"
+                    yield Figure("batches", op, shape, type(peer).__name__, theirs / ours, need if nq > 1 or op == "lut8" else 1.0, more)
+            if op == "lut8":
+                with vp.use("avx2"):
+                    for nq in (1, 20):
+                        ours_q, peer_q = queries(nq)
+                        ours, theirs = in_turns(partial(index.search, ours_q, 10, num_threads=1), partial(peer.search, peer_q, 10))
+                        yield Figure("batches", "lut8 avx2", f"{size} bytes, {nq} queries, k=10", type(peer).__name__, theirs / ours, 2.0)
+
+
+def recall_of(found: np.ndarray, true: np.ndarray) -> float:
+    return float(np.mean([len(set(a[:10]) & set(b)) / 10 for a, b in zip(found.tolist(), true.tolist(), strict=True)]))
+
+
+def products(data: Path | None) -> Iterator[Figure]:
+    """`dot` in batches: to the peak of byte multiply-accumulates, and to turbovec at its recall."""
+    from turbovec import TurboQuantIndex
+
+    rng = np.random.default_rng(0)
+    peak = limits.measure()["int8_mac"]
+    sets: list[tuple[str, np.ndarray, np.ndarray]] = []
+    if data:
+        from .recall import METRICS
+        from .recall import load as load_set
+
+        real = load_set(data / "medquad_minilm", METRICS["medquad_minilm"])
+        base = np.concatenate([real.base] * -(-100_000 // len(real.base)))[:100_000].astype(np.float32)
+        base += 1e-3 * rng.standard_normal(base.shape, dtype=np.float32)  # no two alike
+        sets.append(("medquad d=384", base, np.ascontiguousarray(real.queries[:100], np.float32)))
+    for d in (384, 768, 1536):
+        x = rng.standard_normal((100_000 + 100, d), dtype=np.float32)
+        x /= np.linalg.norm(x, axis=1, keepdims=True)
+        sets.append((f"gaussian d={d}", x[100:], x[:100]))
+    for name, base, q in sets:
+        d = base.shape[1]
+        true = np.argpartition(-(q @ base.T), 10, axis=1)[:, :10]
+        for n_bits, need in ((4, 1.0), (2, 1.2)):
+            index = vp.Index(vp.LloydMax(n_bits, metric="ip").fit(base[:5000]))
+            index.add(base)
+            peer = TurboQuantIndex(d, n_bits)
+            peer.calibrate(base[:1024])
+            peer.add(base)
+            for k in (10, 100):
+                ours, theirs = in_turns(partial(index.search, q, k, num_threads=1), partial(peer.search, q, k), rounds=7)
+                more = {
+                    "G_dims_per_s": len(q) * base.size / ours / 1e9,
+                    "peer_G_dims_per_s": len(q) * base.size / theirs / 1e9,
+                    "recall": recall_of(index.search(q, k)[1], true),
+                    "peer_recall": recall_of(np.asarray(peer.search(q, k)[1]), true),
+                }
+                shape = f"{name}, {n_bits} bits, k={k}"
+                yield Figure("products", "dot", shape, "turbovec", theirs / ours, need, more)
+                if n_bits == 4 and k == 10 and isinstance(peak, float):
+                    rate = len(q) * base.size / ours / peak
+                    yield Figure("products", "dot", shape, "byte multiply-accumulates", rate, 0.8)
+
+
+def topk() -> Iterator[Figure]:
+    """What a larger k costs."""
+    rng = np.random.default_rng(0)
+    for shape in SCANS:
+        blocks = shape.blocks(rng, 200_000)
+        for nq in (1, 64):
+            operand = shape.operand(rng, nq)
+            ten, hundred, thousand = in_turns(*(shape.call(blocks, operand, k) for k in (10, 100, 1000)), rounds=7)
+            more = {"k=10_ms": 1e3 * ten, "k=1000": thousand / ten}
+            yield Figure("topk", shape.name, f"200,000 codes, {nq} queries", "k=100, share of 1.3 x k=10", 1.3 * ten / hundred, 1.0, more)
+
+
+def filters() -> Iterator[Figure]:
+    """Allow-lists, as words of 64 bits: how much faster than without one."""
+    rng = np.random.default_rng(0)
+    n = 1_000_000
+    runs = np.zeros(n, bool)
+    half = np.zeros(n, bool)
+    runs[300_000:310_000] = True
+    half[300_000:800_000] = True
+    scattered = {share: rng.random(n) < share for share in (0.01, 0.5)}
+    for shape in SCANS:
+        blocks = shape.blocks(rng, n)
+        masks = [np.packbits(m[: blocks.n], bitorder="little").view(np.uint64) for m in (runs, half, scattered[0.01], scattered[0.5])]
+        operand = shape.operand(rng, 1)
+        all_rows, *some = in_turns(shape.call(blocks, operand), *(shape.call(blocks, operand, allow=m) for m in masks), rounds=7)
+        for name, seconds, need in zip(
+            ("1 % in a run", "50 % in a run", "1 % scattered", "50 % scattered"), some, (30, 1.8, 3, 1 / 1.1), strict=True
+        ):
+            yield Figure("filters", shape.name, f"1,000,000 codes, {name}", "no allow-list", all_rows / seconds, need)
+
+
+def threads() -> Iterator[Figure]:
+    """What the second thread gains, by what it gains a loop that reads, or one that multiplies."""
+    rng = np.random.default_rng(0)
+    isa = limits.isa()
+    read, spin = getattr(limits.library(), f"read_{isa}"), getattr(limits.library(), f"int8_{isa}")
+    size = 128 << 20
+    buffers = [limits.library().make_buffer(size) for _ in range(2)]
+    pool = ThreadPoolExecutor(2)
+
+    def both(work: Callable[[int], Any], count: int) -> Call:
+        return lambda: list(pool.map(work, range(count)))
+
+    def reads(i: int) -> None:
+        read(buffers[i], size, 4, 512, 1)
+
+    def spins(_: int) -> None:
+        spin(4_000_000)
+
+    for shape in SCANS:
+        for nq, gain_of, count in ((1, reads, BEYOND_CACHE // shape.size), (200, spins, 100_000)):
+            blocks, operand = shape.blocks(rng, count), shape.operand(rng, nq)
+            one, two, loop_one, loop_two = in_turns(
+                shape.call(blocks, operand), shape.call(blocks, operand, threads=2), both(gain_of, 1), both(gain_of, 2), rounds=7
+            )
+            gain = 2 * loop_one / loop_two
+            what = "a read loop's gain" if nq == 1 else "a spin's gain"
+            yield Figure("threads", shape.name, f"{nq} queries", what, one / two / gain, 0.93, {"gain": one / two, "loop": gain})
+    for buffer in buffers:
+        limits.library().free_buffer(buffer)
+
+
+def rows() -> Iterator[Figure]:
+    """Encoders, k-means and matrix products."""
+    fa = faiss()
+    rng = np.random.default_rng(0)
+    sgemm = limits.sgemm_rate()
+    x = rng.standard_normal((10_000, 384), dtype=np.float32)
+    for m, n_bits in ((48, 8), (96, 8), (96, 4)):
+        codec = vp.PQ(m=m, n_bits=n_bits).fit(x[:3000])
+        pq = fa.ProductQuantizer(384, m, n_bits)
+        fa.copy_array_to_vector(codec.codebooks_.ravel(), pq.centroids)
+        ours, theirs = in_turns(partial(codec.encode, x[:2000], num_threads=1), partial(pq.compute_codes, x[:2000]))
+        yield Figure("rows", "PQ encode", f"m={m}, {n_bits} bits", "faiss ProductQuantizer", theirs / ours, 2.0, {"us": 1e6 * ours / 2000})
+    for d, k in ((384, 1024), (128, 4096), (8, 256)):
+        points, centroids = rng.standard_normal((20_000, d), dtype=np.float32), rng.standard_normal((k, d), dtype=np.float32)
+        [seconds] = in_turns(partial(ops.assign, points, centroids, num_threads=1), rounds=5)
+        yield Figure("rows", "k-means assign", f"d={d}, k={k}", "sgemm", 20_000 * d * k / seconds / sgemm, 0.85)
+    from vecpress.kmeans import kmeans
+
+    for d, k, n in ((8, 256, 60_000), (128, 1024, 60_000)):
+        points = rng.standard_normal((n, d), dtype=np.float32)
+        trained: dict[str, Any] = {}
+
+        def ours_trains(points=points, k=k, trained=trained):
+            trained["ours"] = kmeans(points, k, seed=0, num_threads=1)[0]
+
+        def faiss_trains(points=points, k=k, d=d, trained=trained):
+            km = fa.Kmeans(d, k, niter=25, seed=1, max_points_per_centroid=10**6)
+            km.train(points)
+            trained["faiss"] = km.centroids
+
+        ours, theirs = in_turns(ours_trains, faiss_trains, rounds=3)
+        objective = []
+        for centroids in (np.asarray(trained["ours"]).reshape(k, d), trained["faiss"].reshape(k, d)):
+            objective.append(float(np.mean(ops.assign(points, np.ascontiguousarray(centroids))[1])))
+        more = {"objective_over_faiss": objective[0] / objective[1], "s": ours}
+        yield Figure("rows", "k-means train", f"d={d}, k={k}, n={n}", "faiss Kmeans, 25 rounds", theirs / ours, 1.0, more)
+    for d in (384, 768):
+        rows_, matrix = rng.standard_normal((4096, d), dtype=np.float32), rng.standard_normal((d, d), dtype=np.float32)
+        [seconds] = in_turns(partial(ops.project, rows_, matrix, num_threads=1), rounds=5)
+        yield Figure("rows", "project", f"d={d}", "sgemm", 4096 * d * d / seconds / sgemm, 0.8)
+    large = rng.standard_normal((100_000, 384), dtype=np.float32)
+    read = limits.read_rate(limits.DRAM_BYTES, passes=1)
+    for codec in (vp.Sign(), vp.SQ(8), vp.SQ(4)):
+        codec.fit(large[:5000])
+        out = np.empty((len(large), codec.code_size), np.uint8)
+        [seconds] = in_turns(partial(codec.encode, large, out=out, num_threads=1), rounds=7)
+        yield Figure("rows", f"{codec!r} encode", "100,000 x 384 floats", "reading the floats", large.nbytes / seconds / read, 0.7)
+    for n_bits in (2, 4, 8):
+        codec = vp.RaBitQ(n_bits, metric="l2").fit(x[:1000])
+        peer = fa.IndexRaBitQ(384, fa.METRIC_L2, n_bits)
+        peer.train(x[:1000])
+        ours, theirs = in_turns(partial(codec.encode, x[:500], num_threads=1), partial(peer.sa_encode, x[:500]), rounds=5)
+        yield Figure("rows", "RaBitQ encode", f"{n_bits} bits", "faiss IndexRaBitQ", theirs / ours, 5.0)
+
+
+def overhead() -> Iterator[Figure]:
+    """Short calls, Python included: seconds aimed at by seconds taken."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((12_000, 384), dtype=np.float32)
+    q = x[:1].copy()
+    for codec in (vp.PQ(m=48), vp.Sign()):
+        index = vp.Index(codec.fit(x))
+        index.add(x[:1000])
+        for threads in (1, None):
+            [seconds] = in_turns(partial(index.search, q, 10, num_threads=threads), rounds=25)
+            what = f"one query, 1,000 rows, {threads or 'all'} threads"
+            yield Figure("overhead", type(codec).__name__, what, "30 us", 30e-6 / seconds, 1.0, {"us": 1e6 * seconds})
+        index.add(x)
+        adds, removes = [], []
+        for i in range(2000):
+            row = x[i : i + 1]
+            start = time.perf_counter()
+            index.add(row)
+            adds.append(time.perf_counter() - start)
+        for i in range(2000):
+            start = time.perf_counter()
+            index.remove(13_000 + i)
+            removes.append(time.perf_counter() - start)
+        add, remove = statistics.median(adds), statistics.median(removes)
+        yield Figure("overhead", type(codec).__name__, "add one vector", "20 us", 20e-6 / add, 1.0, {"us": 1e6 * add})
+        yield Figure("overhead", type(codec).__name__, "remove one vector", "3 us", 3e-6 / remove, 1.0, {"us": 1e6 * remove})
+
+
+SECTIONS: dict[str, Callable[..., Iterator[Figure]]] = {
+    "stream": stream, "peers": stream_peers, "batches": batches, "products": products, "topk": topk, "filters": filters,
+    "threads": threads, "rows": rows, "overhead": overhead,
+}  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
+    parser.add_argument("--data", type=Path, help="folder with medquad_minilm, for the products of real embeddings")
+    parser.add_argument("-o", "--output", type=Path, help="write one JSON object here, or into it the sections that were run")
+    arguments = parser.parse_args()
+    result: dict[str, Any] = {"sections": {}}
+    if arguments.output and arguments.output.exists():
+        result = json.loads(arguments.output.read_text())
+    result |= {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "cpu": cpu_name(), "cpus": os.cpu_count(),
+        "versions": {name: importlib.metadata.version(name) for name in ("vecpress", "numpy", "faiss-cpu", "turbovec")},
+    }  # fmt: skip
+    for name in arguments.only:
+        before = load.Load()
+        figures = []
+        for figure in SECTIONS[name](arguments.data) if name == "products" else SECTIONS[name]():
+            print(figure.line(), flush=True)
+            figures.append(asdict(figure))
+        result["sections"][name] = {"load": before.others(), "commit": commit(), "figures": figures}
+        if arguments.output:
+            arguments.output.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
