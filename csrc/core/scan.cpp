@@ -16,6 +16,7 @@ constexpr int64_t kQueryBatch = 256;          // queries prepared together, fewe
 constexpr int64_t kBatchBytes = 32 << 20;     // of screens and collectors held at a time
 constexpr int64_t kTileBytes = 256 << 10;     // codes that stay in the L2 cache while several queries pass over them
 constexpr int64_t kTileWork = 4 << 20;        // bytes of code times queries between two looks at Control
+constexpr int64_t kLine = 64;                 // bytes of a cache line: vectors of tables should not lie across two
 constexpr int64_t kThreadWork = 1 << 20;      // and for which it pays to wake a thread
 constexpr int64_t kTilesEach = 8;             // tiles a thread, at least, where rows are shared out, so that none waits long for another
 constexpr int64_t kLeastTile = 32 << 10;      // bytes
@@ -55,7 +56,7 @@ void run_scan(Scan scan, const ScanKernel& kernel, int threads, Control& control
   const int64_t blocks = (scan.n + kBlock - 1) / kBlock;
   const int64_t block_bytes = std::max<int64_t>(1, scan.code_size * kBlock);
   const bool screened = kernel.settle != nullptr;
-  const int64_t screen_bytes = screened ? kernel.screen_bytes(scan) : 0;
+  const int64_t screen_bytes = screened ? (kernel.screen_bytes(scan) + kLine - 1) / kLine * kLine : 0;
   const int64_t k = std::min(scan.k, std::max<int64_t>(1, scan.n));
   threads = static_cast<int>(std::min<int64_t>(threads, 1 + blocks * block_bytes * scan.nq / kThreadWork));
   const int64_t row_splits = std::max<int64_t>(1, std::min<int64_t>(threads, blocks));
@@ -70,12 +71,13 @@ void run_scan(Scan scan, const ScanKernel& kernel, int threads, Control& control
     const int64_t batch = std::min(most, scan.nq - first);
 
     std::vector<Screen> screens;
-    std::unique_ptr<uint8_t[]> numbers;
+    std::unique_ptr<uint8_t[]> memory;
     if (screened) {
       screens.resize(static_cast<size_t>(batch));
-      numbers.reset(new uint8_t[static_cast<size_t>(screen_bytes * batch)]());  // zeros where there is nothing: an unused last nibble
+      memory.reset(new uint8_t[static_cast<size_t>(screen_bytes * batch + kLine)]());  // zeros where there is nothing: an unused last nibble
+      uint8_t* const numbers = memory.get() + (kLine - reinterpret_cast<uintptr_t>(memory.get()) % kLine) % kLine;
       parallel_rows(batch, 16, threads, control, [&](int64_t q0, int64_t q1) {
-        for (int64_t q = q0; q < q1; ++q) screens[q] = kernel.screen(scan, first + q, numbers.get() + q * screen_bytes);
+        for (int64_t q = q0; q < q1; ++q) screens[q] = kernel.screen(scan, first + q, numbers + q * screen_bytes);
       });
     }
 

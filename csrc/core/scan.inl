@@ -426,28 +426,19 @@ inline void collect_scaled(const Scan& s, int64_t q, Collector& collector, const
 // K::Wanted, which remembers what does not change with the block; K::collect takes the rows that have passed.
 
 constexpr uint32_t kLargestSum = 65535;
-constexpr int64_t kAhead = 2048;  // bytes at least that are asked of the memory before they are read
 
 // Bytes::kLanes rows of each of some blocks, one after the other.
 struct Tile {
   const uint8_t* payload;  // of the first row
   int64_t stride;          // from block to block
-  int64_t ahead;           // what is read next is so much further on
 
-  Tile(const Scan& s, int64_t b, int64_t row, int blocks) {
+  Tile(const Scan& s, int64_t b, int64_t row) {
     payload = s.block(b) + s.head * kBlock + row;
     stride = s.code_size * kBlock;
-    static const int env = getenv("AHEAD") ? atoi(getenv("AHEAD")) : 0;
-    ahead = env;
-    (void)blocks;
   }
   // Byte j of block w's rows.
   [[gnu::always_inline]] const uint8_t* plane(int64_t j, int w) const { return payload + w * stride + j * kBlock; }
-  [[gnu::always_inline]] Bytes load(int64_t j, int w) const {
-    const uint8_t* p = plane(j, w);
-    if (ahead) __builtin_prefetch(p + ahead);
-    return Bytes::load(p);
-  }
+  [[gnu::always_inline]] Bytes load(int64_t j, int w) const { return Bytes::load(plane(j, w)); }
 };
 
 // W whole blocks from b on, for G queries.
@@ -459,7 +450,7 @@ inline void scan_tile(const Scan& s, int64_t q, int64_t b, const uint64_t* masks
   for (int w = 0; w < W; ++w) K::floors(s, q, b + w, collectors, wanted, G, &floors[0][w], W);
   for (int row = 0; row < kBlock; row += Bytes::kLanes) {
     ByteSums sums[G][W];
-    K::template sums<G, W>(s, Tile(s, b, row, W), 0, s.payload, q, sums);
+    K::template sums<G, W>(s, Tile(s, b, row), 0, s.payload, q, sums);
 #pragma GCC unroll 8
     for (int g = 0; g < G; ++g)
 #pragma GCC unroll 4
@@ -505,7 +496,7 @@ inline void scan_queries(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int6
 // ---- kernels that sum rounded tables: Sums::sums<G, W> as above, Sums::refine(scan, q, block, double[64]) gives the fine numbers of a block,
 // Sums::refine_row(scan, q, block, row) that of a row, Sums::Exact the exact sums; Sums::kPlanes payload bytes do not overflow
 
-constexpr int kFewRows = 6;  // that are refined one by one, for the whole block takes longer
+constexpr int kFewRows = 4;  // that are refined one by one, for the whole block takes longer
 
 template <class Sums>
 inline void refine_rows(const Scan& s, int64_t q, int64_t b, uint64_t pass, double* fine) {
@@ -576,7 +567,7 @@ inline void scan_long(const Scan& s, int64_t q, int64_t b0, int64_t b1, Collecto
       for (int64_t plane = 0; plane < s.payload; plane += K::kPlanes) {
         ByteSums sums[1][1];
         const int64_t end = plane + K::kPlanes < s.payload ? plane + K::kPlanes : s.payload;
-        K::template sums<1, 1>(s, Tile(s, b, row, 1), plane, end, q, sums);
+        K::template sums<1, 1>(s, Tile(s, b, row), plane, end, q, sums);
         sums[0][0].store(some);
         for (int r = 0; r < Bytes::kLanes; ++r) numbers[row + r] = (plane ? numbers[row + r] : 0) + some[r];
       }

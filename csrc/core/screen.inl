@@ -30,14 +30,18 @@ inline Range range_of(const float* table, int64_t entries, Floats& nothing) {
   return {smallest_of(low), largest_of(high)};
 }
 
-// Rounds one table, the upper bits to `coarse`, the lower to `fine`. What that loses is at most kMostLost steps of an entry.
-inline void round_table(const float* table, int64_t entries, float low, float inverse, uint8_t* coarse, uint8_t* fine) {
-  for (int64_t c = 0; c < entries; ++c) {
+// Rounds one table, the upper bits to `coarse`, the lower to `fine`, and, unless nullptr, both to `all`. What that loses is at most kMostLost
+// steps of an entry.
+template <int kEntries>
+inline void round_table(const float* table, float low, float inverse, uint8_t* coarse, uint8_t* fine, uint16_t* all) {
+  uint16_t numbers[kEntries];
+  for (int c = 0; c < kEntries; ++c) {
     const float level = (table[c] - low) * inverse + 0.5f;
-    const int number = static_cast<int>(level < kLevels ? level : kLevels);
-    coarse[c] = static_cast<uint8_t>(number >> kFineBits);
-    fine[c] = static_cast<uint8_t>(number & (kFiner - 1));
+    numbers[c] = static_cast<uint16_t>(static_cast<int>(level < kLevels ? level : kLevels));
   }
+  for (int c = 0; c < kEntries; ++c) coarse[c] = static_cast<uint8_t>(numbers[c] >> kFineBits);
+  for (int c = 0; c < kEntries; ++c) fine[c] = static_cast<uint8_t>(numbers[c] & (kFiner - 1));
+  if (all) __builtin_memcpy(all, numbers, sizeof numbers);
 }
 
 // Tables of a query's places, those of an unused last nibble included.
@@ -49,7 +53,14 @@ template <int kEntries>
 inline int64_t fine_offset(const Scan& s) { return places_of<kEntries>(s) * kEntries; }
 
 template <int kEntries>
-inline int64_t screen_bytes(const Scan& s) { return 2 * fine_offset<kEntries>(s) + 64; }  // a load of four tables may reach beyond the last
+inline int64_t screen_bytes(const Scan& s) {  // a load of four tables may reach beyond the last of the lower bits
+  return (kEntries == 16 ? 4 : 2) * fine_offset<kEntries>(s) + 64;
+}
+
+// Both together, uint16 [places][16], for single rows; where tables are small enough.
+inline const uint16_t* all_bits(const Scan& s, const Screen& screen) {
+  return reinterpret_cast<const uint16_t*>(screen.numbers + 2 * fine_offset<16>(s) + 64);
+}
 
 // Rounds query q's tables float[m][entries] at one common step, and bounds what that, the averages, float summation and the addition of
 // the query's constant lose.
@@ -58,6 +69,7 @@ inline Screen make_screen(const Scan& s, int64_t q, uint8_t* out) {
   const int64_t m = s.m;
   const float* tables = static_cast<const float*>(s.operand) + q * m * kEntries;
   uint8_t* fine = out + fine_offset<kEntries>(s);
+  uint16_t* all = kEntries == 16 ? reinterpret_cast<uint16_t*>(out + 2 * fine_offset<16>(s) + 64) : nullptr;
   Screen screen;
   screen.numbers = out;
   Floats nothing = Floats::zero();
@@ -82,7 +94,7 @@ inline Screen make_screen(const Scan& s, int64_t q, uint8_t* out) {
   for (int64_t j = 0; j < m; ++j) {
     float low;
     __builtin_memcpy(&low, out + j * kEntries, sizeof low);
-    round_table(tables + j * kEntries, kEntries, low, inverse, out + j * kEntries, fine + j * kEntries);
+    round_table<kEntries>(tables + j * kEntries, low, inverse, out + j * kEntries, fine + j * kEntries, all ? all + j * kEntries : nullptr);
   }
   // float32 rounds each of the m additions, and each of the few operations above per table, by at most 2^-24 of what they handle;
   // the inverse step differs from the true one by as much, over at most kLevels steps a table; the constant may round different sums to one score

@@ -2,7 +2,7 @@
 // bytes for 31 planes (31 * 8 < 256), then 16 bits. Included inside a target region and an anonymous namespace, after the region's vectors
 // and core/scan.inl.
 
-constexpr int64_t kCounted = 31; constexpr int TA = 2;
+constexpr int64_t kCounted = 31;  // planes
 
 inline int64_t inverted_bytes(const Scan& s) { return 4 * s.payload; }
 
@@ -123,7 +123,7 @@ inline void scan_counts(const Scan& s, int64_t q, int64_t b0, int64_t b1, Collec
     if (!mask) continue;
     for (int row = 0; row < kBlock; row += Bytes::kLanes) {
       ByteSums counted[1][1];
-      EqualBits::sums<1, 1>(s, Tile(s, b, row, 1), 0, s.payload, q, counted);
+      EqualBits::sums<1, 1>(s, Tile(s, b, row), 0, s.payload, q, counted);
       counted[0][0].store(equal + row);
     }
     for (int r = 0; r < kBlock; ++r) sums[r] = static_cast<float>(8 * s.payload - equal[r]);

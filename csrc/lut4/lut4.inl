@@ -53,15 +53,14 @@ struct NibbleTables {
   // The sum of all 15 bits for row r of block b.
   static double refine_row(const Scan& s, int64_t q, int64_t b, int r) {
     const uint8_t* codes = s.block(b) + s.head * kBlock + r;
-    const uint8_t* coarse = s.screens[q].numbers;
-    const uint8_t* fine = coarse + fine_offset<16>(s);
-    uint64_t upper = 0, lower = 0;
-    for (int64_t j = 0; j < s.payload; ++j, coarse += 32, fine += 32) {
-      const unsigned low = codes[j * kBlock] & 15, high = codes[j * kBlock] >> 4 | 16;
-      upper += coarse[low] + coarse[high];
-      lower += fine[low] + fine[high];
+    const uint16_t* entries = all_bits(s, s.screens[q]);
+    uint64_t even = 0, odd = 0;
+    for (int64_t j = 0; j < s.payload; ++j, entries += 32) {
+      const uint64_t byte = codes[j * kBlock];
+      even += entries[byte & 15];
+      odd += entries[16 + (byte >> 4)];
     }
-    return static_cast<double>(upper * kFiner + lower);
+    return static_cast<double>(even + odd);
   }
 
   // The sums of all 15 bits for block b.
@@ -73,7 +72,7 @@ struct NibbleTables {
     for (int row = 0; row < kBlock; row += Bytes::kLanes)
       for (int64_t begin = 0; begin < s.payload || begin == 0; begin += kSummed) {
         const int64_t end = begin + kSummed < s.payload ? begin + kSummed : s.payload;
-        const Tile tile(s, b, row, 1);
+        const Tile tile(s, b, row);
         ByteSums first_upper, second_upper, lower_sum;  // two, for every sum waits for the one before
         for (int64_t j = begin; j < end; ++j) {
           const Bytes codes = Bytes::load(tile.plane(j, 0)), low = FourTables::place<0>(codes), high = FourTables::place<1>(codes);

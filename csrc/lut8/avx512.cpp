@@ -16,19 +16,25 @@ namespace {
 struct Table256 {
   __m512i quarter[4];
   explicit Table256(const uint8_t* p) {
-    for (int i = 0; i < 4; ++i) quarter[i] = _mm512_loadu_si512(p + 64 * i);
+    for (int i = 0; i < 4; ++i) quarter[i] = hold(_mm512_loadu_si512(p + 64 * i));
   }
-  Bytes lookup(Bytes codes) const {  // vpermi2b reads the low 7 bits of an index, the top bit picks the half
-    const __m512i low = _mm512_permutex2var_epi8(quarter[0], codes.v, quarter[1]);
-    const __m512i high = _mm512_permutex2var_epi8(quarter[2], codes.v, quarter[3]);
-    return {_mm512_mask_blend_epi8(_mm512_movepi8_mask(codes.v), low, high)};
+  // Compilers take loads for free and would load again for every use; here they are what limits.
+  static __m512i hold(__m512i x) {
+    __asm__("" : "+v"(x));
+    return x;
+  }
+  Bytes lookup(Bytes loaded) const {  // vpermi2b reads the low 7 bits of an index, the top bit picks the half
+    const __m512i codes = hold(loaded.v);
+    const __m512i low = _mm512_permutex2var_epi8(quarter[0], codes, quarter[1]);
+    const __m512i high = _mm512_permutex2var_epi8(quarter[2], codes, quarter[3]);
+    return {_mm512_mask_blend_epi8(_mm512_movepi8_mask(codes), low, high)};
   }
 };
 
 #include "lut8/lut8.inl"
 
 void scan_lut8(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Collector* collectors) {
-  scan_tables<ByteTables<2, 1>>(s, q0, q1, b0, b1, collectors);
+  scan_tables<ByteTables<4, 1>>(s, q0, q1, b0, b1, collectors);
 }
 }  // namespace
 }  // namespace vecpress::avx512

@@ -61,7 +61,7 @@ struct ByteTables {
     for (int row = 0; row < kBlock; row += Bytes::kLanes)
       for (int64_t begin = 0; begin < s.payload || begin == 0; begin += kSummed) {
         const int64_t end = begin + kSummed < s.payload ? begin + kSummed : s.payload;
-        const Tile tile(s, b, row, 1);
+        const Tile tile(s, b, row);
         ByteSums upper_sum, lower_sum;
         for (int64_t j = begin; j < end; ++j) {
           const Bytes codes = Bytes::load(tile.plane(j, 0));
