@@ -311,7 +311,7 @@ def rows() -> Iterator[Figure]:
     sgemm = limits.sgemm_rate()
     x = rng.standard_normal((10_000, 384), dtype=np.float32)
     for m, n_bits in ((48, 8), (96, 8), (96, 4)):
-        codec = vp.PQ(m=m, n_bits=n_bits).fit(x[:3000])
+        codec = vp.PQ(m=m, n_bits=n_bits).fit(x)
         pq = fa.ProductQuantizer(384, m, n_bits)
         fa.copy_array_to_vector(codec.codebooks_.ravel(), pq.centroids)
         ours, theirs = in_turns(partial(codec.encode, x[:2000], num_threads=1), partial(pq.compute_codes, x[:2000]))
@@ -348,8 +348,7 @@ def rows() -> Iterator[Figure]:
     read = limits.read_rate(limits.DRAM_BYTES, passes=1)
     for codec in (vp.Sign(), vp.SQ(8), vp.SQ(4)):
         codec.fit(large[:5000])
-        out = np.empty((len(large), codec.code_size), np.uint8)
-        [seconds] = in_turns(partial(codec.encode, large, out=out, num_threads=1), rounds=7)
+        [seconds] = in_turns(partial(codec.encode, large, num_threads=1), rounds=7)
         yield Figure("rows", f"{codec!r} encode", "100,000 x 384 floats", "reading the floats", large.nbytes / seconds / read, 0.7)
     for n_bits in (2, 4, 8):
         codec = vp.RaBitQ(n_bits, metric="l2").fit(x[:1000])

@@ -113,8 +113,10 @@ class Rows:
     def _read(self, which: slice | np.ndarray) -> np.ndarray:
         part = _read_torch(self._source, which) if is_torch(self._source) else self._source[which]
         out = _to_float32(part)
-        with np.errstate(invalid="ignore"):  # one sum finds what is rare; which row it is costs more
-            total = out.sum(dtype=np.float64)
+        with np.errstate(invalid="ignore", over="ignore"):  # one sum finds what is rare; which row it is costs more
+            total = out.sum(dtype=np.float32)
+            if not math.isfinite(total):  # large values may only add up to too much
+                total = out.sum(dtype=np.float64)
         if not math.isfinite(total):
             row = int(np.flatnonzero(~np.isfinite(out).all(axis=1))[0])
             beyond = np.isfinite(part[row]).all()

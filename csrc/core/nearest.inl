@@ -110,7 +110,7 @@ inline void distances_of(const float* tile, int64_t rows, const float* centroids
 inline void nearest_by_products(const float* tile, int64_t rows, const float* centroids, const float* starts, double largest, int64_t k,
                                 int64_t d, int shift, uint32_t* labels, float* distances, float* spare) {
   constexpr int V = 2;
-  constexpr int C = Floats::kLanes == 8 ? 4 : Floats::kLanes == 1 ? 1 : 8;
+  constexpr int C = Floats::kLanes == 16 ? 12 : Floats::kLanes == 8 ? 4 : Floats::kLanes == 1 ? 1 : 8, kSome = Floats::kLanes == 1 ? 1 : 4;
   alignas(64) float best_of[kNearestRows], second_of[kNearestRows], square_of[kNearestRows];
   alignas(64) uint32_t label_of[kNearestRows];
   for (int64_t i = 0; i < rows; i += V * Floats::kLanes) {
@@ -128,6 +128,7 @@ inline void nearest_by_products(const float* tile, int64_t rows, const float* ce
       }
     int64_t c = 0;
     for (; c + C <= k; c += C) offer_products<C, V>(tile + i, centroids, starts, c, d, best, second, label);
+    for (; c + kSome <= k; c += kSome) offer_products<kSome, V>(tile + i, centroids, starts, c, d, best, second, label);
     for (; c < k; ++c) offer_products<1, V>(tile + i, centroids, starts, c, d, best, second, label);
     for (int v = 0; v < V; ++v) {
       best[v].store(best_of + i + v * Floats::kLanes);

@@ -24,6 +24,7 @@ struct Factor {
 // Between what a row's float sum lies, by a whole number Q: base + step * Q + low and base + step * Q + high.
 struct Line {
   double base = 0, step = 1, low = 0, high = 0;
+  double per_step = 1;  // one by `step`
 };
 
 // A query as whole numbers, by which a kernel computes a whole number for every row, cheaply, and a finer one for the rows of blocks in which

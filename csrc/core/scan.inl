@@ -309,6 +309,7 @@ inline uint64_t reach(const Scan& s, const Screen& screen, const Line& line, con
 // Between what a block's factors are, so that one whole number rules most blocks out.
 struct FactorRange {
   float least_scale, largest_scale, largest_bias;
+  double per_least, per_largest;  // one by the scales
 
   // Of factors as numbers; biases are widened by `slack` here, 0 where they are already.
   FactorRange(const float* scale, const float* bias, float slack) {
@@ -331,6 +332,8 @@ struct FactorRange {
     least_scale = least[0];
     largest_scale = largest[0];
     largest_bias = above[0];
+    per_least = 1 / static_cast<double>(least_scale);
+    per_largest = 1 / static_cast<double>(largest_scale);
   }
 
   // The least whole number on `line` with which a row's score may reach the bar; 0 where nothing can be said.
@@ -341,8 +344,8 @@ struct FactorRange {
     // as in reach()
     const double need = static_cast<double>(bar) - constant + screen.square - BlockFactors::kSlack * (__builtin_fabs(constant) + __builtin_fabs(bar)) -
                         BlockFactors::slack_of(s) * screen.square - BlockFactors::least_slack_of(s) - 0x1p-130 - largest_bias;
-    const double sum = need / (need > 0 ? largest_scale : least_scale) - BlockFactors::kSlack * screen.extent;
-    const double number = (sum - line.base - line.high) / line.step;
+    const double sum = need * (need > 0 ? per_largest : per_least) - BlockFactors::kSlack * screen.extent;
+    const double number = (sum - line.base - line.high) * line.per_step;
     return !(number > 0) ? 0 : number > 4e9 ? 4000000000u : static_cast<uint32_t>(__builtin_ceil(number));
   }
 
@@ -371,7 +374,7 @@ struct SumsWanted {
     fine_low = screen.usable ? screen.fine.base + screen.fine.low + constant - slack : -__builtin_inff();
     fine_high = screen.usable ? screen.fine.base + screen.fine.high + constant + slack : __builtin_inff();
     high = screen.usable ? screen.coarse.base + screen.coarse.high + constant + slack : __builtin_inff();
-    per_step = 1 / screen.coarse.step;
+    per_step = screen.coarse.per_step;
     bar = -__builtin_inff();
     floor = 0;
     raise(collector);

@@ -100,7 +100,9 @@ struct Quads {
   static constexpr int kLanes = 16;
   __m512i v;
   static Quads zero() { return {_mm512_setzero_si512()}; }
-  void add(Bytes x, Four four) { v = _mm512_dpbusd_epi32(v, x.v, four.v); }
+  void add(Bytes x, Four four) {  // _mm512_dpbusd_epi32 by name: gcc copies the sum before each, and then runs out of registers
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(v) : "v"(x.v), "v"(four.v));
+  }
   void add_squares(Bytes x) {
     const __m512i even = _mm512_and_si512(x.v, _mm512_set1_epi16(255)), odd = _mm512_srli_epi16(x.v, 8);
     v = _mm512_dpwssd_epi32(_mm512_dpwssd_epi32(v, even, even), odd, odd);

@@ -76,13 +76,13 @@ template <int G>
   const int64_t vectors = units * kVectors;
   for (int64_t chunk = 0; chunk < kChunks; ++chunk) {
     const uint8_t* codes = tile + chunk * vectors * 4 * Bytes::kLanes;
-    Quads total[G][4];
+    Quads total[G * 4];  // not an array of arrays: that would not stay in registers
     const int8_t* numbers[G];
 #pragma GCC unroll 8
     for (int g = 0; g < G; ++g) {
       numbers[g] = parts[g].numbers + u0 * kUnit;
 #pragma GCC unroll 4
-      for (int k = 0; k < 4; ++k) total[g][k] = Quads::zero();
+      for (int k = 0; k < 4; ++k) total[4 * g + k] = Quads::zero();
     }
     for (int64_t v = 0; v < vectors; ++v, codes += 4 * Bytes::kLanes) {
       Bytes x[4];
@@ -92,13 +92,14 @@ template <int G>
       for (int g = 0; g < G; ++g) {
         const Four four(numbers[g] + 4 * v);
 #pragma GCC unroll 4
-        for (int k = 0; k < 4; ++k) total[g][k].add(x[k], four);
+        for (int k = 0; k < 4; ++k) total[4 * g + k].add(x[k], four);
       }
     }
     alignas(64) uint32_t sums[Bytes::kLanes];
 #pragma GCC unroll 8
     for (int g = 0; g < G; ++g) {
-      store_in_order(total[g], sums);
+      const Quads four[4] = {total[4 * g], total[4 * g + 1], total[4 * g + 2], total[4 * g + 3]};
+      store_in_order(four, sums);
       uint32_t* out = parts[g].sums + chunk * Bytes::kLanes;
       for (int r = 0; r < Bytes::kLanes; ++r) out[r] += sums[r];
     }
@@ -245,8 +246,30 @@ struct Numbers {
 
   Numbers() {}
 
-  // The numbers of block b with both parts of query q, from those with the first.
-  [[gnu::noinline]] void refine(const Scan& s, int64_t q, int64_t b, const uint32_t* coarse, double* fine) {
+  // The numbers of the rows of `pass` with both parts of query q, from those with the first.
+  void refine(const Scan& s, int64_t q, int64_t b, uint64_t pass, const uint32_t* coarse, double* fine) {
+    if (!whole || __builtin_popcountll(pass) > kFewRows) return refine_block(s, q, b, coarse, fine);
+    for (; pass; pass &= pass - 1) {
+      const int r = __builtin_ctzll(pass);
+      fine[r] = static_cast<double>(kRest) * coarse[r] + products_of_row(s, q, r);
+    }
+  }
+
+  // Row r's products with the rest of query q, from the tile.
+  [[gnu::noinline]] uint32_t products_of_row(const Scan& s, int64_t q, int r) const {
+    constexpr int kQuads = Bytes::kLanes < 16 ? Bytes::kLanes / 4 : 4;  // rows side by side in a register
+    const int64_t vectors = units_of(s) * kVectors;
+    const int k = r / kQuads % 4, lane = Bytes::kLanes < 16 ? 0 : r % Bytes::kLanes / 16;
+    const uint8_t* at = tile + r / Bytes::kLanes * vectors * 4 * Bytes::kLanes + k * Bytes::kLanes + lane * 16 + r % kQuads * 4;
+    const int8_t* rest = reinterpret_cast<const int8_t*>(s.screens[q].numbers) + part_bytes(s);
+    uint8_t numbers[kTileUnits * kUnit];
+    for (int64_t v = 0; v < vectors; ++v) __builtin_memcpy(numbers + 4 * v, at + v * 4 * Bytes::kLanes, 4);
+    int sum = 0;
+    for (int64_t i = 0; i < 4 * vectors; ++i) sum += (kOrigin ? static_cast<int8_t>(numbers[i]) : static_cast<int>(numbers[i])) * rest[i];
+    return s.screens[q].rest_start + static_cast<uint32_t>(sum);
+  }
+
+  [[gnu::noinline]] void refine_block(const Scan& s, int64_t q, int64_t b, const uint32_t* coarse, double* fine) {
     alignas(64) uint32_t rest[kBlock];
     for (int r = 0; r < kBlock; ++r) rest[r] = s.screens[q].rest_start;
     const Part part{reinterpret_cast<const int8_t*>(s.screens[q].numbers) + part_bytes(s), rest};
@@ -285,8 +308,15 @@ struct Numbers {
       for (int64_t u = 0; u < units; u += at_once) {
         const int64_t end = u + at_once < units ? u + at_once : units;
         unpack_units<kBits, Table>(s, block + s.head * kBlock, u, end, tile);
+        // the next block's share of these units comes from memory meanwhile
+        const uint8_t* next = block + (s.code_size + u * s.code_size / units) * kBlock;
+        const uint8_t* next_end = block + (s.code_size + end * s.code_size / units) * kBlock;
+        const int64_t share = (next_end - next) / kBlock * kQueriesAtOnce / count + 1;
         int p = 0;
-        for (; p + kQueriesAtOnce <= count; p += kQueriesAtOnce) multiply<kQueriesAtOnce>(tile, end - u, u, parts + p);
+        for (; p + kQueriesAtOnce <= count; p += kQueriesAtOnce) {
+          for (int64_t line = 0; line < share && next < next_end; ++line, next += kBlock) __builtin_prefetch(next);
+          multiply<kQueriesAtOnce>(tile, end - u, u, parts + p);
+        }
         for (; p + 2 <= count; p += 2) multiply<2>(tile, end - u, u, parts + p);
         if (p < count) multiply<1>(tile, end - u, u, parts + p);
         if (s.distances || measured) own.add(tile, end - u, u, units);
@@ -297,7 +327,7 @@ struct Numbers {
         for (int g = 0; g < count; ++g) {
           const uint64_t pass = mask & at_least(sums[g], wanted[g].floor_within(s.screens[q + g], distance));
           if (!pass) continue;
-          refine(s, q + g, b, sums[g], fine);
+          refine(s, q + g, b, pass, sums[g], fine);
           wanted[g].template collect<NumberSums>(s, q + g, collectors[g], b, pass, fine);
         }
         continue;
@@ -309,11 +339,11 @@ struct Numbers {
         const Screen& screen = s.screens[q + g];
         Line line = screen.coarse;
         const double error = screen.sure + screen.spread * distance;
-        if (error < line.high) line = {line.base, line.step, -error, error};
+        if (error < line.high) line.low = -(line.high = error);
         uint64_t pass = mask & at_least(sums[g], range.floor(s, screen, line, collectors[g].bar(), s.constant[q + g]));
         if (pass) pass &= reach(s, screen, line, factors, collectors[g].bar(), sums[g], s.constant[q + g]);
         if (!pass) continue;
-        refine(s, q + g, b, sums[g], fine);
+        refine(s, q + g, b, pass, sums[g], fine);
         collect_scaled<NumberSums>(s, q + g, collectors[g], factors, b, pass, fine);
       }
     }

@@ -124,6 +124,7 @@ Screen screen_row(const Scan& s, int64_t q, uint8_t* out) {
   screen.fine.base = middle * sum - fine_step * (half * static_cast<double>(kRest * first.all() + rest.all()) +
                                                 static_cast<double>(kRest * offset + rest_offset));
   screen.coarse.step = coarse_step;
+  screen.coarse.per_step = 1 / coarse_step;
   screen.coarse.base = middle * sum - coarse_step * (half * static_cast<double>(first.all()) + static_cast<double>(offset));
   // float32 rounds d / 16 + 4 operations of a chain, float64 what is computed here
   const double span = coarse_step * static_cast<double>(first.absolute + s.m) * levels.most;
