@@ -15,6 +15,7 @@ import numpy as np
 from . import ops
 
 BLOCK_BYTES = 8 << 20  # float32 bytes converted at a time: small beside any data set, large beside a call's overhead
+FEW = 4096  # numbers that no library spreads over threads to sum them
 EXACT_BITS = 24  # an integer of at most so many bits, times a power of two, is exact in float32
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 LONG, SHORT = 2.0**100, 2.0**-100  # norms in between neither overflow nor lose bits to subnormal numbers
@@ -113,11 +114,7 @@ class Rows:
     def _read(self, which: slice | np.ndarray) -> np.ndarray:
         part = _read_torch(self._source, which) if is_torch(self._source) else self._source[which]
         out = _to_float32(part)
-        with np.errstate(invalid="ignore", over="ignore"):  # one sum finds what is rare; which row it is costs more
-            total = out.sum(dtype=np.float32)
-            if not math.isfinite(total):  # large values may only add up to too much
-                total = out.sum(dtype=np.float64)
-        if not math.isfinite(total):
+        if not _is_finite(out):
             row = int(np.flatnonzero(~np.isfinite(out).all(axis=1))[0])
             beyond = np.isfinite(part[row]).all()
             trouble = "a value beyond float32's range" if beyond else "NaN or infinity"
@@ -171,6 +168,17 @@ def unit_rows(x: np.ndarray, num_threads: int | None = None) -> np.ndarray:
         x = x * np.where(extreme, power, np.float32(1))[:, None]
         length = ops.norms(x, num_threads=num_threads)
     return x / np.where(length > 0, length, np.float32(1))[:, None]
+
+
+def _is_finite(x: np.ndarray) -> bool:
+    """Whether all of float32[n, d] are finite. One sum finds what is rare; which row it is costs more."""
+    if x.size <= FEW and x.flags.c_contiguous:
+        values = x.ravel()
+        if math.isfinite(values.dot(values)):  # the quickest sum for a query
+            return True
+    with np.errstate(invalid="ignore", over="ignore"):
+        # large values may only add up to too much
+        return math.isfinite(x.sum(dtype=np.float32)) or math.isfinite(x.sum(dtype=np.float64))
 
 
 def _is_real_torch(x: Any) -> bool:

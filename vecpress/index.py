@@ -188,19 +188,25 @@ class Index:
             rerank = check_int("search", "rerank", rerank, k, MAX_K)
             store = self._need_store("search", f"rerank={rerank}")
         rows, make_query = self._queries("search", q, symmetric, num_threads)
-        scores, found = empty((rows.n, k), np.float32), empty((rows.n, k), np.int64)
+        scores = found = None
         contents = self._contents
         with contents.lock.shared:
             blocks, ids = contents.blocks(), contents.ids.ids
             there, wide = (min(wanted, max(1, blocks.n)) for wanted in (k, rerank or k))
-            if there < k:
-                scores[:, there:], found[:, there:] = np.nan, -1
             for which, block, bitmap in batches("search", rows, allow, contents):
                 # no name keeps the query's tables alive while the next ones are made
                 best = make_query(block, num_threads).search(blocks, wide, ids, bitmap, num_threads)
                 if store is not None:
                     best = rerank_by(store, contents, block, best[1], there, num_threads)
+                if there == k and len(block) == rows.n and isinstance(which, slice):  # all there is, in order
+                    scores, found = best
+                    break
+                if scores is None:
+                    scores, found = empty((rows.n, k), np.float32), empty((rows.n, k), np.int64)
+                    scores[:, there:], found[:, there:] = np.nan, -1
                 scores[which, :there], found[which, :there] = best
+            if scores is None:
+                scores, found = empty((rows.n, k), np.float32), empty((rows.n, k), np.int64)
         if self._codec.metric == "l2":
             np.subtract(np.float32(0), scores, out=scores)  # not a change of sign: a distance of zero is +0
         return like(q, scores, found)

@@ -40,9 +40,7 @@ typename Op::Kernel& kernel_of(int isa) {
   if (isa < 0 || isa >= kIsaCount) throw std::invalid_argument("unknown instruction set number " + std::to_string(isa));
   if (const char* missing = isa_missing(static_cast<Isa>(isa)))
     throw std::runtime_error(std::string(isa_name(static_cast<Isa>(isa))) + " cannot run here: " + missing);
-  auto& kernel = Kernels<Op>::of(static_cast<Isa>(isa));
-  for (const auto& name : registered_operations(static_cast<Isa>(isa)))
-    if (name == Op::name) return kernel;
+  if (Kernels<Op>::registered(static_cast<Isa>(isa))) return Kernels<Op>::of(static_cast<Isa>(isa));
   throw std::runtime_error(std::string("operation ") + Op::name + " has no kernel for " + isa_name(static_cast<Isa>(isa)));
 }
 

@@ -18,12 +18,17 @@ struct Kernels {
     static typename Op::Kernel table[kIsaCount] = {};
     return table[static_cast<int>(isa)];
   }
+  static bool& registered(Isa isa) {
+    static bool table[kIsaCount] = {};
+    return table[static_cast<int>(isa)];
+  }
 };
 
 template <class Op>
 struct Register {
   Register(Isa isa, typename Op::Kernel kernel) {
     Kernels<Op>::of(isa) = kernel;
+    Kernels<Op>::registered(isa) = true;
     registered_operations(isa).push_back(Op::name);
   }
 };

@@ -13,6 +13,7 @@ struct TablesArgs {
   const float* codebooks;  // [m][ks][dsub]
   int64_t m, ks, dsub;
   bool l2;
+  bool by_column;          // codebooks [m][dsub][ks]
 };
 
 struct Tables {

@@ -1,5 +1,19 @@
-// Tables of some queries: three strips of 16 centroids at a time are transposed into scratch, then every query passes over them.
+// Tables of some queries: three strips of 16 centroids at a time are transposed into scratch, then every query passes over them. Codebooks
+// that come by column are read where they are.
 // Included inside a target region, after core/strips.inl.
+
+template <bool kL2>
+inline void tables_by_column(const TablesArgs& a, int64_t begin, int64_t end) {
+  alignas(64) const float zeros[Tables::kScratch] = {};
+  const int64_t d = a.m * a.dsub, width = a.m * a.ks;
+  for (int64_t j = 0; j < a.m; ++j)
+    for (int64_t c = 0; c < a.ks; c += Tables::kScratch) {
+      const int64_t here = a.ks - c < Tables::kScratch ? a.ks - c : Tables::kScratch;
+      const float* columns = a.codebooks + j * a.ks * a.dsub + c;
+      const Strips strips{a.q + begin * d + j * a.dsub, d, columns, a.ks, kStrip, a.dsub, zeros, a.out + begin * width + j * a.ks + c, width};
+      rows_by_strips<kL2>(strips, end - begin, here / kStrip);
+    }
+}
 
 template <bool kL2>
 inline void tables_of_rows(const TablesArgs& a, int64_t begin, int64_t end, float* scratch) {
@@ -32,5 +46,6 @@ inline void tables_of_rows(const TablesArgs& a, int64_t begin, int64_t end, floa
 }
 
 void tables_rows(const TablesArgs& a, int64_t begin, int64_t end, float* scratch) {
+  if (a.by_column) return a.l2 ? tables_by_column<true>(a, begin, end) : tables_by_column<false>(a, begin, end);
   return a.l2 ? tables_of_rows<true>(a, begin, end, scratch) : tables_of_rows<false>(a, begin, end, scratch);
 }

@@ -128,6 +128,11 @@ def tables(size: int) -> Iterator[Call]:
             for l2 in (False, True):
                 label = f"nq={nq} m={m} ks={ks} dsub={dsub} {make.__name__} l2={l2}"
                 yield Call(label, lambda t, q=q, c=codebooks, l2=l2: ops.tables(q, c, l2=l2, num_threads=t))
+                if ks % 16 == 0:
+                    columns = np.ascontiguousarray(codebooks.transpose(0, 2, 1))
+                    yield Call(
+                        f"{label} by column", lambda t, q=q, c=columns, l2=l2: ops.tables(q, c, l2=l2, by_column=True, num_threads=t)
+                    )
 
 
 @calls_of("label_sums")

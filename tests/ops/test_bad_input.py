@@ -54,6 +54,7 @@ BAD = [
     ("encode_pq", lambda: ops.encode_pq(f(2, 7), f(3, 16, 2)), ValueError, r"encode_pq: x expected shape \(any, 6\)"),
     ("encode_pq", lambda: ops.encode_pq(f(2, 6), f(3, 16)), ValueError, "encode_pq: codebooks expected shape"),
     ("tables", lambda: ops.tables(f(2, 7), f(3, 16, 2)), ValueError, r"tables: q expected shape \(any, 6\), got \(2, 7\)"),
+    ("tables", lambda: ops.tables(f(2, 6), f(3, 2, 15), by_column=True), ValueError, "expected a multiple of 16 columns"),
     ("tables", lambda: ops.tables(f(2, 6), u(3, 16, 2)), TypeError, "tables: codebooks expected a float32 array, got uint8"),
     ("label_sums", lambda: ops.label_sums(f(2, 3), u(2), 4), TypeError, "label_sums: labels expected a int32 array, got uint8"),
     ("label_sums", lambda: ops.label_sums(f(2, 3), i(3), 4), ValueError, r"label_sums: labels expected shape \(2\), got \(3,?\)"),
@@ -162,7 +163,9 @@ def crashes():
     yield "encode_grid", (u(2, 3), np.zeros((2, 5)), f(2, 3), f(2), 4, 1)
     yield "encode_pq", (u(2, 3), f(2, 6), f(3, 16, 2), 1)
     yield "encode_pq", (u(2, 3), f(2, 6), f(3, 32, 2), 1)
-    yield "tables", (f(2, 3, 16), f(2, 7), f(3, 16, 2), False, 1)
+    yield "tables", (f(2, 3, 16), f(2, 7), f(3, 16, 2), False, False, 1)
+    yield "tables", (f(2, 3, 15), f(2, 6), f(3, 2, 15), False, True, 1)
+    yield "tables", (f(2, 3, 16), f(2, 6), f(3, 16, 2), False, True, 1)
     yield "label_sums", (np.zeros((2, 3)), f(2, 3), i(2) + 2, 1)
     yield "label_sums", (np.zeros((2, 3)), f(2, 3), i(2) - 1, 1)
     yield "label_sums", (np.zeros((2, 4)), f(2, 3), i(2), 1)

@@ -13,6 +13,8 @@ from ..kmeans import kmeans
 TRAIN_ROWS = 65536  # learned from at most: 256 a centroid at 8 bits
 ENOUGH_ROWS = 39  # a centroid; with fewer, codebooks fit the sample's noise and recall suffers
 MAX_SEED = 2**63 - 1
+FEW_ROWS = 4  # that are encoded in another way
+FEW_QUERIES = 8  # whose tables are made from the codebooks by column; for more, turning those around costs next to nothing
 
 
 class PQ(Codec):
@@ -93,7 +95,16 @@ class PQ(Codec):
         return codebooks
 
     def _encode(self, x: np.ndarray, num_threads: int | None) -> np.ndarray:
-        return ops.encode_pq(x, self.codebooks_, num_threads=num_threads)
+        if len(x) > FEW_ROWS:
+            return ops.encode_pq(x, self.codebooks_, num_threads=num_threads)
+        # one by one, centroids are better compared side by side: the same distances, ties to the lower label too
+        distances = ops.tables(x, self._columns(), l2=True, by_column=True, num_threads=num_threads)
+        labels = distances.argmax(axis=2).astype(np.uint8)
+        if self.n_bits == 8:
+            return labels
+        codes = labels[:, ::2].copy()
+        codes[:, : self.m // 2] |= labels[:, 1::2] << 4
+        return codes
 
     def _decode(self, codes: np.ndarray) -> np.ndarray:
         if self.n_bits == 4:
@@ -104,8 +115,18 @@ class PQ(Codec):
         return out
 
     def _query(self, q: np.ndarray, num_threads: int | None) -> Query:
-        tables = ops.tables(q, self.codebooks_, l2=self.metric == "l2", num_threads=num_threads)
+        codebooks = self._columns() if len(q) <= FEW_QUERIES else self.codebooks_
+        by_column, l2 = codebooks is not self.codebooks_, self.metric == "l2"
+        tables = ops.tables(q, codebooks, l2=l2, by_column=by_column, num_threads=num_threads)
         return Query("lut8" if self.n_bits == 8 else "lut4", tables=tables)
+
+    def _columns(self) -> np.ndarray:
+        """The codebooks by column, float32[m, dsub, ks], made when first asked for and kept as long as they are the same."""
+        made_of, columns = self.__dict__.get("_kept_columns", (None, None))
+        if made_of is not self.codebooks_:
+            columns = np.ascontiguousarray(self.codebooks_.transpose(0, 2, 1))
+            self.__dict__["_kept_columns"] = self.codebooks_, columns
+        return columns
 
     @classmethod
     def examples(cls) -> list[Codec]:

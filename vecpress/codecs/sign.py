@@ -13,6 +13,7 @@ from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
 
 ENOUGH_ROWS = 100  # recall on medquad_minilm's demo part: .63 from 3 rows, .64 from 10, .65 from 100 and from 6,000
 PATTERNS = np.arange(16)[:, None] >> np.arange(3, -1, -1) & 1  # the four bits of every nibble, first dimension first
+SIGNS = (2 * PATTERNS - 1).astype(np.float32)  # what they multiply by
 
 
 class Sign(Codec):
@@ -92,7 +93,7 @@ class Sign(Codec):
         if self.metric == "l2":
             below, above = (q - level for level in self._levels())
             return Query("lut4", tables=_nibble_tables(-(above * above), -(below * below)))
-        tables = _nibble_tables(q * self.level_, -(q * self.level_))
+        tables = _signed_tables(q * self.level_)
         return Query("lut4", tables=tables, constant=ops.project(q, self.mean_[:, None], num_threads=num_threads)[:, 0])
 
     def _symmetric_query(self, q: np.ndarray, num_threads: int | None) -> Query:
@@ -110,6 +111,21 @@ class Sign(Codec):
     @classmethod
     def examples(cls) -> list[Codec]:
         return [cls(), cls(metric="l2"), cls(metric="cos")]
+
+
+def _signed_tables(one: np.ndarray) -> np.ndarray:
+    """`_nibble_tables` where a bit 0 takes away what a bit 1 adds: in fewer steps, for a single query waits for each."""
+    nq, d = one.shape
+    size = -(-d // 8)
+    padded = one
+    if d % 8:
+        padded = np.zeros((nq, 8 * size), np.float32)
+        padded[:, :d] = one
+    halves = padded.reshape(nq, size, 2, 4)[:, :, ::-1, :, None]
+    tables = halves[:, :, :, 0] * SIGNS[:, 0]
+    for r in range(1, 4):
+        tables += halves[:, :, :, r] * SIGNS[:, r]
+    return tables.reshape(nq, 2 * size, 16)
 
 
 def _nibble_tables(one: np.ndarray, zero: np.ndarray) -> np.ndarray:

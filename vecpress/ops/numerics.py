@@ -35,7 +35,13 @@ def array(op: str, name: str, value: Any, dtype: Any, shape: tuple[int | None, .
     if not isinstance(value, np.ndarray) or value.dtype != dtype:
         got = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
         raise TypeError(f"{op}: {name} expected a {np.dtype(dtype).name} array, got {got}")
-    if value.ndim != len(shape) or any(w is not None and w != g for w, g in zip(shape, value.shape, strict=True)):
-        wanted = ", ".join("any" if w is None else str(w) for w in shape)
-        raise ValueError(f"{op}: {name} expected shape ({wanted}), got {value.shape}")
-    return np.ascontiguousarray(value)
+    got = value.shape
+    fits = len(got) == len(shape)
+    if fits:
+        for wanted, size in zip(shape, got):  # noqa: B905  a loop, for this is done many times a query
+            if wanted is not None and wanted != size:
+                fits = False
+    if not fits:
+        listed = ", ".join("any" if w is None else str(w) for w in shape)
+        raise ValueError(f"{op}: {name} expected shape ({listed}), got {got}")
+    return value if value.flags.c_contiguous else np.ascontiguousarray(value)

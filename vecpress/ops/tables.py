@@ -9,7 +9,9 @@ from .assign import squared_distances
 from .numerics import array, fma32
 
 
-def tables(q: np.ndarray, codebooks: np.ndarray, *, l2: bool = False, num_threads: int | None = None) -> np.ndarray:
+def tables(
+    q: np.ndarray, codebooks: np.ndarray, *, l2: bool = False, by_column: bool = False, num_threads: int | None = None
+) -> np.ndarray:
     """One table a query and sub-vector, larger is better.
 
     out[i, j, c] = fma chain over t of q[i, j * dsub + t] * codebooks[j, c, t], from 0
@@ -19,6 +21,7 @@ def tables(q: np.ndarray, codebooks: np.ndarray, *, l2: bool = False, num_thread
     ----------
     q : float32[nq, m * dsub]
     codebooks : float32[m, ks, dsub]
+    by_column : codebooks are float32[m, dsub, ks], ks a multiple of 16: the same tables, sooner where there are few queries
 
     Returns
     -------
@@ -28,14 +31,20 @@ def tables(q: np.ndarray, codebooks: np.ndarray, *, l2: bool = False, num_thread
     """
     codebooks = array("tables", "codebooks", codebooks, np.float32, (None, None, None))
     m, ks, dsub = codebooks.shape
+    if by_column:
+        ks, dsub = dsub, ks
+        if ks % 16:
+            raise ValueError(f"tables: codebooks expected a multiple of 16 columns on axis 2, got {ks}")
     q = array("tables", "q", q, np.float32, (None, m * dsub))
     out = empty((len(q), m, ks), np.float32)
-    run("tables", out, q, codebooks, bool(l2), num_threads=num_threads)
+    run("tables", out, q, codebooks, bool(l2), bool(by_column), num_threads=num_threads)
     return out
 
 
 @reference("tables")
-def _tables(out: np.ndarray, q: np.ndarray, codebooks: np.ndarray, l2: bool) -> None:
+def _tables(out: np.ndarray, q: np.ndarray, codebooks: np.ndarray, l2: bool, by_column: bool) -> None:
+    if by_column:
+        codebooks = codebooks.transpose(0, 2, 1)
     m, _, dsub = codebooks.shape
     for j in range(m):
         part = q[:, j * dsub : (j + 1) * dsub]
