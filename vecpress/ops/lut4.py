@@ -39,7 +39,7 @@ def lut4(
     -------
     scores float32[nq, k], ids int64[nq, k] : best first, ties to the lower id
 
-    Cost: nq * n * m table look-ups. Kernels look up 7-bit roundings of the tables in registers, skip the rows whose upper bound
+    Cost: nq * n * m table look-ups. Kernels look up 8-bit roundings of the tables in registers, skip the rows whose upper bound
     is below the k-th best score, and sum the float tables for the others, so the result is exact.
     Source of the in-register look-up: Andre, Kermarrec, Le Scouarnec, "Cache locality is not enough", VLDB 2015.
     """
