@@ -80,7 +80,7 @@ QUICK = Plan(
     deadline=100.0,
 )
 DEFAULT = Plan(name="default", minutes=10.0, seconds=0.25)
-FULL = Plan(name="full", configurations=2, minutes=50.0, longest=80.0, seconds=0.25, timeout=600.0)
+FULL = Plan(name="full", configurations=2, minutes=47.0, longest=80.0, seconds=0.25, timeout=600.0)
 
 
 @dataclass(frozen=True)

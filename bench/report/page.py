@@ -92,7 +92,7 @@ def _overview(summary: Summary) -> list[str]:
         )  # fmt: skip
     head = [
         "data", "vectors", "dimensions", "metric", "queries", "configurations of ours", "of peers",
-        "budgets where ours finds more", "no difference shown", "a peer finds more", "no peer of our size",
+        "budgets where ours finds more", "no difference shown", "a peer finds more", "sizes differ",
     ]  # fmt: skip
     return [*parts, table(head, rows, range(1, 11))]
 
@@ -103,7 +103,7 @@ def _standing(summary: Summary) -> str:
     if not sides:
         return "No comparison of ours with a peer can be judged."
     ours, neither, peer, unequal = (sides.count(side) for side in SIDES)
-    alone = f", and at {unequal} no peer of equal size was measured" if unequal else ""
+    alone = f", and at {unequal} both sides differ in size" if unequal else ""
     return (
         f"Of {len(sides)} pairs of data set and budget, ours finds more at {ours}, a peer at {peer}; "
         f"at {neither} the queries show no difference{alone}."

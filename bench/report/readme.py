@@ -42,7 +42,7 @@ def budgets_table(summary: Summary) -> str:
     rows = []
     for data in _judged(summary):
         for c in choices(data):
-            if c.same_as is not None or not c.ours:
+            if c.same_as is not None or not c.ours or c.budget not in _core(data):
                 continue
             row = [data.name, str(c.budget), f"`{c.ours.name}`", plain(c.ours.code_size), mean_and_worst(c.ours)]
             if c.peer and c.ahead != "unequal":
@@ -75,7 +75,7 @@ def wins_table(summary: Summary) -> str:
     for data in _judged(summary):
         speeds, left = speed_wins(data)
         left_out += left
-        shown = [(win, "") for win in recall_wins(data)]
+        shown = [(win, "") for win in recall_wins(data) if win.budget in _core(data)]
         for what in dict.fromkeys(win.what for win in speeds):
             of_kind = [win for win in speeds if win.what == what]
             shown.append((max(of_kind, key=lambda win: win.factor), f", the largest of {len(of_kind)}" if of_kind[1:] else ""))
@@ -113,6 +113,11 @@ def about(summary: Summary) -> str:
         "paired bootstrap over queries. Ours keep the budget, a peer may store 1.2 times as much. Queries: "
         f"{queries or NONE}. On {cpus}, threads: {threads}; vecpress at {commits}; {', '.join(versions)}."
     )
+
+
+def _core(data: DataSet) -> set[int]:
+    """The budgets of 1, 2, 4 and 8 bits a dimension; the report has the others."""
+    return {int(data.about["dim"]) * bits // 8 for bits in (1, 2, 4, 8)}
 
 
 def _judged(summary: Summary) -> list[DataSet]:

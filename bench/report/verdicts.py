@@ -32,13 +32,15 @@ class Choice:
 
     @property
     def ahead(self) -> str | None:
-        """Which side finds more: "ours", "peer", "neither", "unequal" (ours, but the peer has fewer bytes, so that nothing
+        """Which side finds more: "ours", "peer", "neither", "unequal" (one does, but has so many more bytes that nothing
         follows), or None where nothing can be said, or has been for a smaller budget."""
         if self.interval is None or self.same_as is not None or self.ours is None or self.peer is None:
             return None
         if self.interval.low > 0:
             return "ours" if self.fair else "unequal"
-        return "peer" if self.interval.high < 0 else "neither"
+        if self.interval.high < 0:
+            return "peer" if is_equal(self.ours, self.peer) else "unequal"
+        return "neither"
 
 
 class Win(NamedTuple):
@@ -61,6 +63,11 @@ def best(runs: list[Runs]) -> Runs | None:
 
 
 _RECALLS = {"recall": "recall", "recall_wide": "recall 10@100"}
+
+
+def is_equal(ours: Runs, peer: Runs) -> bool:
+    """Whether a peer that finds more than ours has no more bytes than still count as equal."""
+    return peer.code_size <= MOST * ours.code_size
 
 
 def fits(run: Runs, budget: float) -> bool:
@@ -136,7 +143,7 @@ def sentence(data: DataSet, choice: Choice) -> str:
     if choice.interval is None:
         return f"{text}; difference {points(ours.recall - peer.recall)}, no interval, as the counts of each query are not there."
     if choice.ahead == "unequal":
-        return f"{text}; no peer of our size was measured, so this is no comparison at equal bytes."
+        return f"{text}; the two differ in bytes, so this is no comparison at equal bytes."
     verdict = {"ours": "ours finds more", "peer": "the peer finds more"}.get(
         choice.ahead or "", "these queries show no difference"
     )
@@ -171,7 +178,7 @@ def fewest(runs: list[Runs], target: float) -> Runs | None:
 
 
 def recall_wins(data: DataSet) -> list[Win]:
-    """Peers whose recall is above that of our best codec for a budget, with an interval that excludes zero."""
+    """Peers of equal bytes whose recall is above that of our best codec for a budget, with an interval that excludes zero."""
     if not data.claims:
         return []
     found = []
@@ -180,7 +187,11 @@ def recall_wins(data: DataSet) -> list[Win]:
         if not choice.ours:
             continue
         families = set()
-        candidates = [p for p in data.peers if fits(p, choice.budget) and p.recall > choice.ours.recall]
+        candidates = [
+            p
+            for p in data.peers
+            if fits(p, choice.budget) and is_equal(choice.ours, p) and p.recall > choice.ours.recall
+        ]
         for peer in sorted(candidates, key=lambda p: (-p.recall, p.code_size, p.name)):
             interval = paired(choice.ours, peer)
             if interval is None or interval.high >= 0 or peer.family in families:

@@ -24,7 +24,7 @@ QUERIES = 400
 
 def data_of(name: str = "letters", n_query: int = QUERIES, **more) -> dict:
     return {
-        "name": name, "metric": "ip", "dim": 64, "n_base": 5000, "n_train": 4000, "n_query": n_query, "n_figures": n_query,
+        "name": name, "metric": "ip", "dim": 384, "n_base": 5000, "n_train": 4000, "n_query": n_query, "n_figures": n_query,
         "checksum": f"{name}-1", **more,
     }  # fmt: skip
 
@@ -149,9 +149,16 @@ def test_nothing_is_claimed_from_few_vectors():
 
 
 def test_a_second_peer_that_beats_ours_is_listed_too():
-    runs = [record("A", 32, 7), record("B", 32, 8.5, "peer"), record("C", 48, 7.8, "peer")]
+    runs = [record("A", 32, 7), record("B", 32, 8.5, "peer"), record("C", 36, 7.8, "peer")]
     wins = verdicts.recall_wins(summarise(runs).sets[0])
-    assert [(w.budget, w.peer.codec) for w in wins] == [(32, "B"), (48, "C")]
+    assert [(w.budget, w.peer.codec) for w in wins] == [(32, "B"), (32, "C")]
+
+
+def test_a_peer_of_many_more_bytes_is_no_comparison():
+    """Where ours was not measured near a budget: its best smaller one says nothing beside a peer of half as many bytes more."""
+    data = summarise([record("A", 32, 7), record("B", 48, 8.5, "peer")]).sets[0]
+    assert not verdicts.recall_wins(data)
+    assert [c.ahead for c in verdicts.choices(data) if c.ours and c.peer] == ["unequal"]
 
 
 def test_speed_at_100_is_bought_with_recall_among_100():
