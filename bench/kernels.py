@@ -2,9 +2,9 @@
 
     python -m bench.kernels [--only batches topk] [--data FOLDER] [-o bench/results/kernels-MACHINE.json]
 
-Each figure is a ratio of two times or rates that were measured in turns, medians, on one thread unless it says otherwise: to a peer on
-the same codes, or to a limit of the machine (bench/limits.py) of the same run. `need` is what is aimed at. Sections that are not run stay
-as they are in the file. Compare nothing that was measured beside other work: `load` says what that was.
+Each figure is a ratio of two times or rates that were measured in turns, medians, on one thread unless it says otherwise: to a
+peer on the same codes, or to a limit of the machine (bench/limits.py) of the same run. `need` is what is aimed at. Sections that
+are not run stay as they are in the file. Compare nothing that was measured beside other work: `load` says what that was.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-for _variable in ("OMP_WAIT_POLICY", "RAYON_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(_variable, "passive" if _variable == "OMP_WAIT_POLICY" else "1")  # before a peer is imported
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before a peer is imported
+os.environ.setdefault("RAYON_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
@@ -45,7 +46,10 @@ Call = Callable[[], Any]
 
 @dataclass(frozen=True)
 class Figure:
-    """One ratio. work, shape : what was done; beside : with what it is compared; need : what is aimed at, None where nothing is."""
+    """One ratio.
+
+    work, shape : what was done; beside : with what it is compared; need : what is aimed at, None where nothing is
+    """
 
     section: str
     work: str
@@ -61,7 +65,7 @@ class Figure:
 
     def line(self) -> str:
         need = "" if self.need is None else f"{'  ' if self.met else '!!'} of {self.need:g}"
-        more = "  ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in self.more.items())
+        more = "  ".join(f"{name} {value:.4g}" for name, value in self.more.items())
         return f"{self.section:9s} {self.work:18s} {self.shape:34s} {self.ratio:8.2f} {need:9s} {self.beside:34s} {more}"
 
 
@@ -125,7 +129,14 @@ class Shape:
         return made
 
 
-SCANS = (Shape("hamming", 48), Shape("lut4", 48), Shape("dot", 48, 1), Shape("dot", 96, 2), Shape("dot", 192, 4), Shape("lut8", 48))
+SCANS = (
+    Shape("hamming", 48),
+    Shape("lut4", 48),
+    Shape("dot", 48, 1),
+    Shape("dot", 96, 2),
+    Shape("dot", 192, 4),
+    Shape("lut8", 48),
+)
 
 
 def cache_rate(shape: Shape, rng: np.random.Generator) -> float:
@@ -137,7 +148,7 @@ def cache_rate(shape: Shape, rng: np.random.Generator) -> float:
 
 
 def stream() -> Iterator[Figure]:
-    """One query over codes that no cache holds: to the slower of the read loop and the kernel's own rate from L2; and to peers."""
+    """One query over codes beyond the caches: to the slower of the read loop and the kernel's own rate from L2, and to peers."""
     rng = np.random.default_rng(0)
     size = limits.DRAM_BYTES
     for shape in SCANS:
@@ -152,7 +163,9 @@ def stream() -> Iterator[Figure]:
                 rate, read = blocks.n * shape.size / seconds, limits.read_rate(size, passes=1)
                 need = (0.9 if isa == "avx512" else 0.85) if shape.op != "lut8" else None
                 more = {"GB_per_s": rate / 1e9, "read_loop": read / 1e9, "own_from_L2": own / 1e9}
-                yield Figure("stream", shape.name, f"one query, {isa}", "min(read loop, own L2 rate)", rate / min(read, own), need, more)
+                yield Figure(
+                    "stream", shape.name, f"one query, {isa}", "min(read loop, own L2 rate)", rate / min(read, own), need, more
+                )
                 del blocks
 
 
@@ -185,13 +198,19 @@ def batches() -> Iterator[Figure]:
                     ours, theirs = in_turns(search, partial(peer.search, peer_q, k), rounds=7)
                     more = {"ms": 1e3 * ours, "GB_per_s": 100_000 * size * nq / ours / 1e9}
                     shape = f"{size} bytes, {nq} queries, k={k}"
-                    yield Figure("batches", op, shape, type(peer).__name__, theirs / ours, need if nq > 1 or op == "lut8" else 1.0, more)
+                    yield Figure(
+                        "batches", op, shape, type(peer).__name__, theirs / ours, need if nq > 1 or op == "lut8" else 1.0, more
+                    )
             if op == "lut8":
                 with vp.use("avx2"):
                     for nq in (1, 20):
                         ours_q, peer_q = queries(nq)
-                        ours, theirs = in_turns(partial(index.search, ours_q, 10, num_threads=1), partial(peer.search, peer_q, 10))
-                        yield Figure("batches", "lut8 avx2", f"{size} bytes, {nq} queries, k=10", type(peer).__name__, theirs / ours, 2.0)
+                        ours, theirs = in_turns(
+                            partial(index.search, ours_q, 10, num_threads=1), partial(peer.search, peer_q, 10)
+                        )
+                        yield Figure(
+                            "batches", "lut8 avx2", f"{size} bytes, {nq} queries, k=10", type(peer).__name__, theirs / ours, 2.0
+                        )
 
 
 def recall_of(found: np.ndarray, true: np.ndarray) -> float:
@@ -250,7 +269,9 @@ def topk() -> Iterator[Figure]:
             operand = shape.operand(rng, nq)
             ten, hundred, thousand = in_turns(*(shape.call(blocks, operand, k) for k in (10, 100, 1000)), rounds=7)
             more = {"k=10_ms": 1e3 * ten, "k=1000": thousand / ten}
-            yield Figure("topk", shape.name, f"200,000 codes, {nq} queries", "k=100, share of 1.3 x k=10", 1.3 * ten / hundred, 1.0, more)
+            yield Figure(
+                "topk", shape.name, f"200,000 codes, {nq} queries", "k=100, share of 1.3 x k=10", 1.3 * ten / hundred, 1.0, more
+            )
 
 
 def filters() -> Iterator[Figure]:
@@ -264,7 +285,9 @@ def filters() -> Iterator[Figure]:
     scattered = {share: rng.random(n) < share for share in (0.01, 0.5)}
     for shape in SCANS:
         blocks = shape.blocks(rng, n)
-        masks = [np.packbits(m[: blocks.n], bitorder="little").view(np.uint64) for m in (runs, half, scattered[0.01], scattered[0.5])]
+        masks = [
+            np.packbits(m[: blocks.n], bitorder="little").view(np.uint64) for m in (runs, half, scattered[0.01], scattered[0.5])
+        ]
         operand = shape.operand(rng, 1)
         all_rows, *some = in_turns(shape.call(blocks, operand), *(shape.call(blocks, operand, allow=m) for m in masks), rounds=7)
         for name, seconds, need in zip(
@@ -315,7 +338,9 @@ def rows() -> Iterator[Figure]:
         pq = fa.ProductQuantizer(384, m, n_bits)
         fa.copy_array_to_vector(codec.codebooks_.ravel(), pq.centroids)
         ours, theirs = in_turns(partial(codec.encode, x[:2000], num_threads=1), partial(pq.compute_codes, x[:2000]))
-        yield Figure("rows", "PQ encode", f"m={m}, {n_bits} bits", "faiss ProductQuantizer", theirs / ours, 2.0, {"us": 1e6 * ours / 2000})
+        yield Figure(
+            "rows", "PQ encode", f"m={m}, {n_bits} bits", "faiss ProductQuantizer", theirs / ours, 2.0, {"us": 1e6 * ours / 2000}
+        )
     for d, k in ((384, 1024), (128, 4096), (8, 256)):
         points, centroids = rng.standard_normal((20_000, d), dtype=np.float32), rng.standard_normal((k, d), dtype=np.float32)
         [seconds] = in_turns(partial(ops.assign, points, centroids, num_threads=1), rounds=5)
@@ -349,7 +374,9 @@ def rows() -> Iterator[Figure]:
     for codec in (vp.Sign(), vp.SQ(8), vp.SQ(4)):
         codec.fit(large[:5000])
         [seconds] = in_turns(partial(codec.encode, large, num_threads=1), rounds=7)
-        yield Figure("rows", f"{codec!r} encode", "100,000 x 384 floats", "reading the floats", large.nbytes / seconds / read, 0.7)
+        yield Figure(
+            "rows", f"{codec!r} encode", "100,000 x 384 floats", "reading the floats", large.nbytes / seconds / read, 0.7
+        )
     for n_bits in (2, 4, 8):
         codec = vp.RaBitQ(n_bits, metric="l2").fit(x[:1000])
         peer = fa.IndexRaBitQ(384, fa.METRIC_L2, n_bits)

@@ -1,4 +1,4 @@
-"""The tables of docs/codecs.md and docs/peers.md, and the README's of kernels, from measurements in bench/results: never typed by hand.
+"""The tables of docs/codecs.md and docs/peers.md, and the README's of kernels, from bench/results: never typed by hand.
 
 python -m bench.readme_table              write the tables of the newest measurements into these
 python -m bench.readme_table --measure    measure the codecs on this machine first (a minute), into bench/results
@@ -180,8 +180,9 @@ def kernels_table(result: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     lines += [
         "",
-        f"Ratios of medians, in turns in one run, one thread unless it says otherwise, on an {result['cpu']} with {result['cpus']} processors; load "
-        f"{min(loads):.2f} to {max(loads):.2f} beside the run; more is better. {versions}, at {commits}.",
+        "Ratios of medians, in turns in one run, one thread unless it says otherwise, on an "
+        f"{result['cpu']} with {result['cpus']} processors; load {min(loads):.2f} to {max(loads):.2f} beside the run; "
+        f"more is better. {versions}, at {commits}.",
     ]
     return "\n".join(lines)
 

@@ -131,7 +131,8 @@ def tables(size: int) -> Iterator[Call]:
                 if ks % 16 == 0:
                     columns = np.ascontiguousarray(codebooks.transpose(0, 2, 1))
                     yield Call(
-                        f"{label} by column", lambda t, q=q, c=columns, l2=l2: ops.tables(q, c, l2=l2, by_column=True, num_threads=t)
+                        f"{label} by column",
+                        lambda t, q=q, c=columns, l2=l2: ops.tables(q, c, l2=l2, by_column=True, num_threads=t),
                     )
 
 

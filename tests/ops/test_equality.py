@@ -107,7 +107,8 @@ def test_many_rows(op, data, factors, backend):
 def worst_rounding(op: str, factors: str):
     with vp.use("reference"):
         if op == "dot":
-            calls = [rounded_rows(seed, factors, nq, finest) for seed in range(4) for nq in (2, 20) for finest in (127, 127 * 128)]
+            shapes = [(seed, nq, finest) for seed in range(4) for nq in (2, 20) for finest in (127, 127 * 128)]
+            calls = [rounded_rows(seed, factors, nq, finest) for seed, nq, finest in shapes]
         else:
             calls = [rounded_tables(op, seed, factors, part) for seed in range(3) for part in ("fine", "coarse")]
         return [(call, outputs(call, 1)) for call in calls]
@@ -116,7 +117,8 @@ def worst_rounding(op: str, factors: str):
 @lru_cache(maxsize=1)
 def worst_distances():
     with vp.use("reference"):
-        calls = [rounded_rows(seed, "one", nq, finest, l2=True) for seed in range(4) for nq in (2, 20) for finest in (127, 127 * 128)]
+        shapes = [(seed, nq, finest) for seed in range(4) for nq in (2, 20) for finest in (127, 127 * 128)]
+        calls = [rounded_rows(seed, "one", nq, finest, l2=True) for seed, nq, finest in shapes]
         calls += [rounded_levels(seed, finest, nq) for seed in range(3) for finest in (127, 255) for nq in (2, 6)]
         return [(call, outputs(call, 1)) for call in calls]
 

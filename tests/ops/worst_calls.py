@@ -12,12 +12,12 @@ from vecpress.ops import Blocks, Factor
 def rounded_tables(op: str, seed: int, factors: str, part: str) -> Call:
     """A table scan in which rounding the tables to 32,767 steps misleads as far as it can.
 
-    part "fine": the best rows pick only numbers 0.49 of a step above a whole one, the many others only such 0.49 below: the others'
-    rounded sums are up to 39 larger, their true sums smaller by 0.2 at least.
+    part "fine": the best rows pick only numbers 0.49 of a step above a whole one, the many others only such 0.49 below: the
+    others' rounded sums are up to 39 larger, their true sums smaller by 0.2 at least.
 
-    part "coarse": the best rows pick only numbers whose lower seven bits are 127, so that their upper eight lose most, and are equal,
-    so that averages of four lose nothing. The others' lower bits are zeros, and every average of four is one more than its numbers
-    say: their averages' sums are up to 20 larger, which is 10,240 steps, their true sums smaller by 88 steps.
+    part "coarse": the best rows pick only numbers whose lower seven bits are 127, so that their upper eight lose most, and are
+    equal, so that averages of four lose nothing. The others' lower bits are zeros, and every average of four is one more than its
+    numbers say: their averages' sums are up to 20 larger, which is 10,240 steps, their true sums smaller by 88 steps.
 
     So a bound that is a little too tight loses the best rows.
     """
@@ -57,8 +57,8 @@ def rounded_rows(seed: int, factors: str, nq: int, finest: int, l2: bool = False
 
     Columns come in pairs of equal whole numbers, one rounded down by 0.49, one up. The best rows have the highest level where
     that raises their true sum and the lowest where not; the others have it the other way round, and a number more in one column,
-    so that their rounded sums are larger and their true ones smaller. finest : steps of the largest component, 127 for the first of a
-    query's two parts (csrc/dot/numbers.inl), 127 * 128 for both.
+    so that their rounded sums are larger and their true ones smaller. finest : steps of the largest component, 127 for the first
+    of a query's two parts (csrc/dot/numbers.inl), 127 * 128 for both.
     """
     rng = np.random.default_rng(seed)
     n_bits, pairs, n = int(rng.integers(2, 8)), 20, 3000
