@@ -12,6 +12,8 @@ namespace {
 
 #include "core/scan.inl"
 
+#include "core/bounds.inl"
+
 #include "core/screen.inl"
 
 #include "pack_codes/planes.inl"

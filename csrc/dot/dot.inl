@@ -1,5 +1,5 @@
 // Codes unpacked to whole numbers of 8 bits, four dimensions of a row in 32 bits, and multiplied with those of the queries. Included
-// inside a target region and an anonymous namespace, after the region's vectors, core/scan.inl, dot/numbers.inl, the planes'
+// inside a target region and an anonymous namespace, after the region's vectors, core/bounds.inl, dot/numbers.inl, the planes'
 // unpacking (pack_codes/planes.inl) and the region's LevelTable<bits>, which looks up Bytes in 2^bits bytes.
 
 constexpr int64_t kTileUnits = 32;     // unpacked at a time, 64 KB; for few queries 8 KB, which stay in the nearest cache

@@ -11,6 +11,8 @@ namespace {
 
 #include "core/scan.inl"
 
+#include "core/tiles.inl"
+
 #include "hamming/hamming.inl"
 }  // namespace
 }  // namespace vecpress::avx2

@@ -1,6 +1,6 @@
 // Hamming distances of 64 codes at a time. Equal bits are counted, so that more is better: xor with the query's inverted byte, count, add
 // bytes for 31 planes (31 * 8 < 256), then 16 bits. Included inside a target region and an anonymous namespace, after the region's vectors
-// and core/scan.inl.
+// and core/tiles.inl.
 
 constexpr int64_t kCounted = 31;  // planes
 

@@ -11,7 +11,13 @@ namespace {
 
 #include "core/scan.inl"
 
+#include "core/bounds.inl"
+
 #include "core/screen.inl"
+
+#include "core/tiles.inl"
+
+#include "core/table_scan.inl"
 
 // Four tables are four registers, looked up by vpshufb.
 struct FourTables {

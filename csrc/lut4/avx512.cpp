@@ -11,7 +11,13 @@ namespace {
 
 #include "core/scan.inl"
 
+#include "core/bounds.inl"
+
 #include "core/screen.inl"
+
+#include "core/tiles.inl"
+
+#include "core/table_scan.inl"
 
 // Four tables fill a register; vpermb takes an entry of any of them, so the table's number stands above the nibble.
 struct FourTables {

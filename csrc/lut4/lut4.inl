@@ -1,6 +1,6 @@
 // Rounded 16-entry tables looked up in registers. Entries of the four nibbles of two planes are averaged before they are widened
-// (core/screen.inl). Included inside a target region and an anonymous namespace, after the region's vectors, core/scan.inl,
-// core/screen.inl and the region's FourTables, which loads four tables of 16 bytes and looks up nibbles in each.
+// (core/screen.inl). Included inside a target region and an anonymous namespace, after the region's vectors, core/table_scan.inl
+// and the region's FourTables, which loads four tables of 16 bytes and looks up nibbles in each.
 
 struct NibbleTables {
   static constexpr int kQueries = kRegisters == 32 ? 4 : 2, kTile = 1, kTileAlone = 1;

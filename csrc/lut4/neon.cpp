@@ -10,7 +10,13 @@ namespace {
 
 #include "core/scan.inl"
 
+#include "core/bounds.inl"
+
 #include "core/screen.inl"
+
+#include "core/tiles.inl"
+
+#include "core/table_scan.inl"
 
 // Four tables are four registers, looked up by tbl.
 struct FourTables {

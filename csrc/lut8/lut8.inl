@@ -1,5 +1,5 @@
 // Rounded 256-entry tables looked up in registers. Entries of four planes are averaged before they are widened (core/screen.inl).
-// Included inside a target region and an anonymous namespace, after the region's vectors, core/scan.inl, core/screen.inl and the region's
+// Included inside a target region and an anonymous namespace, after the region's vectors, core/table_scan.inl and the region's
 // Table256, which loads a table of 256 bytes and looks up Bytes in it.
 
 template <int Tile_, int TileAlone>
