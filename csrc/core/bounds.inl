@@ -132,7 +132,7 @@ struct FactorRange {
     for (int i = 0; i < kPart; ++i) largest[i] = above[i] = -__builtin_inff();
     for (int r = 0; r < kBlock; r += kPart)
       for (int i = 0; i < kPart; ++i) {
-        const float x = scale[r + i], y = bias[r + i] + slack * __builtin_fabsf(bias[r + i]);
+        const float x = scale[r + i], y = slack > 0 ? bias[r + i] + slack * __builtin_fabsf(bias[r + i]) : bias[r + i];  // 0 * inf is no number
         least[i] = x < least[i] ? x : least[i];
         largest[i] = x > largest[i] ? x : largest[i];
         above[i] = y > above[i] ? y : above[i];

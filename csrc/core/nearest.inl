@@ -147,7 +147,7 @@ inline void nearest_by_products(const float* tile, int64_t rows, const float* ce
   int64_t doubtful[kNearestRows], doubts = 0;
   for (int64_t i = 0; i < rows; ++i) {
     const float size = best_of[i] < 0 ? -best_of[i] : best_of[i], margin = of_square * square_of[i] + of_best * size + always;
-    const bool certain = best_of[i] - second_of[i] > margin && square_of[i] < 1e36f;
+    const bool certain = best_of[i] - second_of[i] > margin && square_of[i] < 1e36f && u < 0x1p-4;
     doubtful[doubts] = i;
     doubts += !certain;
   }

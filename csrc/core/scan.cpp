@@ -58,7 +58,8 @@ void run_scan(Scan scan, const ScanKernel& kernel, int threads, Control& control
   const bool screened = kernel.settle != nullptr;
   const int64_t screen_bytes = screened ? (kernel.screen_bytes(scan) + kLine - 1) / kLine * kLine : 0;
   const int64_t k = std::min(scan.k, std::max<int64_t>(1, scan.n));
-  threads = static_cast<int>(std::min<int64_t>(threads, 1 + blocks * block_bytes * scan.nq / kThreadWork));
+  const double work = static_cast<double>(blocks) * static_cast<double>(block_bytes) * static_cast<double>(scan.nq);
+  if (work < static_cast<double>(kThreadWork) * threads) threads = 1 + static_cast<int>(work / kThreadWork);
   const int64_t row_splits = std::max<int64_t>(1, std::min<int64_t>(threads, blocks));
   const int64_t query_bytes = screen_bytes + row_splits * Collectors::bytes_each(k, scan.n, screened);
   const int64_t most = std::max<int64_t>(1, std::min(kQueryBatch, kBatchBytes / std::max<int64_t>(1, query_bytes)));

@@ -7,6 +7,16 @@ inline uint64_t rows_of(const Scan& s, int64_t b) {
   return s.allow ? all & s.allow[b] : all;
 }
 
+// The first block from b on that has an allowed row, b1 if there is none. Where others lie between, the processor does not foresee it, so its
+// codes are asked for.
+inline int64_t next_block(const Scan& s, int64_t b, int64_t b1) {
+  int64_t next = b;
+  while (next < b1 && !rows_of(s, next)) ++next;
+  if (next > b && next < b1)
+    for (int64_t line = 0; line < s.code_size; ++line) __builtin_prefetch(s.block(next) + line * kBlock);
+  return next;
+}
+
 inline float factor_of(const Factor& f, const uint8_t* block, int64_t row) {
   const uint8_t* p = block + f.offset * kBlock + row;
   float stored = 0;

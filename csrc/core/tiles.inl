@@ -50,25 +50,28 @@ template <class K, int G, int W>
 inline void scan_tiles(const Scan& s, int64_t q, int64_t b0, int64_t b1, Collector* collectors) {
   typename K::Wanted wanted[G];
   for (int g = 0; g < G; ++g) wanted[g].start(s, q + g, collectors[g]);
-  for (int64_t b = b0; b < b1;) {
+  for (int64_t b = next_block(s, b0, b1); b < b1;) {
     uint64_t masks[W];
     bool whole = b + W <= b1;
     for (int w = 0; whole && w < W; ++w) whole = (masks[w] = rows_of(s, b + w)) != 0;
+    const int64_t next = next_block(s, b + (whole ? W : 1), b1);
     if (whole) {
       scan_tile<K, G, W>(s, q, b, masks, collectors, wanted);
-      b += W;
-      continue;
+    } else {
+      masks[0] = rows_of(s, b);
+      scan_tile<K, G, 1>(s, q, b, masks, collectors, wanted);
     }
-    masks[0] = rows_of(s, b);
-    if (masks[0]) scan_tile<K, G, 1>(s, q, b, masks, collectors, wanted);
-    ++b;
+    b = next;
   }
 }
+
+constexpr int64_t kCached = 16 << 20;  // bytes of code: more come from memory, which one stream gets the most of
 
 // All queries, K::kQueries at a time.
 template <class K>
 inline void scan_queries(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Collector* collectors) {
+  const bool together = q1 - q0 > 1 || s.n * s.code_size <= kCached;
   int64_t q = q0;
-  for (; q + K::kQueries <= q1; q += K::kQueries) scan_tiles<K, K::kQueries, K::kTile>(s, q, b0, b1, collectors + (q - q0));
+  for (; together && q + K::kQueries <= q1; q += K::kQueries) scan_tiles<K, K::kQueries, K::kTile>(s, q, b0, b1, collectors + (q - q0));
   for (; q < q1; ++q) scan_tiles<K, 1, K::kTileAlone>(s, q, b0, b1, collectors + (q - q0));
 }

@@ -49,7 +49,7 @@ bool Reservoir::tighten() {
     per_bound = 1 / bucket;
     edge = 0;
     reached = 0;
-    std::fill(count, count + kBuckets, 0);
+    std::fill(count, count + kBuckets, int64_t{0});
     for (int64_t i = 0; i < k; ++i) raise(candidates[i].low);
   }
   // the first k stay first, for their upper bounds reach the bar; what an earlier bar has dropped is not here

@@ -54,7 +54,7 @@ struct Reservoir {
   float origin = 0, per_bound = 0;  // a bound's bucket is (bound - origin) * per_bound
   int edge = 0;                     // that bucket
   int64_t reached = 0;              // rows counted in it and above
-  int32_t count[kBuckets];
+  int64_t count[kBuckets];
   float least[kBuckets];            // bound of a bucket
 
   Reservoir() {}  // written out: the buckets are filled when counting begins

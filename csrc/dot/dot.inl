@@ -298,9 +298,9 @@ struct Numbers {
       parts[g] = {reinterpret_cast<const int8_t*>(s.screens[q + g].numbers), sums[g]};
       if (plain) wanted[g].start(s, q + g, collectors[g]);
     }
-    for (int64_t b = b0; b < b1; ++b) {
+    for (int64_t b = next_block(s, b0, b1), following; b < b1; b = following) {
+      following = next_block(s, b + 1, b1);
       const uint64_t mask = rows_of(s, b);
-      if (!mask) continue;
       const uint8_t* block = s.block(b);
       for (int g = 0; g < count; ++g)
         for (int r = 0; r < kBlock; ++r) sums[g][r] = s.screens[q + g].start;

@@ -108,3 +108,32 @@ def test_any_k(op, k, backend):
         got = getattr(ops, op)(blocks, tables, k)
     np.testing.assert_array_equal(got[0], wanted[0])
     np.testing.assert_array_equal(got[1], wanted[1])
+
+
+@pytest.mark.parametrize("bias", [np.inf, np.float32(3.4028e38), -np.inf, np.nan])
+@pytest.mark.parametrize("kind", ["f4", "f2"])
+@pytest.mark.parametrize("nq", [1, 20])
+@pytest.mark.parametrize("op", ["lut4", "lut8", "dot"])
+def test_a_rare_wild_bias(op, nq, kind, bias, backend):
+    """A row of the lowest sum that its bias puts first, in a block whose other rows are all skipped."""
+    rng = np.random.default_rng(5)
+    labels = rng.integers(1, 16, (256, 32)).astype(np.uint8)
+    labels[200] = 0
+    with np.errstate(over="ignore"):
+        biases = np.zeros(256, kind)
+        biases[200] = bias
+    codes = ops.pack_codes(labels, 4) if op != "lut8" else labels
+    blocks = Blocks.pack(np.hstack([biases[:, None].view(np.uint8), codes]), biases.itemsize)
+    factor = Factor(0, kind)
+    if op == "dot":
+        arguments, options = (np.ones((nq, 32), np.float32), 1), {"n_bits": 4, "bias": factor}
+    else:
+        entries = SCANS[op]
+        tables = np.broadcast_to(np.arange(entries, dtype=np.float32), (nq, 32, entries)).copy()
+        arguments, options = (tables, 1), {"bias": factor}
+    with dispatch.use("reference"):
+        wanted = getattr(ops, op)(blocks, *arguments, **options)
+    with dispatch.use(backend):
+        got = getattr(ops, op)(blocks, *arguments, num_threads=1, **options)
+    np.testing.assert_array_equal(got[0], wanted[0])
+    np.testing.assert_array_equal(got[1], wanted[1])

@@ -115,17 +115,18 @@ class PQ(Codec):
         return out
 
     def _query(self, q: np.ndarray, num_threads: int | None) -> Query:
-        codebooks = self._columns() if len(q) <= FEW_QUERIES else self.codebooks_
-        by_column, l2 = codebooks is not self.codebooks_, self.metric == "l2"
+        by_column, l2 = len(q) <= FEW_QUERIES, self.metric == "l2"
+        codebooks = self._columns() if by_column else self.codebooks_
         tables = ops.tables(q, codebooks, l2=l2, by_column=by_column, num_threads=num_threads)
         return Query("lut8" if self.n_bits == 8 else "lut4", tables=tables)
 
     def _columns(self) -> np.ndarray:
         """The codebooks by column, float32[m, dsub, ks], made when first asked for and kept as long as they are the same."""
+        codebooks = self.codebooks_  # once: another thread may fit meanwhile
         made_of, columns = self.__dict__.get("_kept_columns", (None, None))
-        if made_of is not self.codebooks_:
-            columns = np.ascontiguousarray(self.codebooks_.transpose(0, 2, 1))
-            self.__dict__["_kept_columns"] = self.codebooks_, columns
+        if made_of is not codebooks:
+            columns = np.ascontiguousarray(codebooks.transpose(0, 2, 1))
+            self.__dict__["_kept_columns"] = codebooks, columns
         return columns
 
     @classmethod

@@ -44,4 +44,4 @@ def array(op: str, name: str, value: Any, dtype: Any, shape: tuple[int | None, .
     if not fits:
         listed = ", ".join("any" if w is None else str(w) for w in shape)
         raise ValueError(f"{op}: {name} expected shape ({listed}), got {got}")
-    return value if value.flags.c_contiguous else np.ascontiguousarray(value)
+    return value if type(value) is np.ndarray and value.flags.c_contiguous else np.ascontiguousarray(value)
