@@ -166,15 +166,18 @@ def kernels_table(result: dict[str, Any]) -> str:
     for section, about in KERNEL_SECTIONS.items():
         groups: dict[tuple[str, str, float], list[dict[str, Any]]] = {}
         for figure in result["sections"].get(section, {}).get("figures", []):
-            if figure["need"] is not None:
-                groups.setdefault((figure["work"], figure["beside"], figure["need"]), []).append(figure)
-        for (work, beside, need), figures in groups.items():
+            if figure["need"] is None:
+                continue
+            what = figure["shape"].split(", ")[-1] if section == "filters" else ""
+            groups.setdefault((what, figure["beside"], figure["need"]), []).append(figure)
+        for (what, beside, need), figures in groups.items():
             ratios = [figure["ratio"] for figure in figures]
-            low, high = f"{min(ratios):.3g}", f"{max(ratios):.3g}"
+            low, high = f"{min(ratios):.2f}", f"{max(ratios):.2f}"
             missed = sum(ratio < need for ratio in ratios)
-            name = f"`{work}`" + (f", {about}" if about else "")
+            names = ", ".join(dict.fromkeys(figure["work"] for figure in figures))
+            name = ": ".join(part for part in (about, what, names) if part)
             shown = low if low == high else f"{low} to {high}"
-            lines.append(f"| {name} | {beside} | {shown} | {need:.3g} | {f'{missed} of {len(ratios)}' if missed else ''} |")
+            lines.append(f"| {name} | {beside} | {shown} | {need:.2g} | {f'{missed} of {len(ratios)}' if missed else ''} |")
     loads = [section["load"] for section in result["sections"].values()]
     commits = ", ".join(sorted({section["commit"] for section in result["sections"].values()}))
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())

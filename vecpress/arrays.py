@@ -172,12 +172,11 @@ def unit_rows(x: np.ndarray, num_threads: int | None = None) -> np.ndarray:
 
 def _is_finite(x: np.ndarray) -> bool:
     """Whether all of float32[n, d] are finite. One sum finds what is rare; which row it is costs more."""
-    if x.size <= FEW and x.flags.c_contiguous:
-        values = x.ravel()
-        if math.isfinite(values.dot(values)):  # the quickest sum for a query
-            return True
-    with np.errstate(invalid="ignore", over="ignore"):
-        # large values may only add up to too much
+    with np.errstate(invalid="ignore", over="ignore"):  # large values may only add up to too much
+        if x.size <= FEW and x.flags.c_contiguous:
+            values = x.ravel()
+            if math.isfinite(values.dot(values)):  # the quickest sum for a query
+                return True
         return math.isfinite(x.sum(dtype=np.float32)) or math.isfinite(x.sum(dtype=np.float64))
 
 

@@ -12,7 +12,7 @@ from .arrays import Rows, like
 from .checks import check_int
 from .codec import Codec, Query
 from .contents import Column, Contents, Part
-from .dispatch import check_threads, empty
+from .dispatch import check_threads
 from .filters import batches
 from .ids import as_ids
 from .ops.scan import MAX_K
@@ -188,7 +188,7 @@ class Index:
             rerank = check_int("search", "rerank", rerank, k, MAX_K)
             store = self._need_store("search", f"rerank={rerank}")
         rows, make_query = self._queries("search", q, symmetric, num_threads)
-        scores = found = None
+        results: tuple[np.ndarray, np.ndarray] | None = None
         contents = self._contents
         with contents.lock.shared:
             blocks, ids = contents.blocks(), contents.ids.ids
@@ -198,15 +198,12 @@ class Index:
                 best = make_query(block, num_threads).search(blocks, wide, ids, bitmap, num_threads)
                 if store is not None:
                     best = rerank_by(store, contents, block, best[1], there, num_threads)
-                if there == k and len(block) == rows.n and isinstance(which, slice):  # all there is, in order
-                    scores, found = best
+                if there == k and len(block) == rows.n and isinstance(which, slice):  # all queries in order: no copy
+                    results = best
                     break
-                if scores is None:
-                    scores, found = empty((rows.n, k), np.float32), empty((rows.n, k), np.int64)
-                    scores[:, there:], found[:, there:] = np.nan, -1
-                scores[which, :there], found[which, :there] = best
-            if scores is None:
-                scores, found = empty((rows.n, k), np.float32), empty((rows.n, k), np.int64)
+                results = results or _no_results(rows.n, k)
+                results[0][which, :there], results[1][which, :there] = best
+        scores, found = results or _no_results(rows.n, k)
         if self._codec.metric == "l2":
             np.subtract(np.float32(0), scores, out=scores)  # not a change of sign: a distance of zero is +0
         return like(q, scores, found)
@@ -365,6 +362,11 @@ class Index:
             return source.n, ids, parts
         made = list(parts)  # an iterator tells at its end
         return sum(len(codes[0]) for _, codes in made), ids, made
+
+
+def _no_results(n: int, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and ids of n queries that have found nothing."""
+    return np.full((n, k), np.nan, np.float32), np.full((n, k), -1, np.int64)
 
 
 def _parts(

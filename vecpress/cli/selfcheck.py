@@ -70,6 +70,11 @@ def _tables(rng: np.random.Generator) -> Work:
     return lambda: (ops.tables(q, codebooks, num_threads=THREADS), ops.tables(q, codebooks, l2=True, num_threads=THREADS))
 
 
+def _label_sums(rng: np.random.Generator) -> Work:
+    x, labels = _floats(rng, ROWS, 9), rng.integers(0, 5, ROWS).astype(np.int32)
+    return lambda: (ops.label_sums(x, labels, 5, num_threads=THREADS),)
+
+
 def _norms(rng: np.random.Generator) -> Work:
     x = _floats(rng, ROWS, 19)
     return lambda: (ops.norms(x, num_threads=THREADS),)
@@ -146,6 +151,7 @@ SAMPLES: dict[str, Callable[[np.random.Generator], Work]] = {
     "hamming": _hamming,
     "lut4": _lut4,
     "lut8": _lut8,
+    "label_sums": _label_sums,
     "norms": _norms,
     "pack_bits": _pack_bits,
     "pack_codes": _pack_codes,
