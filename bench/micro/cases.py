@@ -189,6 +189,11 @@ def rotate(rng, n, d):
     return _op("rotate", _normal(rng, n, d), _bytes(rng, 4, d // 8))
 
 
+@operation("scalar_labels", "bytes/s", lambda n, d: _stream(4 * n * d, n * d))
+def scalar_labels(rng, n, d):
+    return _op("scalar_labels", _normal(rng, n, d), np.full(d, -3, np.float32), np.full(d, 6 / 255, np.float32), 255)
+
+
 @operation("pack_codes", "bytes/s", lambda n, d, n_bits: _stream(n * d, n * d * n_bits // 8))
 def pack_codes(rng, n, d, n_bits):
     return _op("pack_codes", _bytes(rng, n, d), n_bits)
@@ -277,6 +282,7 @@ SHAPES: dict[str, list[dict[str, Any]]] = {
     "label_sums": [*_each((LARGE,), d=384, k=256), *_each((100_000,), d=8, k=256)],
     "norms": _each((CACHED, LARGE), d=384),
     "quantize": [s for levels in (4, 16, 256) for s in _each((CACHED, LARGE), d=384, levels=levels)],
+    "scalar_labels": _each((CACHED, LARGE), d=384),
     "rotate": [*_each((CACHED, 1, LARGE), d=384), *_each((128, 25_000), d=768), *_each((100,), d=1024)],
     "pack_codes": [s for n_bits in (1, 2, 4, 7) for s in _each((1000, 4 * LARGE), d=384, n_bits=n_bits)],
     "unpack_codes": [s for n_bits in (1, 2, 4, 7) for s in _each((1000, 4 * LARGE), d=384, n_bits=n_bits)],

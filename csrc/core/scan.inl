@@ -7,14 +7,16 @@ inline uint64_t rows_of(const Scan& s, int64_t b) {
   return s.allow ? all & s.allow[b] : all;
 }
 
-// The first block from b on that has an allowed row, b1 if there is none. Where others lie between, the processor does not foresee it, so its
-// codes are asked for.
+// The first block from b on that has an allowed row, b1 if there is none. Where others lie between such blocks, the processor does not foresee
+// them, so the codes of the one behind it are asked for.
 inline int64_t next_block(const Scan& s, int64_t b, int64_t b1) {
-  int64_t next = b;
-  while (next < b1 && !rows_of(s, next)) ++next;
-  if (next > b && next < b1)
-    for (int64_t line = 0; line < s.code_size; ++line) __builtin_prefetch(s.block(next) + line * kBlock);
-  return next;
+  while (b < b1 && !rows_of(s, b)) ++b;
+  if (!s.allow || b >= b1) return b;
+  int64_t then = b + 1;
+  while (then < b1 && !rows_of(s, then)) ++then;
+  if (then > b + 1 && then < b1)
+    for (int64_t line = 0; line < s.code_size; ++line) __builtin_prefetch(s.block(then) + line * kBlock, 0, 2);
+  return b;
 }
 
 inline float factor_of(const Factor& f, const uint8_t* block, int64_t row) {

@@ -136,6 +136,21 @@ def tables(size: int) -> Iterator[Call]:
                     )
 
 
+@calls_of("scalar_labels")
+def scalar_labels(size: int) -> Iterator[Call]:
+    for n, d in ((size, 5), (3, size), (5, 8 * size + 1)):
+        for make in (values, extreme):
+            x, low, step = make(size, n, d), make(size + 1, d), np.abs(make(size + 2, d))
+            for most in (15, 255):
+                label = f"n={n} d={d} most={most} {make.__name__}"
+                yield Call(
+                    label, lambda t, x=x, low=low, step=step, most=most: ops.scalar_labels(x, low, step, most, num_threads=t)
+                )
+    halves = np.arange(-3, 2 * size + 3, dtype=np.float32)[None] / np.float32(2)
+    low, step = np.zeros(halves.shape[1], np.float32), np.ones(halves.shape[1], np.float32)
+    yield Call("ties", lambda t: ops.scalar_labels(halves, low, step, 255, num_threads=t))
+
+
 @calls_of("label_sums")
 def label_sums(size: int) -> Iterator[Call]:
     rng = np.random.default_rng(size)

@@ -56,6 +56,9 @@ BAD = [
     ("tables", lambda: ops.tables(f(2, 7), f(3, 16, 2)), ValueError, r"tables: q expected shape \(any, 6\), got \(2, 7\)"),
     ("tables", lambda: ops.tables(f(2, 6), f(3, 2, 15), by_column=True), ValueError, "expected a multiple of 16 columns"),
     ("tables", lambda: ops.tables(f(2, 6), u(3, 16, 2)), TypeError, "tables: codebooks expected a float32 array, got uint8"),
+    ("scalar_labels", lambda: ops.scalar_labels(u(2, 3), f(3), f(3), 15), TypeError, "scalar_labels: x expected a float32 array"),
+    ("scalar_labels", lambda: ops.scalar_labels(f(2, 3), f(2), f(3), 15), ValueError, r"scalar_labels: low expected shape \(3"),
+    ("scalar_labels", lambda: ops.scalar_labels(f(2, 3), f(3), f(3), 256), ValueError, "scalar_labels: most expected 1 to 255"),
     ("label_sums", lambda: ops.label_sums(f(2, 3), u(2), 4), TypeError, "label_sums: labels expected a int32 array, got uint8"),
     ("label_sums", lambda: ops.label_sums(f(2, 3), i(3), 4), ValueError, r"label_sums: labels expected shape \(2\), got \(3,?\)"),
     ("label_sums", lambda: ops.label_sums(f(2, 3), i(2) + 4, 4), ValueError, "label_sums: labels expected 0 to 3, got 4 to 4"),
@@ -166,6 +169,9 @@ def crashes():
     yield "tables", (f(2, 3, 16), f(2, 7), f(3, 16, 2), False, False, 1)
     yield "tables", (f(2, 3, 15), f(2, 6), f(3, 2, 15), False, True, 1)
     yield "tables", (f(2, 3, 16), f(2, 6), f(3, 16, 2), False, True, 1)
+    yield "scalar_labels", (u(2, 3), f(2, 3), f(2), f(3), 15, 1)
+    yield "scalar_labels", (u(2, 3), f(2, 3), f(3), f(3), 256, 1)
+    yield "scalar_labels", (u(1, 3), f(2, 3), f(3), f(3), 15, 1)
     yield "label_sums", (np.zeros((2, 3)), f(2, 3), i(2) + 2, 1)
     yield "label_sums", (np.zeros((2, 3)), f(2, 3), i(2) - 1, 1)
     yield "label_sums", (np.zeros((2, 4)), f(2, 3), i(2), 1)

@@ -80,6 +80,11 @@ def _norms(rng: np.random.Generator) -> Work:
     return lambda: (ops.norms(x, num_threads=THREADS),)
 
 
+def _scalar_labels(rng: np.random.Generator) -> Work:
+    x, low, step = _floats(rng, ROWS, 19), _floats(rng, 19), np.abs(_floats(rng, 19)) / np.float32(9)
+    return lambda: tuple(ops.scalar_labels(x, low, step, most, num_threads=THREADS) for most in (15, 255))
+
+
 def _rotate(rng: np.random.Generator) -> Work:
     x, signs = _floats(rng, ROWS, 77), _bytes(rng, 4, 10)
     return lambda: (ops.rotate(x, signs, num_threads=THREADS), ops.rotate(x, signs, inverse=True, num_threads=THREADS))
@@ -159,6 +164,7 @@ SAMPLES: dict[str, Callable[[np.random.Generator], Work]] = {
     "put_rows": _put_rows,
     "quantize": _quantize,
     "rotate": _rotate,
+    "scalar_labels": _scalar_labels,
     "tables": _tables,
     "unpack_codes": _unpack_codes,
 }

@@ -77,7 +77,8 @@ class SQ(Codec):
     def _encode(self, x: np.ndarray, num_threads: int | None) -> np.ndarray:
         if self.n_bits == 16:
             return x.astype("<f2").view(np.uint8)
-        labels = _labels(x, self.low_, self.step_, self._most).astype(np.uint8)
+        step = np.where(self.step_ > 0, self.step_, np.float32(np.inf))
+        labels = ops.scalar_labels(x, self.low_, step, self._most, num_threads=num_threads)
         return ops.pack_codes(labels, self.n_bits, num_threads=num_threads)
 
     def _decode(self, codes: np.ndarray) -> np.ndarray:

@@ -21,9 +21,10 @@ from .pack_codes import pack_codes, unpack_codes
 from .project import project
 from .quantize import quantize
 from .rotate import rotate
+from .scalar_labels import scalar_labels
 from .tables import tables
 
 __all__ = [
     "BLOCK", "Blocks", "Factor", "assign", "dot", "encode_grid", "encode_pq", "flat", "hamming", "label_sums", "lut4",
-    "lut8", "norms", "pack_bits", "pack_codes", "project", "quantize", "rotate", "tables", "unpack_codes",
+    "lut8", "norms", "pack_bits", "pack_codes", "project", "quantize", "rotate", "scalar_labels", "tables", "unpack_codes",
 ]
