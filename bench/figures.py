@@ -9,6 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+import vecpress as vp
+
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before a peer is imported
 os.environ.setdefault("RAYON_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -61,8 +65,41 @@ def in_turns(*calls: Call, rounds: int = ROUNDS) -> list[float]:
     return [statistics.median(values) for values in times]
 
 
-def faiss() -> Any:
+def peer_library() -> Any:
+    """faiss, on one thread."""
     import faiss
 
     faiss.omp_set_num_threads(1)
     return faiss
+
+
+def matched(op: str, codes: np.ndarray, rng: np.random.Generator) -> tuple[vp.Index, Any, Any]:
+    """An index of ours and one of faiss over the same codes and codebooks, and a function that makes queries for both."""
+    faiss = peer_library()
+    n, size = codes.shape
+    d = 8 * size
+    if op == "hamming":
+        codec = vp.Sign.restore({"metric": "l2"}, d, {"mean_": np.zeros(d, np.float32), "level_": np.ones(1, np.float32)})
+        peer = faiss.IndexBinaryFlat(d)
+        peer.add(codes)
+
+        def queries(nq):
+            bits = rng.integers(0, 256, (nq, size), dtype=np.uint8)
+            return np.unpackbits(bits, axis=1) * np.float32(2) - 1, bits
+    else:
+        m, bits = (2 * size, 4) if op == "lut4" else (size, 8)
+        codebooks = rng.standard_normal((m, 1 << bits, d // m)).astype(np.float32)
+        codec = vp.PQ.restore({"m": m, "n_bits": bits}, d, {"codebooks_": codebooks})
+        peer = faiss.IndexPQ(d, m, bits, faiss.METRIC_INNER_PRODUCT)
+        faiss.copy_array_to_vector(codebooks.ravel(), peer.pq.centroids)
+        faiss.copy_array_to_vector(codes.ravel(), peer.codes)
+        peer.is_trained, peer.ntotal = True, n
+        peer = faiss.IndexPQFastScan(peer) if op == "lut4" else peer
+
+        def queries(nq):
+            both = rng.standard_normal((nq, d)).astype(np.float32)
+            return both, both
+
+    index = vp.Index(codec)
+    index.add_codes(codes)
+    return index, peer, queries

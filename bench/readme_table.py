@@ -124,16 +124,8 @@ def recall_table(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def peers_table(result: dict[str, Any]) -> str:
-    """Recall and speed beside peers, in Markdown."""
+    """Recall and memory beside peers, in Markdown."""
     lines = recall_table(result["recall"])
-    lines += ["", "| scan | bytes | faiss | one query, times as fast | many queries, times as fast |", "|---|--:|---|--:|--:|"]
-    for op in dict.fromkeys(row["op"] for row in result["speed"]):
-        rows = [row for row in result["speed"] if row["op"] == op]
-        cells = [f"`{op}`", str(rows[0]["code_bytes"]), rows[0]["peer"]]
-        for many in (False, True):
-            ratios = [row["speed_ratio"] for row in rows if (row["queries"] > 1) == many]
-            cells.append(f"{min(ratios):.2f} to {max(ratios):.2f}")
-        lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "| codec | bytes | recall 10@10 | of the 100 best, ranked again by float16 vectors |", "|---|--:|--:|--:|"]
     for row in result["rerank"]:
         cells = [f"`{row['codec']}`", str(row["code_bytes"]), f"{row['recall']:.3f}", f"{row['recall_reranked']:.3f}"]
@@ -141,13 +133,12 @@ def peers_table(result: dict[str, Any]) -> str:
     memory, versions, commits = result["memory"], result["versions"], result["commit"]
     lines += [
         "",
-        f"Whole search calls on one thread of an {result['cpu']}, 100,000 and 1,000,000 random codes, k = 10 and 100, medians "
-        f"in turn with the peer; load {result['load_before']['speed']:.2f} beside the run. Recall: three seeds where there are "
+        f"Recall on an {result['cpu']}: three seeds where there are "
         f"any, the mean and in brackets the worst, the same training vectors, exhaustive scans, ties counted; reranking on "
         f"{result['rerank'][0]['set']}. Searching 1,000,000 codes of 64 bytes takes "
         f"{memory['peak_over_codes']:.2f} times their memory at the peak, mapping their file "
         f"{memory['mmap_load_milliseconds']:.1f} ms. vecpress {versions['vecpress']}, recall at commit {commits['recall']}, "
-        f"speed at {commits['speed']}, "
+        f"memory at {commits['memory']}, "
         f"faiss {versions['faiss']}, turbovec {versions['turbovec']}, NumPy {versions['numpy']}.",
     ]
     return "\n".join(lines)

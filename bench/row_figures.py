@@ -14,12 +14,12 @@ import vecpress as vp
 from vecpress import ops
 
 from . import limits
-from .figures import Figure, faiss, in_turns
+from .figures import Figure, in_turns, peer_library
 
 
 def rows() -> Iterator[Figure]:
     """Encoders, k-means and matrix products."""
-    fa = faiss()
+    fa = peer_library()
     rng = np.random.default_rng(0)
     sgemm = limits.sgemm_rate()
     x = rng.standard_normal((10_000, 384), dtype=np.float32)
@@ -65,14 +65,21 @@ def rows() -> Iterator[Figure]:
         codec.fit(large[:5000])
         [seconds] = in_turns(partial(codec.encode, large, num_threads=1), rounds=7)
         yield Figure(
-            "rows", f"{codec!r} encode", "100,000 x 384 floats", "reading the floats", large.nbytes / seconds / read, 0.7
+            "rows",
+            f"{type(codec).__name__} encode",
+            f"{codec!r}, 100,000 x 384 floats",
+            "reading the floats",
+            large.nbytes / seconds / read,
+            0.7,
         )
-    for n_bits in (2, 4, 8):
-        codec = vp.RaBitQ(n_bits, metric="l2").fit(x[:1000])
+    for n_bits in range(2, 9):
         peer = fa.IndexRaBitQ(384, fa.METRIC_L2, n_bits)
         peer.train(x[:1000])
-        ours, theirs = in_turns(partial(codec.encode, x[:500], num_threads=1), partial(peer.sa_encode, x[:500]), rounds=5)
-        yield Figure("rows", "RaBitQ encode", f"{n_bits} bits", "faiss IndexRaBitQ", theirs / ours, 5.0)
+        for codec in (vp.RaBitQ(n_bits, metric="l2"), vp.LloydMax(n_bits, metric="l2")):
+            codec.fit(x)
+            ours, theirs = in_turns(partial(codec.encode, x[:500], num_threads=1), partial(peer.sa_encode, x[:500]), rounds=5)
+            what = f"{type(codec).__name__} encode"
+            yield Figure("rows", what, f"{n_bits} bits", "faiss IndexRaBitQ", theirs / ours, 5.0)
 
 
 def overhead() -> Iterator[Figure]:

@@ -27,18 +27,19 @@ def test_ties_go_to_the_lower_label(backend, need_backend):
     need_backend(backend)
     for k in (2, 17, 64, 255):
         with dispatch.use(backend):
-            labels, distances = ops.assign(np.full((35, 3), 2, np.float32), np.ones((k, 3), np.float32))
-            assert not labels.any() and np.all(distances == 3)
-            centroids = np.full((k, 3), 9, np.float32)
-            centroids[k // 2 :] = 1
-            assert np.all(ops.assign(np.full((35, 3), 2, np.float32), centroids)[0] == k // 2)
+            for n in (35, 99):  # from 64 rows on, products find the nearest
+                labels, distances = ops.assign(np.full((n, 3), 2, np.float32), np.ones((k, 3), np.float32))
+                assert not labels.any() and np.all(distances == 3)
+                centroids = np.full((k, 3), 9, np.float32)
+                centroids[k // 2 :] = 1
+                assert np.all(ops.assign(np.full((n, 3), 2, np.float32), centroids)[0] == k // 2)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_where_every_distance_overflows_the_label_is_0(backend, need_backend):
     need_backend(backend)
     with dispatch.use(backend):
-        for n, k in ((1, 1), (20, 3), (37, 19)):
+        for n, k in ((1, 1), (20, 3), (37, 19), (99, 19)):
             labels, distances = ops.assign(np.full((n, 2), 3e38, np.float32), np.full((k, 2), -3e38, np.float32))
             assert not labels.any() and np.all(distances == np.inf)
 
@@ -50,3 +51,18 @@ def test_finds_the_nearest():
     assert labels.dtype == np.int32 and distances.dtype == np.float32
     np.testing.assert_allclose(distances, exact[np.arange(60), labels], rtol=2e-6)
     np.testing.assert_allclose(distances, exact.min(axis=1), rtol=2e-6)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("d", [2, 8, 100])
+@pytest.mark.parametrize("offset, spread", [(1e3, 1e-2), (1e6, 3.0), (0, 1e-20), (1e-3, 1e-22), (1e15, 1e9)])
+def test_products_that_lose_all_digits_hide_no_centroid(offset, spread, d, backend, need_backend):
+    """Far from the origin |x|^2 leaves nothing of the distances in products, and near zero they fall below float32's numbers."""
+    need_backend(backend)
+    rng = np.random.default_rng(d)
+    x, centroids = ((offset + spread * rng.standard_normal((n, d))).astype(np.float32) for n in (130, 40))
+    with dispatch.use("reference"):
+        wanted = ops.assign(x, centroids)
+    with dispatch.use(backend):
+        got = ops.assign(x, centroids)
+    assert np.array_equal(got[0], wanted[0]) and np.array_equal(got[1], wanted[1])
