@@ -91,7 +91,7 @@ SCANS = (
     Shape("dot", 48, 1),
     Shape("dot", 96, 2),
     Shape("dot", 192, 4),
-    Shape("lut8", 48, budget=5.0),
+    Shape("lut8", 48, budget=3.0),
 )
 
 
