@@ -44,10 +44,56 @@ struct Collectors {
       Collector& c = all[static_cast<size_t>(i)];
       c.top.entries = entries.get() + i * some;
       c.reservoir.candidates = candidates.get() + i * more;
-      c.top.k = c.reservoir.k = k;
-      c.reservoir.restart();
+      c.start(k, Foretold());
     }
   }
+};
+
+// Some blocks, evenly spaced, from which to foretell a score that k rows of all reach: that of the rank-th best among them. Above it far
+// fewer rows are collected than above a bar that has to rise from nothing, k ln(n / k). It is no more than a guess: the scan is right if k
+// rows did score higher in the end, and is made again without it where not.
+struct Sample {
+  std::vector<int64_t> blocks;
+  int64_t rank = 0;
+
+  Sample() {}
+  Sample(const Scan& s, int64_t all_blocks, int64_t k) {
+    if (s.allow && s.nq < kManyQueries) return;  // to count the list would take longer than it saves
+    const auto rows_of = [&](int64_t b) -> int64_t { return s.allow ? __builtin_popcountll(s.allow[b]) : kBlock; };
+    int64_t rows = 0, filled = 0;
+    for (int64_t b = 0; s.allow && b < all_blocks; ++b) {
+      rows += rows_of(b);
+      filled += s.allow[b] != 0;
+    }
+    if (!s.allow) rows = s.n, filled = all_blocks;
+    int64_t spacing = 0;
+    double most = 0;
+    for (const int64_t every : {int64_t{16}, int64_t{32}, int64_t{64}, int64_t{128}}) {
+      const double share = 1 / static_cast<double>(every), sampled = share * static_cast<double>(rows);
+      const double spared = collected(static_cast<double>(k), static_cast<double>(rows)) - (rank_of(k, share) / share + collected(rank_of(k, share), sampled)) - sampled / kRowsPerCandidate;
+      if (filled >= 8 * every && spared > most) spacing = every, most = spared;
+    }
+    if (!spacing) return;
+    int64_t place = 0, sampled = 0;
+    for (int64_t b = 0; b < all_blocks; ++b)
+      if ((!s.allow || s.allow[b]) && place++ % spacing == spacing / 2) {
+        blocks.push_back(b);
+        sampled += rows_of(b);
+      }
+    rank = static_cast<int64_t>(rank_of(k, static_cast<double>(sampled) / static_cast<double>(rows)));
+  }
+
+ private:
+  static constexpr int64_t kManyQueries = 16;
+  static constexpr double kRowsPerCandidate = 16;  // that are scanned in the time that one takes to collect
+
+  // How many of the k best lie in a share of the rows, and three standard deviations more.
+  static double rank_of(int64_t k, double share) {
+    const double expected = static_cast<double>(k) * share;
+    return std::ceil(expected + 3 * std::sqrt(expected) + 2);
+  }
+  // Rows in random order of which each enters that is among the k best so far.
+  static double collected(double k, double rows) { return k * (1 + std::log(std::max(1.0, rows / k))); }
 };
 
 }  // namespace
@@ -68,54 +114,78 @@ void run_scan(Scan scan, const ScanKernel& kernel, int threads, Control& control
     kernel.prepare(scan, levels);
     scan.levels = &levels;
   }
+  const Sample sample = screened ? Sample(scan, blocks, k) : Sample();
+  int64_t misled = 0;  // queries, by the sample
   for (int64_t first = 0; first < scan.nq && !control.stop(); first += most) {
-    const int64_t batch = std::min(most, scan.nq - first);
+    const int64_t end = std::min(scan.nq, first + most);
 
     std::vector<Screen> screens;
     std::unique_ptr<uint8_t[]> memory;
     if (screened) {
-      screens.resize(static_cast<size_t>(batch));
-      memory.reset(new uint8_t[static_cast<size_t>(screen_bytes * batch + kLine)]());  // zeros where there is nothing: an unused last nibble
+      screens.resize(static_cast<size_t>(end - first));
+      memory.reset(new uint8_t[static_cast<size_t>(screen_bytes * (end - first) + kLine)]());  // zeros where there is nothing: an unused last nibble
       uint8_t* const numbers = memory.get() + (kLine - reinterpret_cast<uintptr_t>(memory.get()) % kLine) % kLine;
-      parallel_rows(batch, 16, threads, control, [&](int64_t q0, int64_t q1) {
+      parallel_rows(end - first, 16, threads, control, [&](int64_t q0, int64_t q1) {
         for (int64_t q = q0; q < q1; ++q) screens[q] = kernel.screen(scan, first + q, numbers + q * screen_bytes);
       });
     }
-
-    // a task: some queries over all rows, or all queries over what tiles it gets to take; with collectors of its own
-    const bool by_query = batch >= 8 * static_cast<int64_t>(threads);
-    const int64_t splits = by_query ? 1 : row_splits;
-    const int64_t tasks = threads * ((batch + kTaskQueries * threads - 1) / (kTaskQueries * threads));  // as many for each thread
-    const int64_t per_task = by_query ? ((batch + tasks - 1) / tasks + 3) / 4 * 4 : batch;
-    const int64_t groups = (batch + per_task - 1) / per_task;
-    Collectors collectors(splits * batch, k, scan.n, screened);
-
     Scan part = scan;
     part.screens = screens.data() - first;  // kernels index by query number
-    std::atomic<int64_t> next{0};  // tile, where rows are shared out: everyone takes them in ascending order
-    parallel(splits * groups, threads, control, [&](int64_t task) {
-      const int64_t split = task / groups, group = task % groups;
-      const int64_t q0 = group * per_task, q1 = std::min(batch, q0 + per_task);
-      int64_t bytes = q1 - q0 > 1 ? std::min(kTileBytes, kTileWork / (q1 - q0)) : kTileWork;
-      if (splits > 1) bytes = std::min(bytes, std::max(kLeastTile, blocks * block_bytes / (kTilesEach * splits)));
-      const int64_t tile = std::max<int64_t>(1, bytes / block_bytes);
-      Collector* mine = collectors.all.data() + split * batch + q0;
-      int64_t turn = 0;
-      while (!control.stop()) {
-        const int64_t b = tile * (splits > 1 ? next.fetch_add(1, std::memory_order_relaxed) : turn++);
-        if (b >= blocks) break;
-        kernel.run(part, first + q0, first + q1, b, std::min(blocks, b + tile), mine);
-      }
-      if (screened)
-        for (int64_t q = q0; q < q1 && !control.stop(); ++q) kernel.settle(part, first + q, mine[q - q0]);
-    });
-    if (control.stop()) return;
 
-    parallel_rows(batch, 1, threads, control, [&](int64_t q, int64_t) {
-      std::vector<Collector*> found;
-      for (int64_t split = 0; split < splits; ++split) found.push_back(&collectors.all[static_cast<size_t>(split * batch + q)]);
-      merge(found.data(), splits, scan.k, scores + (first + q) * scan.k, ids + (first + q) * scan.k);
-    });
+    // Queries [begin, stop), of each of which something may be foretold.
+    const auto scan_all = [&](int64_t begin, int64_t stop, const Foretold* foretold) {
+      // a task: some queries over all rows, or all queries over what tiles it gets to take; with collectors of its own
+      const int64_t count = stop - begin;
+      const bool by_query = count >= 8 * static_cast<int64_t>(threads);
+      const int64_t splits = by_query ? 1 : row_splits;
+      const int64_t tasks = threads * ((count + kTaskQueries * threads - 1) / (kTaskQueries * threads));  // as many for each thread
+      const int64_t per_task = by_query ? ((count + tasks - 1) / tasks + 3) / 4 * 4 : count;
+      const int64_t groups = (count + per_task - 1) / per_task;
+      Collectors collectors(splits * count, k, scan.n, screened);
+      std::atomic<int64_t> next{0};  // tile, where rows are shared out: everyone takes them in ascending order
+      parallel(splits * groups, threads, control, [&](int64_t task) {
+        const int64_t split = task / groups, group = task % groups;
+        const int64_t q0 = begin + group * per_task, q1 = std::min(stop, q0 + per_task);
+        int64_t bytes = q1 - q0 > 1 ? std::min(kTileBytes, kTileWork / (q1 - q0)) : kTileWork;
+        if (splits > 1) bytes = std::min(bytes, std::max(kLeastTile, blocks * block_bytes / (kTilesEach * splits)));
+        const int64_t tile = std::max<int64_t>(1, bytes / block_bytes);
+        Collector* mine = collectors.all.data() + split * count + (q0 - begin);
+        for (int64_t q = q0; foretold && q < q1; ++q) mine[q - q0].start(k, foretold[q - begin]);
+        int64_t turn = 0;
+        while (!control.stop()) {
+          const int64_t b = tile * (splits > 1 ? next.fetch_add(1, std::memory_order_relaxed) : turn++);
+          if (b >= blocks) break;
+          kernel.run(part, q0, q1, b, std::min(blocks, b + tile), mine);
+        }
+        if (screened)
+          for (int64_t q = q0; q < q1 && !control.stop(); ++q) kernel.settle(part, q, mine[q - q0]);
+      });
+      if (control.stop()) return;
+      parallel_rows(count, 1, threads, control, [&](int64_t q, int64_t) {
+        std::vector<Collector*> found;
+        for (int64_t split = 0; split < splits; ++split) found.push_back(&collectors.all[static_cast<size_t>(split * count + q)]);
+        merge(found.data(), splits, scan.k, scores + (begin + q) * scan.k, ids + (begin + q) * scan.k);
+      });
+    };
+
+    std::vector<Foretold> foretold;
+    if (sample.rank && misled * 8 <= first) {
+      foretold.resize(static_cast<size_t>(end - first));
+      parallel_rows(end - first, kTaskQueries / 4, threads, control, [&](int64_t q0, int64_t q1) {
+        Collectors collectors(q1 - q0, sample.rank, scan.n, screened);
+        for (const int64_t b : sample.blocks) {
+          if (control.stop()) return;
+          kernel.run(part, first + q0, first + q1, b, b + 1, collectors.all.data());
+        }
+        for (int64_t q = q0; q < q1; ++q) foretold[static_cast<size_t>(q)] = collectors.all[static_cast<size_t>(q - q0)].foretell();
+      });
+    }
+    scan_all(first, end, foretold.empty() ? nullptr : foretold.data());
+    for (int64_t q = first; !foretold.empty() && q < end && !control.stop(); ++q)
+      if (!(scores[q * scan.k + k - 1] > foretold[static_cast<size_t>(q - first)].floor)) {
+        ++misled;
+        scan_all(q, q + 1, nullptr);
+      }
   }
 }
 

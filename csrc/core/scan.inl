@@ -181,6 +181,10 @@ inline void settle_range(const Scan& s, int64_t q, Collector& collector, int64_t
     for (; i < end && count < 8; ++i)
       if (!(candidates[i].high < bar)) rows[count++] = candidates[i].row;
     if (count == 0) break;
+    for (int64_t j = i; j < end && j < i + 8; ++j) {  // the next rows' bytes come meanwhile, each from a cache line of its own
+      const uint8_t* row = s.block(candidates[j].row / kBlock) + candidates[j].row % kBlock;
+      for (int64_t byte = s.head; byte < s.code_size; ++byte) __builtin_prefetch(row + byte * kBlock);
+    }
     for (int j = count; j < 8; ++j) rows[j] = rows[0];
     Exact::exact(s, q, rows, count, sums);
     for (int j = 0; j < count; ++j)

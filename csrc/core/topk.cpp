@@ -8,7 +8,8 @@
 namespace vecpress {
 namespace {
 
-bool better(const Entry& a, const Entry& b) { return a.score > b.score || (a.score == b.score && a.id < b.id); }
+// An object, for a function's address would be called.
+constexpr auto better = [](const Entry& a, const Entry& b) { return a.score > b.score || (a.score == b.score && a.id < b.id); };
 
 }  // namespace
 
@@ -28,35 +29,49 @@ bool Reservoir::make_room() {
   return limit <= limit_at_most(k);
 }
 
+void Reservoir::begin_to_count(float from, float bucket) {
+  counting = std::abs(from) < 1e37f && bucket < 1e37f;
+  origin = from;
+  width = bucket;
+  per_bound = 1 / bucket;
+  edge = 0;
+  reached = 0;
+  std::fill(count, count + kBuckets, int64_t{0});
+}
+
 bool Reservoir::tighten() {
   if (size < k) return true;
   std::nth_element(candidates, candidates + (k - 1), candidates + size,
                    [](const Candidate& a, const Candidate& b) { return a.low > b.low; });
   const float kth = candidates[k - 1].low;
   bar = std::max(bar, kth);
-  // buckets so narrow that what they hide is little beside the candidates' spread and the width of their bounds; what was counted before and
-  // is not here any more is as good as what is
-  float lowest = kth, highest = kth, width = 0;
+  // buckets so narrow that what they hide is little beside the candidates' spread and the width of their bounds
+  float lowest = kth, highest = kth, widest = 0;
   for (int64_t i = 0; i < size; ++i) {
     lowest = std::min(lowest, candidates[i].low);
     highest = std::max(highest, candidates[i].low);
-    width = std::max(width, candidates[i].high - candidates[i].low);
+    widest = std::max(widest, candidates[i].high - candidates[i].low);
   }
-  const float bucket = std::max({(highest - lowest) / 128, width / 16, std::abs(kth) * 0x1p-20f, 1e-30f});
-  counting = std::abs(kth) < 1e37f && bucket < 1e37f;
-  if (counting) {
-    origin = kth;
-    per_bound = 1 / bucket;
-    edge = 0;
-    reached = 0;
-    std::fill(count, count + kBuckets, int64_t{0});
-    for (int64_t i = 0; i < k; ++i) raise(candidates[i].low);
-  }
+  const float bucket = std::max({(highest - lowest) / 128, widest / 16, std::abs(kth) * 0x1p-20f, 1e-30f});
+  begin_to_count(kth, bucket);  // what was counted before and is not here any more is as good as what is
+  for (int64_t i = 0; counting && i < k; ++i) raise(candidates[i].low);
   // the first k stay first, for their upper bounds reach the bar; what an earlier bar has dropped is not here
   Candidate* const end = std::remove_if(candidates + k, candidates + size, [&](const Candidate& c) { return c.high < bar; });
   size = end - candidates;
   limit = 2 * size + 32;
   return limit <= limit_at_most(k);
+}
+
+void Collector::start(int64_t k, const Foretold& foretold) {
+  top.k = reservoir.k = k;
+  reservoir.restart();
+  reservoir.bar = foretold.floor;
+  if (foretold.floor > -std::numeric_limits<float>::infinity()) reservoir.begin_to_count(foretold.floor, foretold.bucket);
+}
+
+Foretold Collector::foretell() {
+  reservoir.tighten();
+  return {std::nextafter(bar(), -std::numeric_limits<float>::infinity()), reservoir.width};
 }
 
 void merge(Collector* const* found, int64_t count, int64_t k, float* scores, int64_t* ids) {

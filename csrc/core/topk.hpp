@@ -51,7 +51,7 @@ struct Reservoir {
   int64_t limit = 0;  // make_room() when size reaches it
   float bar = -std::numeric_limits<float>::infinity();
   bool counting = false;
-  float origin = 0, per_bound = 0;  // a bound's bucket is (bound - origin) * per_bound
+  float origin = 0, width = 1, per_bound = 1;  // a bound's bucket is (bound - origin) / width
   int edge = 0;                     // that bucket
   int64_t reached = 0;              // rows counted in it and above
   int64_t count[kBuckets];
@@ -71,6 +71,7 @@ struct Reservoir {
     if (counting) raise(low);
   }
 
+  void begin_to_count(float from, float bucket);
   // Counts a lower bound, and raises the bar where k rows reach a higher bucket.
   void raise(float low) {
     const float at = (low - origin) * per_bound;
@@ -89,6 +90,12 @@ struct Reservoir {
   bool tighten();
 };
 
+// What a sample says of the k best scores of a query: that they are all above `floor`, most probably.
+struct Foretold {
+  float floor = -std::numeric_limits<float>::infinity();
+  float bucket = 1;  // for counting
+};
+
 // What a scan collects for one query.
 struct Collector {
   TopK top;
@@ -96,6 +103,11 @@ struct Collector {
 
   // No score below it can enter.
   float bar() const { return top.bar > reservoir.bar ? top.bar : reservoir.bar; }
+
+  // Begins to collect the k best, of rows that score above the foretold floor.
+  void start(int64_t k, const Foretold& foretold);
+  // From the k best of a sample.
+  Foretold foretell();
 };
 
 // Sorts what `count` collectors (at least 1) found, best first, into k scores and ids; the rest is nan and -1.

@@ -1,0 +1,111 @@
+"""Large scans foretell each query's floor from evenly spaced blocks; a floor that is too high must be noticed, whatever the rows' order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vecpress import dispatch, ops
+from vecpress.ops import Blocks
+
+N, K, M = 40_000, 200, 16
+OPS = {"hamming": M, "lut4": M, "lut8": M, "dot": M}
+BACKENDS = [b for b in dispatch.operations()["lut4"] if b != "reference"]
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request, need_backend):
+    need_backend(request.param)
+    return request.param
+
+
+def operand(op, rng, nq):
+    if op == "hamming":
+        return rng.integers(0, 256, (nq, M), dtype=np.uint8)
+    if op == "dot":
+        return rng.standard_normal((nq, 2 * M)).astype(np.float32)
+    entries = 16 if op == "lut4" else 256
+    return rng.standard_normal((nq, 2 * M if op == "lut4" else M, entries)).astype(np.float32)
+
+
+def scan(op, blocks, rows, k, **options):
+    if op == "dot":
+        options["n_bits"] = 4
+    return getattr(ops, op)(blocks, rows, k, **options)
+
+
+def ordered(op, codes, rows, rank_to_place):
+    """The codes in an order by their score for the first query: rank_to_place[i] is where the i-th best goes."""
+    with dispatch.use("reference"):
+        _, best = scan(op, Blocks.pack(codes), rows[:1], len(codes))
+    out = np.empty_like(codes)
+    out[rank_to_place] = codes[best[0]]
+    return out
+
+
+def sampled_first(rng):
+    """The best rows in the blocks that any spacing samples: every 16th, 32nd ... from the middle of the first gap on."""
+    blocks = -(-N // 64)
+    sampled = {b for every in (16, 32, 64, 128) for b in range(every // 2, blocks, every)}
+    first = [r for b in sorted(sampled) for r in range(64 * b, min(N, 64 * b + 64))]
+    return np.concatenate([first, np.setdiff1d(np.arange(N), first)]).astype(np.int64)
+
+
+ORDERS = {
+    "random": lambda rng: rng.permutation(N),
+    "best first": lambda rng: np.arange(N),
+    "best last": lambda rng: np.arange(N)[::-1],
+    "best in the sample": sampled_first,
+    "best not in the sample": lambda rng: sampled_first(rng)[::-1],
+}
+
+
+@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("order", ORDERS)
+def test_any_order(op, order, backend):
+    rng = np.random.default_rng(4)
+    rows = operand(op, rng, 20)
+    codes = ordered(op, rng.integers(0, 256, (N, M), dtype=np.uint8), rows, ORDERS[order](rng))
+    blocks = Blocks.pack(codes)
+    with dispatch.use("reference"):
+        wanted = scan(op, blocks, rows, K)
+    for nq, threads in ((20, 1), (20, 2), (1, 1), (1, 2)):
+        with dispatch.use(backend):
+            got = scan(op, blocks, rows[:nq], K, num_threads=threads)
+        np.testing.assert_array_equal(got[0], wanted[0][:nq])
+        np.testing.assert_array_equal(got[1], wanted[1][:nq])
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_ties_with_the_floor(op, backend):
+    """Few different codes: the floor is a score that thousands of rows have, and the lowest ids among them win."""
+    rng = np.random.default_rng(5)
+    rows = operand(op, rng, 20)
+    codes = rng.integers(0, 256, (8, M), dtype=np.uint8)[rng.integers(0, 8, N)]
+    blocks, ids = Blocks.pack(codes), rng.permutation(N).astype(np.int64)
+    for options in ({}, {"ids": ids}):
+        with dispatch.use("reference"):
+            wanted = scan(op, blocks, rows, K, **options)
+        with dispatch.use(backend):
+            got = scan(op, blocks, rows, K, num_threads=1, **options)
+        np.testing.assert_array_equal(got[0], wanted[0])
+        np.testing.assert_array_equal(got[1], wanted[1])
+
+
+@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("share", [0.7, 0.1, 0.004])
+@pytest.mark.parametrize("clustered", [False, True])
+def test_allow_lists(op, share, clustered, backend):
+    rng = np.random.default_rng(6)
+    rows = operand(op, rng, 20)
+    blocks = Blocks.pack(rng.integers(0, 256, (N, M), dtype=np.uint8))
+    allowed = np.arange(int(share * N)) + 777 if clustered else np.flatnonzero(rng.random(N) < share)
+    bits = np.zeros(-(-N // 64) * 64, bool)
+    bits[allowed] = True
+    allow = np.packbits(bits, bitorder="little").view(np.uint64)
+    with dispatch.use("reference"):
+        wanted = scan(op, blocks, rows, K, allow=allow)
+    with dispatch.use(backend):
+        got = scan(op, blocks, rows, K, allow=allow, num_threads=1)
+    np.testing.assert_array_equal(got[0], wanted[0])
+    np.testing.assert_array_equal(got[1], wanted[1])
