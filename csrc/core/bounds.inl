@@ -150,21 +150,70 @@ struct FactorRange {
     per_largest = 1 / static_cast<double>(largest_scale);
   }
 
-  // The least whole number on `line` with which a row's score may reach the bar; 0 where nothing can be said.
-  uint32_t floor(const Scan& s, const Screen& screen, const Line& line, float bar, float constant) const {
-    if (!screen.usable || bar == -__builtin_inff() || !(least_scale > 0)) return 0;
-    const double sizes = static_cast<double>(largest_scale) * screen.extent + __builtin_fabsf(largest_bias) + __builtin_fabs(constant) + screen.square;
-    if (!(sizes < 1e37)) return 0;
-    // as in reach()
-    const double need = static_cast<double>(bar) - constant + screen.square - BlockFactors::kSlack * (__builtin_fabs(constant) + __builtin_fabs(bar)) -
-                        BlockFactors::slack_of(s) * screen.square - BlockFactors::least_slack_of(s) - 0x1p-130 - largest_bias;
-    const double sum = need * (need > 0 ? per_largest : per_least) - BlockFactors::kSlack * screen.extent;
-    const double number = (sum - line.base - line.high) * line.per_step;
-    return !(number > 0) ? 0 : number > 4e9 ? 4000000000u : static_cast<uint32_t>(__builtin_ceil(number));
-  }
+  // Of scores that are sums and a constant.
+  FactorRange() : least_scale(1), largest_scale(1), largest_bias(0), per_least(1), per_largest(1) {}
 
  private:
   static constexpr int kPart = 16;
+};
+
+// The least whole numbers with which rows of a block can reach the bars, for up to kMost queries side by side: in arrays, so that the region's
+// widest registers compute them. As in reach().
+template <int kMost>
+struct Floors {
+  alignas(64) uint32_t floor[kMost];  // below 2^31; rows below it cannot enter
+
+  Floors() {}
+
+  void start(const Scan& s, int64_t q0, int count, const Collector* collectors) {
+    slack = BlockFactors::slack_of(s);
+    least_slack = BlockFactors::least_slack_of(s) + 0x1p-130;
+    for (int g = 0; g < count; ++g) {
+      const Screen& screen = s.screens[q0 + g];
+      const double constant = s.constant[q0 + g];
+      extent[g] = screen.extent;
+      added[g] = __builtin_fabs(constant) + screen.square;
+      offset[g] = BlockFactors::kSlack * screen.extent + screen.coarse.base;
+      high[g] = screen.coarse.high;
+      sure[g] = screen.sure;
+      spread[g] = screen.spread;
+      per_step[g] = screen.coarse.per_step;
+      raise(s, q0 + g, g, collectors[g].bar());
+    }
+  }
+
+  // Query q's bar, of which the scores are wanted that reach it.
+  void raise(const Scan& s, int64_t q, int g, float bar) {
+    const Screen& screen = s.screens[q];
+    const double constant = s.constant[q];
+    wanted[g] = !screen.usable ? -__builtin_inf()
+                               : bar - constant + screen.square -
+                                     BlockFactors::kSlack * (__builtin_fabs(constant) + __builtin_fabs(static_cast<double>(bar))) -
+                                     slack * screen.square - least_slack;
+  }
+
+  // For a block whose factors are in `range` and of which no row is farther from the middle level than `distance`, where that matters.
+  void compute(const FactorRange& range, double distance, int count) {
+    if (!(range.least_scale > 0)) {  // nothing can be said
+      for (int g = 0; g < count; ++g) floor[g] = 0;
+      return;
+    }
+    const double largest_scale = range.largest_scale, largest_bias = range.largest_bias, bias = __builtin_fabs(largest_bias);
+    const double per_least = range.per_least, per_largest = range.per_largest;
+    for (int g = 0; g < count; ++g) {
+      const double error = sure[g] + spread[g] * distance, most = error < high[g] ? error : high[g];
+      const double need = wanted[g] - largest_bias, sum = need * (need > 0 ? per_largest : per_least) - offset[g];
+      const double number = (sum - most) * per_step[g];
+      const double sizes = largest_scale * extent[g] + bias + added[g];
+      const double within = number < kMostNumber ? number : kMostNumber;
+      floor[g] = static_cast<uint32_t>(static_cast<int32_t>(number > 0 && sizes < 1e37 ? within : 0));
+    }
+  }
+
+ private:
+  static constexpr double kMostNumber = 2147483000;
+  alignas(64) double wanted[kMost], extent[kMost], added[kMost], offset[kMost], high[kMost], sure[kMost], spread[kMost], per_step[kMost];
+  double slack, least_slack;
 };
 
 // Makes room where candidates get too many, by exact sums where nothing else helps.
@@ -204,12 +253,6 @@ struct SumsWanted {
   uint32_t least(double most) const {
     const double need = (static_cast<double>(bar) - most) * per_step;  // slack is far more than this rounds
     return !(need > 0) ? 0 : need > 4e9 ? 4000000000u : static_cast<uint32_t>(__builtin_ceil(need));
-  }
-
-  // `floor` for a block of which no row is farther from the middle level than `distance`.
-  uint32_t floor_within(const Screen& screen, double distance) const {
-    const double error = screen.sure + screen.spread * distance;
-    return screen.usable && error < screen.coarse.high ? least(high - (screen.coarse.high - error)) : floor;
   }
 
   // Collects the rows of `pass` of block b by their fine numbers.

@@ -15,12 +15,11 @@ namespace {
 constexpr int64_t kQueryBatch = 256;          // queries prepared together, fewer where kBatchBytes says so
 constexpr int64_t kBatchBytes = 32 << 20;     // of screens and collectors held at a time
 constexpr int64_t kTileBytes = 256 << 10;     // codes that stay in the L2 cache while several queries pass over them
-constexpr int64_t kTileWork = 4 << 20;        // bytes of code times queries between two looks at Control
+constexpr int64_t kTileWork = 8 << 20;        // bytes of code times queries between two looks at Control
 constexpr int64_t kLine = 64;                 // bytes of a cache line: vectors of tables should not lie across two
 constexpr int64_t kThreadWork = 1 << 20;      // and for which it pays to wake a thread
 constexpr int64_t kTilesEach = 8;             // tiles a thread, at least, where rows are shared out, so that none waits long for another
 constexpr int64_t kLeastTile = 32 << 10;      // bytes
-constexpr int64_t kTaskQueries = 64;          // scanned together where there are enough: kernels share work among them
 
 // Memory for what a batch of queries collects, `splits` collectors a query, in query order within a split.
 struct Collectors {
@@ -138,7 +137,7 @@ void run_scan(Scan scan, const ScanKernel& kernel, int threads, Control& control
       const int64_t count = stop - begin;
       const bool by_query = count >= 8 * static_cast<int64_t>(threads);
       const int64_t splits = by_query ? 1 : row_splits;
-      const int64_t tasks = threads * ((count + kTaskQueries * threads - 1) / (kTaskQueries * threads));  // as many for each thread
+      const int64_t tasks = threads * ((count + kernel.together * threads - 1) / (kernel.together * threads));  // as many for each thread
       const int64_t per_task = by_query ? ((count + tasks - 1) / tasks + 3) / 4 * 4 : count;
       const int64_t groups = (count + per_task - 1) / per_task;
       Collectors collectors(splits * count, k, scan.n, screened);
@@ -171,7 +170,7 @@ void run_scan(Scan scan, const ScanKernel& kernel, int threads, Control& control
     std::vector<Foretold> foretold;
     if (sample.rank && misled * 8 <= first) {
       foretold.resize(static_cast<size_t>(end - first));
-      parallel_rows(end - first, kTaskQueries / 4, threads, control, [&](int64_t q0, int64_t q1) {
+      parallel_rows(end - first, kernel.together, threads, control, [&](int64_t q0, int64_t q1) {
         Collectors collectors(q1 - q0, sample.rank, scan.n, screened);
         for (const int64_t b : sample.blocks) {
           if (control.stop()) return;

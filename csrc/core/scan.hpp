@@ -37,7 +37,7 @@ struct Screen {
   double extent = 0;                 // no number on the way to that sum or to its bounds exceeds it
   double square = 0;                 // `dot` with squared distances: the query's squared length
   uint32_t start = 0, rest_start = 0;  // `dot`: what both sums of products begin with, modulo 2^32, so that they are never negative
-  double sure = 0, spread = 0;       // `dot`: the coarse sum errs by sure + spread * a row's distance from the middle level, at most
+  double sure = 0, spread = 0;       // the coarse sum errs upwards by sure + spread * a row's distance from `dot`'s middle level, at most
 };
 
 // `dot`: the levels that a code's numbers stand for, and as whole numbers: level[c] = base + step * number[c], with an error of at most
@@ -45,6 +45,8 @@ struct Screen {
 struct Levels {
   float level[256];
   uint8_t number[256];
+  float by_number[256];   // level of each number
+  bool told_apart = true;  // no two levels have one number
   double base = 0, step = 1, error = 0;
   float largest = 0;      // absolute value; infinite where one is not finite
   int most = 0;           // the largest number
@@ -86,6 +88,8 @@ struct ScanKernel {
   void (*settle)(const Scan&, int64_t q, Collector& collector) = nullptr;
   // `dot`: the levels as whole numbers.
   void (*prepare)(const Scan&, Levels& levels) = nullptr;
+  // Queries that `run` is given at a time where there are as many: so many that what they share costs little and what each has stays near.
+  int64_t together = 64;
 };
 
 // Runs `kernel` over all rows and queries and writes scores float[nq][k], ids int64[nq][k].

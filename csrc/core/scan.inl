@@ -178,8 +178,13 @@ inline void settle_range(const Scan& s, int64_t q, Collector& collector, int64_t
     float sums[8];
     int count = 0;
     const float bar = collector.bar();
-    for (; i < end && count < 8; ++i)
-      if (!(candidates[i].high < bar)) rows[count++] = candidates[i].row;
+    for (; i < end && count < 8; ++i) {
+      if (candidates[i].high < bar) continue;
+      if (candidates[i].exact())
+        offer(s, collector.top, candidates[i].row, candidates[i].high);
+      else
+        rows[count++] = candidates[i].row;
+    }
     if (count == 0) break;
     for (int64_t j = i; j < end && j < i + 8; ++j) {  // the next rows' bytes come meanwhile, each from a cache line of its own
       const uint8_t* row = s.block(candidates[j].row / kBlock) + candidates[j].row % kBlock;

@@ -108,6 +108,7 @@ inline Screen make_screen(const Scan& s, int64_t q, uint8_t* out) {
   screen.coarse = {base, exact_step * kFiner * kAveraged, screen.fine.low - exact_step * too_much,
                    screen.fine.high + exact_step * static_cast<double>((kFiner - 1) * m)};
   screen.coarse.per_step = 1 / screen.coarse.step;
+  screen.sure = screen.coarse.high;
   screen.extent = magnitude + 2 * span + screen.coarse.high - screen.coarse.low;
   screen.usable = screen.extent <= kLargestScore;
   return screen;

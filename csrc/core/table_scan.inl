@@ -15,38 +15,56 @@ inline void refine_rows(const Scan& s, int64_t q, int64_t b, uint64_t pass, doub
 
 template <class Sums>
 struct PlainTables : Sums {
-  using Wanted = SumsWanted;
+  using Shared = NothingShared;
+  static constexpr int64_t kShared = int64_t{1} << 40;
+  template <int G>
+  using Wanted = EachWanted<SumsWanted, G>;
 
-  static void floors(const Scan&, int64_t, int64_t, const Collector*, const Wanted* wanted, int count, uint32_t* out, int stride) {
-    for (int g = 0; g < count; ++g) out[g * stride] = wanted[g].floor;
-  }
-
-  template <class Number>
-  static void collect(const Scan& s, int64_t q, Collector& collector, Wanted& wanted, int64_t b, uint64_t pass, const Number*) {
+  template <class Wanted, class Number>
+  static void collect(const Scan& s, int64_t q, int g, Collector& collector, Wanted& wanted, int64_t b, uint64_t pass, const Number*) {
     alignas(64) double fine[kBlock];
     refine_rows<Sums>(s, q, b, pass, fine);
-    wanted.template collect<typename Sums::Exact>(s, q, collector, b, pass, fine);
+    wanted.query[g].template collect<typename Sums::Exact>(s, q, collector, b, pass, fine);
   }
 };
 
 // Codes with factors.
 template <class Sums>
 struct ScaledTables : Sums {
-  struct Wanted {
-    void start(const Scan&, int64_t, const Collector&) {}
+  static constexpr int64_t kShared = 64;
+  // Each block's.
+  struct Shared {
+    FactorRange range[kShared];
+    int64_t first;
+    void start(const Scan& s, int64_t b0, int64_t b1) {
+      first = b0;
+      for (int64_t b = b0; b < b1; ++b) range[b - b0] = range_of(s, b);
+    }
   };
 
-  static void floors(const Scan& s, int64_t q, int64_t b, const Collector* collectors, const Wanted*, int count, uint32_t* out, int stride) {
+  template <int G>
+  struct Wanted {
+    Floors<G> all;
+    const Shared* shared;
+    void start(const Scan& s, int64_t q, const Collector* collectors, const Shared* known) {
+      all.start(s, q, G, collectors);
+      shared = known;
+    }
+    const uint32_t* floors(const Scan& s, int64_t b) {
+      all.compute(shared ? shared->range[b - shared->first] : range_of(s, b), 0, G);
+      return all.floor;
+    }
+  };
+
+  static FactorRange range_of(const Scan& s, int64_t b) {
     alignas(64) float scale[kBlock], bias[kBlock] = {};
     factors_of(s.scale, s.block(b), scale);
     if (s.bias.kind != Factor::none) factors_of(s.bias, s.block(b), bias);
-    const FactorRange range(scale, bias, BlockFactors::kSlack);
-    for (int g = 0; g < count; ++g)
-      out[g * stride] = range.floor(s, s.screens[q + g], s.screens[q + g].coarse, collectors[g].bar(), s.constant[q + g]);
+    return FactorRange(scale, bias, BlockFactors::kSlack);
   }
 
-  template <class Number>
-  static void collect(const Scan& s, int64_t q, Collector& collector, Wanted&, int64_t b, uint64_t pass, const Number* numbers) {
+  template <class Wanted, class Number>
+  static void collect(const Scan& s, int64_t q, int g, Collector& collector, Wanted& wanted, int64_t b, uint64_t pass, const Number* numbers) {
     alignas(64) uint32_t coarse[kBlock];
     alignas(64) double fine[kBlock];
     for (int r = 0; r < kBlock; ++r) coarse[r] = pass >> r & 1 ? numbers[r] : 0;
@@ -56,6 +74,7 @@ struct ScaledTables : Sums {
     if (!pass) return;
     refine_rows<Sums>(s, q, b, pass, fine);
     collect_scaled<typename Sums::Exact>(s, q, collector, factors, b, pass, fine);
+    wanted.all.raise(s, q, g, collector.bar());
   }
 };
 
@@ -64,8 +83,8 @@ template <class K>
 inline void scan_long(const Scan& s, int64_t q, int64_t b0, int64_t b1, Collector& collector) {
   alignas(64) uint16_t some[kBlock];
   alignas(64) uint32_t numbers[kBlock];
-  typename K::Wanted wanted;
-  wanted.start(s, q, collector);
+  typename K::template Wanted<1> wanted;
+  wanted.start(s, q, &collector, static_cast<const typename K::Shared*>(nullptr));
   for (int64_t b = b0; b < b1; ++b) {
     const uint64_t mask = rows_of(s, b);
     if (!mask) continue;
@@ -77,9 +96,8 @@ inline void scan_long(const Scan& s, int64_t q, int64_t b0, int64_t b1, Collecto
         sums[0][0].store(some);
         for (int r = 0; r < Bytes::kLanes; ++r) numbers[row + r] = (plane ? numbers[row + r] : 0) + some[r];
       }
-    uint32_t floor;
-    K::floors(s, q, b, &collector, &wanted, 1, &floor, 1);
-    if (const uint64_t pass = mask & at_least(numbers, floor)) K::collect(s, q, collector, wanted, b, pass, numbers);
+    const uint32_t floor = *wanted.floors(s, b);
+    if (const uint64_t pass = mask & at_least(numbers, floor)) K::collect(s, q, 0, collector, wanted, b, pass, numbers);
   }
 }
 

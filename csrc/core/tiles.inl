@@ -2,8 +2,8 @@
 // after core/scan.inl.
 //
 // K::sums<G, W>(scan, tile, first plane, last plane, q, sums[G][W]) of queries q .. q + G - 1 over the planes' bytes; K::kQueries together over
-// K::kTile blocks at a time, one query over K::kTileAlone. K::floors gives the least sum that can enter, for each query and a block, from
-// K::Wanted, which remembers what does not change with the block; K::collect takes the rows that have passed.
+// K::kTile blocks at a time, one query over K::kTileAlone. K::Wanted<G> has the least sums that can enter, of a block for each of G queries;
+// K::collect takes the rows that have passed. K::Shared is what all queries need to know of some blocks, K::kShared at most.
 
 constexpr uint32_t kLargestSum = 65535;
 
@@ -22,12 +22,15 @@ struct Tile {
 };
 
 // W whole blocks from b on, for G queries.
-template <class K, int G, int W>
-inline void scan_tile(const Scan& s, int64_t q, int64_t b, const uint64_t* masks, Collector* collectors, typename K::Wanted* wanted) {
+template <class K, int G, int W, class Wanted>
+inline void scan_tile(const Scan& s, int64_t q, int64_t b, const uint64_t* masks, Collector* collectors, Wanted& wanted) {
   alignas(64) uint16_t numbers[G][W][kBlock];
   uint64_t pass[G][W];
   uint32_t floors[G][W];
-  for (int w = 0; w < W; ++w) K::floors(s, q, b + w, collectors, wanted, G, &floors[0][w], W);
+  for (int w = 0; w < W; ++w) {
+    const uint32_t* floor = wanted.floors(s, b + w);
+    for (int g = 0; g < G; ++g) floors[g][w] = floor[g];
+  }
   for (int row = 0; row < kBlock; row += Bytes::kLanes) {
     ByteSums sums[G][W];
     K::template sums<G, W>(s, Tile(s, b, row), 0, s.payload, q, sums);
@@ -43,13 +46,13 @@ inline void scan_tile(const Scan& s, int64_t q, int64_t b, const uint64_t* masks
   for (int g = 0; g < G; ++g)
     for (int w = 0; w < W; ++w)
       if (const uint64_t rows = pass[g][w] & masks[w])
-        K::collect(s, q + g, collectors[g], wanted[g], b + w, rows, numbers[g][w]);
+        K::collect(s, q + g, g, collectors[g], wanted, b + w, rows, numbers[g][w]);
 }
 
 template <class K, int G, int W>
-inline void scan_tiles(const Scan& s, int64_t q, int64_t b0, int64_t b1, Collector* collectors) {
-  typename K::Wanted wanted[G];
-  for (int g = 0; g < G; ++g) wanted[g].start(s, q + g, collectors[g]);
+inline void scan_tiles(const Scan& s, int64_t q, int64_t b0, int64_t b1, const typename K::Shared* shared, Collector* collectors) {
+  typename K::template Wanted<G> wanted;
+  wanted.start(s, q, collectors, shared);
   for (int64_t b = next_block(s, b0, b1); b < b1;) {
     uint64_t masks[W];
     bool whole = b + W <= b1;
@@ -70,8 +73,35 @@ constexpr int64_t kCached = 16 << 20;  // bytes of code: more come from memory, 
 // All queries, K::kQueries at a time.
 template <class K>
 inline void scan_queries(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Collector* collectors) {
-  const bool together = q1 - q0 > 1 || s.n * s.code_size <= kCached;
-  int64_t q = q0;
-  for (; together && q + K::kQueries <= q1; q += K::kQueries) scan_tiles<K, K::kQueries, K::kTile>(s, q, b0, b1, collectors + (q - q0));
-  for (; q < q1; ++q) scan_tiles<K, 1, K::kTileAlone>(s, q, b0, b1, collectors + (q - q0));
+  const bool together = q1 - q0 > 1 || s.n * s.code_size <= kCached, share = q1 - q0 > K::kQueries;
+  const int64_t at_once = share ? K::kShared : b1 - b0;
+  for (int64_t begin = b0; begin < b1; begin += at_once) {
+    const int64_t end = begin + at_once < b1 ? begin + at_once : b1;
+    typename K::Shared shared;
+    if (share) shared.start(s, begin, end);
+    const typename K::Shared* const known = share ? &shared : nullptr;
+    int64_t q = q0;
+    for (; together && q + K::kQueries <= q1; q += K::kQueries) scan_tiles<K, K::kQueries, K::kTile>(s, q, begin, end, known, collectors + (q - q0));
+    for (; q < q1; ++q) scan_tiles<K, 1, K::kTileAlone>(s, q, begin, end, known, collectors + (q - q0));
+  }
 }
+
+// For what depends on each query alone: K::Wanted<G>, of which One has the floor.
+template <class One, int G>
+struct EachWanted {
+  One query[G];
+  uint32_t floor[G];
+
+  template <class Shared>
+  void start(const Scan& s, int64_t q, const Collector* collectors, const Shared*) {
+    for (int g = 0; g < G; ++g) query[g].start(s, q + g, collectors[g]);
+  }
+  const uint32_t* floors(const Scan&, int64_t) {
+    for (int g = 0; g < G; ++g) floor[g] = query[g].floor;
+    return floor;
+  }
+};
+
+struct NothingShared {
+  void start(const Scan&, int64_t, int64_t) {}
+};

@@ -37,6 +37,9 @@ struct TopK {
 struct Candidate {
   int64_t row;
   float low, high;
+
+  // Bounds are wider than float's roundings, so where they are one number, it is the score itself.
+  bool exact() const { return low == high; }
 };
 
 // Collects rows by bounds of their scores. With `bar` at most the k-th best lower bound seen, no row whose upper bound is below it can be

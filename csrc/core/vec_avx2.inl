@@ -94,6 +94,7 @@ struct Quads {  // callers keep the sum of two products within 16 bits
   static constexpr int kLanes = 8;
   __m256i v;
   static Quads zero() { return {_mm256_setzero_si256()}; }
+  static Quads set1(uint32_t x) { return {_mm256_set1_epi32(static_cast<int>(x))}; }
   void add(Bytes x, Four four) {
     v = _mm256_add_epi32(v, _mm256_madd_epi16(_mm256_maddubs_epi16(x.v, four.v), _mm256_set1_epi16(1)));
   }

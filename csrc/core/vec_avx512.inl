@@ -100,6 +100,7 @@ struct Quads {
   static constexpr int kLanes = 16;
   __m512i v;
   static Quads zero() { return {_mm512_setzero_si512()}; }
+  static Quads set1(uint32_t x) { return {_mm512_set1_epi32(static_cast<int>(x))}; }
   void add(Bytes x, Four four) {  // _mm512_dpbusd_epi32 by name: gcc copies the sum before each, and then runs out of registers
     __asm__("vpdpbusd %2, %1, %0" : "+v"(v) : "v"(x.v), "v"(four.v));
   }

@@ -92,6 +92,7 @@ struct Quads {  // bytes are signed here: two products stay within 16 bits
   static constexpr int kLanes = 4;
   int32x4_t v;
   static Quads zero() { return {vdupq_n_s32(0)}; }
+  static Quads set1(uint32_t x) { return {vdupq_n_s32(static_cast<int32_t>(x))}; }
   void add(Bytes x, Four four) {
     const int8x16_t y = vreinterpretq_s8_u8(x.v);
     const int16x8_t low = vmull_s8(vget_low_s8(y), vget_low_s8(four.v)), high = vmull_high_s8(y, four.v);

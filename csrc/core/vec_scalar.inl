@@ -82,6 +82,7 @@ struct Quads {
   static constexpr int kLanes = 2;
   int32_t v[2];
   static Quads zero() { return {{0, 0}}; }
+  static Quads set1(uint32_t x) { return {{static_cast<int32_t>(x), static_cast<int32_t>(x)}}; }
   void add(Bytes x, const Four& four) {
     for (int row = 0; row < 2; ++row)
       for (int i = 0; i < 4; ++i) v[row] += static_cast<int>(x.v >> (32 * row + 8 * i) & 255) * four.v[i];

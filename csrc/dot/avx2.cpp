@@ -50,7 +50,7 @@ VECPRESS_END
 
 namespace vecpress {
 static const Register<Dot> registered(Isa::avx2, {avx2::scan_dot, avx2::screen_row, avx2::dot_screen_bytes,
-                                                avx2::settle<avx2::NumberSums>, avx2::prepare_levels});
+                                                avx2::settle<avx2::NumberSums>, avx2::prepare_levels, avx2::kTogether});
 }  // namespace vecpress
 
 #endif

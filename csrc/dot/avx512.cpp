@@ -51,7 +51,7 @@ VECPRESS_END
 
 namespace vecpress {
 static const Register<Dot> registered(Isa::avx512, {avx512::scan_dot, avx512::screen_row, avx512::dot_screen_bytes,
-                                                avx512::settle<avx512::NumberSums>, avx512::prepare_levels});
+                                                avx512::settle<avx512::NumberSums>, avx512::prepare_levels, avx512::kTogether});
 }  // namespace vecpress
 
 #endif

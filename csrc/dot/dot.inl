@@ -2,11 +2,11 @@
 // inside a target region and an anonymous namespace, after the region's vectors, core/bounds.inl, dot/numbers.inl, the planes'
 // unpacking (pack_codes/planes.inl) and the region's LevelTable<bits>, which looks up Bytes in 2^bits bytes.
 
-constexpr int64_t kTileUnits = 32;     // unpacked at a time, 64 KB; for few queries 8 KB, which stay in the nearest cache
+constexpr int64_t kTileUnits = 64;     // unpacked at a time, 128 KB; for few queries 8 KB, which stay in the nearest cache
 constexpr int64_t kFewTileUnits = 4;
 constexpr int64_t kFewQueries = 4;
 constexpr int64_t kManyQueries = 16;   // so many are worth it to know every row's distance from the middle level
-constexpr int64_t kTogether = 64;      // queries that an unpacked block serves
+constexpr int64_t kTogether = 128;     // queries that an unpacked block serves
 constexpr int64_t kVectors = kUnit / 4;  // of a unit, for Bytes::kLanes rows: 4 Bytes each
 constexpr int64_t kChunks = kBlock / Bytes::kLanes;
 
@@ -67,7 +67,8 @@ inline void unpack_units(const Scan& s, const uint8_t* payload, int64_t u0, int6
 // A part of a query, and where its products are added.
 struct Part {
   const int8_t* numbers;
-  uint32_t* sums;
+  uint32_t* sums;   // uint32[64]
+  uint32_t start;   // they begin with it
 };
 
 // Not inlined: one copy of each serves all widths. Unrolled, so that the sums stay in registers.
@@ -82,7 +83,7 @@ template <int G>
     for (int g = 0; g < G; ++g) {
       numbers[g] = parts[g].numbers + u0 * kUnit;
 #pragma GCC unroll 4
-      for (int k = 0; k < 4; ++k) total[4 * g + k] = Quads::zero();
+      for (int k = 0; k < 4; ++k) total[4 * g + k] = Quads::set1(u0 ? 0 : parts[g].start);
     }
     for (int64_t v = 0; v < vectors; ++v, codes += 4 * Bytes::kLanes) {
       Bytes x[4];
@@ -99,9 +100,9 @@ template <int G>
 #pragma GCC unroll 8
     for (int g = 0; g < G; ++g) {
       const Quads four[4] = {total[4 * g], total[4 * g + 1], total[4 * g + 2], total[4 * g + 3]};
-      store_in_order(four, sums);
       uint32_t* out = parts[g].sums + chunk * Bytes::kLanes;
-      for (int r = 0; r < Bytes::kLanes; ++r) out[r] += sums[r];
+      store_in_order(four, u0 ? sums : out);
+      for (int r = 0; u0 && r < Bytes::kLanes; ++r) out[r] += sums[r];
     }
   }
 }
@@ -179,7 +180,54 @@ struct OwnSums {
   }
 };
 
-// The exact sums, by the definition.
+// A row's exact sum, by the definition: 16 chains of dimensions, added in halves.
+struct RowSum {
+  RowSum(const Scan& s, int64_t q, const uint8_t* block, int64_t r)
+      : query(static_cast<const float*>(s.operand) + q * s.m), distances(s.distances), stretch(s.distances ? factor_of(s.stretch, block, r) : 1.0f) {
+    for (int i = 0; i < 16; i += Floats::kLanes) part[i / Floats::kLanes] = Floats::zero();
+  }
+
+  // Levels of the next dimensions, 16 but at the end.
+  void add(const float* level, int64_t count) {
+    if (count < 16) return add_last(level, count);
+    for (int i = 0; i < 16; i += Floats::kLanes) {
+      Floats& sum = part[i / Floats::kLanes];
+      const Floats y = Floats::load(query + i), z = Floats::load(level + i);
+      if (distances) {
+        const Floats e = y - z * Floats::set1(stretch);
+        sum = fma(e, e, sum);
+      } else {
+        sum = fma(y, z, sum);
+      }
+    }
+    query += 16;
+  }
+
+  float sum() const {
+    alignas(64) float total[16];
+    for (int i = 0; i < 16; i += Floats::kLanes) part[i / Floats::kLanes].store(total + i);
+    for (int half = 8; half > 0; half /= 2)
+      for (int j = 0; j < half; ++j) total[j] = total[j] + total[j + half];
+    return distances ? -total[0] : total[0];
+  }
+
+ private:
+  const float* query;
+  const bool distances;
+  const float stretch;
+  Floats part[16 / Floats::kLanes];
+
+  void add_last(const float* level, int64_t count) {
+    alignas(64) float total[16];
+    for (int i = 0; i < 16; i += Floats::kLanes) part[i / Floats::kLanes].store(total + i);
+    for (int64_t i = 0; i < count; ++i) {
+      const float y = query[i], z = level[i], e = y - z * stretch;
+      total[i] = distances ? __builtin_fmaf(e, e, total[i]) : __builtin_fmaf(y, z, total[i]);
+    }
+    for (int i = 0; i < 16; i += Floats::kLanes) part[i / Floats::kLanes] = Floats::load(total + i);
+  }
+};
+
 struct NumberSums {
   static constexpr int64_t kPiece = 512;  // dimensions of which a row's bytes are gathered at a time
 
@@ -187,15 +235,12 @@ struct NumberSums {
     for (int i = 0; i < count; ++i) sums[i] = exact_row(s, q, rows[i]);
   }
 
-  static float exact_row(const Scan& s, int64_t q, int64_t row) {
+  // From the packed codes.
+  [[gnu::noinline]] static float exact_row(const Scan& s, int64_t q, int64_t row) {
     const uint8_t* payload = s.block(row / kBlock) + s.head * kBlock + row % kBlock;
-    const float* query = static_cast<const float*>(s.operand) + q * s.m;
     const float* level = s.levels->level;
-    const float stretch = s.distances ? factor_of(s.stretch, s.block(row / kBlock), row % kBlock) : 1.0f;
+    RowSum sum(s, q, s.block(row / kBlock), row % kBlock);
     uint8_t bytes[kPiece], labels[kPiece];
-    alignas(64) float total[16] = {};
-    Floats part[16 / Floats::kLanes];
-    for (int i = 0; i < 16; i += Floats::kLanes) part[i / Floats::kLanes] = Floats::zero();
     for (int64_t t0 = 0; t0 < s.m; t0 += kPiece) {
       const int64_t d = s.m - t0 < kPiece ? s.m - t0 : kPiece;
       const uint8_t* plane = payload;
@@ -209,70 +254,160 @@ struct NumberSums {
           unpack_plane_of<true>(width, bytes, d, labels);
         plane += plane_size(s.m, width) * kBlock;
       }
-      int64_t t = 0;
-      for (; t + 16 <= d; t += 16) {
+      for (int64_t t = 0; t < d; t += 16) {
         alignas(64) float x[16];
-        for (int i = 0; i < 16; ++i) x[i] = level[labels[t + i]];
-        for (int i = 0; i < 16; i += Floats::kLanes) {
-          Floats& sum = part[i / Floats::kLanes];
-          const Floats y = Floats::load(query + t0 + t + i), z = Floats::load(x + i);
-          if (s.distances) {
-            const Floats e = y - z * Floats::set1(stretch);
-            sum = fma(e, e, sum);
-          } else {
-            sum = fma(y, z, sum);
-          }
-        }
+        const int64_t left = d - t < 16 ? d - t : 16;
+        for (int64_t i = 0; i < left; ++i) x[i] = level[labels[t + i]];
+        sum.add(x, left);
       }
-      if (t == d) continue;
-      for (int i = 0; i < 16; i += Floats::kLanes) part[i / Floats::kLanes].store(total + i);
-      for (int i = 0; t < d; ++t, ++i) {
-        const float y = query[t0 + t], z = level[labels[t]], e = y - z * stretch;
-        total[i] = s.distances ? __builtin_fmaf(e, e, total[i]) : __builtin_fmaf(y, z, total[i]);
-      }
-      for (int i = 0; i < 16; i += Floats::kLanes) part[i / Floats::kLanes] = Floats::load(total + i);
     }
-    for (int i = 0; i < 16; i += Floats::kLanes) part[i / Floats::kLanes].store(total + i);
-    for (int half = 8; half > 0; half /= 2)
-      for (int j = 0; j < half; ++j) total[j] = total[j] + total[j + half];
-    return s.distances ? -total[0] : total[0];
+    return sum.sum();
   }
 };
 
 template <int kBits, class Table>
 struct Numbers {
   alignas(64) uint8_t tile[kTileUnits * kVectors * 4 * kBlock];
+  alignas(64) uint32_t sums[kTogether][kBlock];
+  Floors<static_cast<int>(kTogether)> floors;
+  OwnSums own;
   bool whole;  // the tile holds all of the block
 
-  Numbers() {}
+  explicit Numbers(const Scan& s) : own(s.m) {}
 
-  // The numbers of the rows of `pass` with both parts of query q, from those with the first.
-  void refine(const Scan& s, int64_t q, int64_t b, uint64_t pass, const uint32_t* coarse, double* fine) {
-    if (!whole || __builtin_popcountll(pass) > kFewRows) return refine_block(s, q, b, coarse, fine);
-    for (; pass; pass &= pass - 1) {
-      const int r = __builtin_ctzll(pass);
-      fine[r] = static_cast<double>(kRest) * coarse[r] + products_of_row(s, q, r);
+  void scan(const Scan& s, int64_t q, int count, int64_t b0, int64_t b1, Collector* collectors) {
+    Part parts[kTogether];
+    const int64_t units = units_of(s), at_once = count <= kFewQueries ? kFewTileUnits : kTileUnits;
+    const bool plain = s.plain(), measured = count >= kManyQueries && s.m * 255 * 255 < int64_t{1} << 32;
+    whole = units <= at_once;
+    for (int g = 0; g < count; ++g) parts[g] = {reinterpret_cast<const int8_t*>(s.screens[q + g].numbers), sums[g], s.screens[q + g].start};
+    floors.start(s, q, count, collectors);
+    for (int64_t b = next_block(s, b0, b1), following; b < b1; b = following) {
+      following = next_block(s, b + 1, b1);
+      const uint64_t mask = rows_of(s, b);
+      const uint8_t* block = s.block(b);
+      double distance = 1e30;
+      if (s.distances || measured) own.start();
+      for (int64_t u = 0; u < units; u += at_once) {
+        const int64_t end = u + at_once < units ? u + at_once : units;
+        unpack_units<kBits, Table>(s, block + s.head * kBlock, u, end, tile);
+        if (s.distances || measured) own.add(tile, end - u, u, units);
+        const bool last = end == units;
+        if (last) {
+          if (measured) distance = own.largest_distance(s);
+          if (s.distances) own.finish(s);
+          floors.compute(plain ? FactorRange() : range_of_block(s, block), distance, count);
+        }
+        // the next block's share of these units comes from memory meanwhile
+        const uint8_t* next = block + (s.code_size + u * s.code_size / units) * kBlock;
+        const uint8_t* next_end = block + (s.code_size + end * s.code_size / units) * kBlock;
+        const int64_t share = (next_end - next) / kBlock * kQueriesAtOnce / count + 1;
+        const auto fetch = [&] {
+          for (int64_t line = 0; line < share && next < next_end; ++line, next += kBlock) __builtin_prefetch(next);
+        };
+        int p = 0;
+        for (; p + kQueriesAtOnce <= count; p += kQueriesAtOnce) {
+          fetch();
+          multiply<kQueriesAtOnce>(tile, end - u, u, parts + p);
+          if (last) collect<kQueriesAtOnce>(s, q, p, b, mask, distance, collectors);
+        }
+        fetch();
+        for (; p < count; ++p) {
+          multiply<1>(tile, end - u, u, parts + p);
+          if (last) collect<1>(s, q, p, b, mask, distance, collectors);
+        }
+      }
     }
   }
 
-  // Row r's products with the rest of query q, from the tile.
-  [[gnu::noinline]] uint32_t products_of_row(const Scan& s, int64_t q, int r) const {
+ private:
+  FactorRange range_of_block(const Scan& s, const uint8_t* block) const {
+    const BlockFactors factors = factors_of_block(s, block);
+    return FactorRange(factors.scale, factors.bias, 0);
+  }
+
+  BlockFactors factors_of_block(const Scan& s, const uint8_t* block) const {
+    return s.distances ? BlockFactors(s, block, own.least, own.most) : BlockFactors(s, block);
+  }
+
+  // Of queries q + p .. q + p + G - 1, the rows whose sums with the first parts reach the floors.
+  template <int G>
+  [[gnu::always_inline]] inline void collect(const Scan& s, int64_t q, int p, int64_t b, uint64_t mask, double distance, Collector* collectors) {
+#pragma GCC unroll 4
+    for (int g = p; g < p + G; ++g) {
+      const uint64_t pass = mask & at_least(sums[g], floors.floor[g]);
+      if (__builtin_expect(pass != 0, 0)) collect_rows(s, q + g, g, b, pass, distance, collectors[g]);
+    }
+  }
+
+  [[gnu::noinline]] void collect_rows(const Scan& s, int64_t q, int g, int64_t b, uint64_t pass, double distance, Collector& collector) {
+    const Screen& screen = s.screens[q];
+    const uint8_t* block = s.block(b);
+    const BlockFactors factors = factors_of_block(s, block);
+    if (!s.plain()) {
+      Line line = screen.coarse;
+      const double error = screen.sure + screen.spread * distance;
+      if (error < line.high) line.low = -(line.high = error);
+      pass &= reach(s, screen, line, factors, collector.bar(), sums[g], s.constant[q]);
+    }
+    if (__builtin_popcountll(pass) > kFewRows) {
+      alignas(64) double fine[kBlock];
+      refine_block(s, q, b, sums[g], fine);
+      collect_scaled<NumberSums>(s, q, collector, factors, b, pass, fine);
+    } else {
+      for (; pass; pass &= pass - 1) collect_row(s, q, factors, b, __builtin_ctzll(pass), sums[g], collector);
+      make_room<NumberSums>(s, q, collector);
+    }
+    floors.raise(s, q, g, collector.bar());
+  }
+
+  // Collects row r by its exact score, while its bytes are near, if its sum with both parts of the query may enter.
+  void collect_row(const Scan& s, int64_t q, const BlockFactors& factors, int64_t b, int r, const uint32_t* coarse, Collector& collector) {
+    const Screen& screen = s.screens[q];
+    alignas(64) uint8_t numbers[kTileUnits * kUnit];
+    if (whole) {
+      gather_row(units_of(s), r, numbers);
+      const double fine = static_cast<double>(kRest) * coarse[r] + products_with_rest(s, q, numbers);
+      if (bounds_of(s, screen, screen.fine, factors, r, fine, s.constant[q]).high < collector.bar()) return;
+    }
+    const float sum = whole && s.levels->told_apart ? exact_sum(s, q, b, r, numbers) : NumberSums::exact_row(s, q, b * kBlock + r);
+    float score = finish(s, s.block(b), r, sum, s.constant[q]);
+    if (score != score) score = -__builtin_inff();  // as TopK::push has it
+    collector.reservoir.add(b * kBlock + r, score, score);
+  }
+
+  // Row r's numbers in the tile's order.
+  void gather_row(int64_t units, int r, uint8_t* numbers) const {
     constexpr int kQuads = Bytes::kLanes < 16 ? Bytes::kLanes / 4 : 4;  // rows side by side in a register
-    const int64_t vectors = units_of(s) * kVectors;
+    const int64_t vectors = units * kVectors;
     const int k = r / kQuads % 4, lane = Bytes::kLanes < 16 ? 0 : r % Bytes::kLanes / 16;
     const uint8_t* at = tile + r / Bytes::kLanes * vectors * 4 * Bytes::kLanes + k * Bytes::kLanes + lane * 16 + r % kQuads * 4;
-    const int8_t* rest = reinterpret_cast<const int8_t*>(s.screens[q].numbers) + part_bytes(s);
-    uint8_t numbers[kTileUnits * kUnit];
     for (int64_t v = 0; v < vectors; ++v) __builtin_memcpy(numbers + 4 * v, at + v * 4 * Bytes::kLanes, 4);
+  }
+
+  static uint32_t products_with_rest(const Scan& s, int64_t q, const uint8_t* numbers) {
+    const int8_t* rest = reinterpret_cast<const int8_t*>(s.screens[q].numbers) + part_bytes(s);
     int sum = 0;
-    for (int64_t i = 0; i < 4 * vectors; ++i) sum += (kOrigin ? static_cast<int8_t>(numbers[i]) : static_cast<int>(numbers[i])) * rest[i];
+    for (int64_t i = 0; i < part_bytes(s); ++i) sum += (kOrigin ? static_cast<int8_t>(numbers[i]) : static_cast<int>(numbers[i])) * rest[i];
     return s.screens[q].rest_start + static_cast<uint32_t>(sum);
   }
 
+  static float exact_sum(const Scan& s, int64_t q, int64_t b, int r, const uint8_t* numbers) {
+    RowSum sum(s, q, s.block(b), r);
+    const float* level = s.levels->by_number;
+    for (int64_t t = 0; t < s.m; t += kUnit, numbers += kUnit) {
+      alignas(64) float x[kUnit];
+#pragma GCC unroll 32
+      for (int i = 0; i < kUnit; ++i) x[i] = level[static_cast<uint8_t>(numbers[i % 8 * 4 + i / 8] + kOrigin)];
+      for (int64_t i = 0; i < kUnit && t + i < s.m; i += 16) sum.add(x + i, s.m - t - i < 16 ? s.m - t - i : 16);
+    }
+    return sum.sum();
+  }
+
+  // The numbers of block b with both parts of query q, from those with the first.
   [[gnu::noinline]] void refine_block(const Scan& s, int64_t q, int64_t b, const uint32_t* coarse, double* fine) {
     alignas(64) uint32_t rest[kBlock];
-    for (int r = 0; r < kBlock; ++r) rest[r] = s.screens[q].rest_start;
-    const Part part{reinterpret_cast<const int8_t*>(s.screens[q].numbers) + part_bytes(s), rest};
+    const Part part{reinterpret_cast<const int8_t*>(s.screens[q].numbers) + part_bytes(s), rest, s.screens[q].rest_start};
     const int64_t units = units_of(s);
     if (whole) {
       multiply<1>(tile, units, 0, &part);
@@ -285,74 +420,11 @@ struct Numbers {
     }
     for (int r = 0; r < kBlock; ++r) fine[r] = static_cast<double>(kRest) * coarse[r] + rest[r];
   }
-
-  void scan(const Scan& s, int64_t q, int count, int64_t b0, int64_t b1, Collector* collectors) {
-    alignas(64) uint32_t sums[kTogether][kBlock];
-    alignas(64) double fine[kBlock];
-    Part parts[kTogether];
-    SumsWanted wanted[kTogether];
-    const int64_t units = units_of(s), at_once = count <= kFewQueries ? kFewTileUnits : kTileUnits;
-    const bool plain = s.plain(), measured = count >= kManyQueries && s.m * 255 * 255 < int64_t{1} << 32;
-    OwnSums own(s.m);
-    for (int g = 0; g < count; ++g) {
-      parts[g] = {reinterpret_cast<const int8_t*>(s.screens[q + g].numbers), sums[g]};
-      if (plain) wanted[g].start(s, q + g, collectors[g]);
-    }
-    for (int64_t b = next_block(s, b0, b1), following; b < b1; b = following) {
-      following = next_block(s, b + 1, b1);
-      const uint64_t mask = rows_of(s, b);
-      const uint8_t* block = s.block(b);
-      for (int g = 0; g < count; ++g)
-        for (int r = 0; r < kBlock; ++r) sums[g][r] = s.screens[q + g].start;
-      if (s.distances || measured) own.start();
-      for (int64_t u = 0; u < units; u += at_once) {
-        const int64_t end = u + at_once < units ? u + at_once : units;
-        unpack_units<kBits, Table>(s, block + s.head * kBlock, u, end, tile);
-        // the next block's share of these units comes from memory meanwhile
-        const uint8_t* next = block + (s.code_size + u * s.code_size / units) * kBlock;
-        const uint8_t* next_end = block + (s.code_size + end * s.code_size / units) * kBlock;
-        const int64_t share = (next_end - next) / kBlock * kQueriesAtOnce / count + 1;
-        int p = 0;
-        for (; p + kQueriesAtOnce <= count; p += kQueriesAtOnce) {
-          for (int64_t line = 0; line < share && next < next_end; ++line, next += kBlock) __builtin_prefetch(next);
-          multiply<kQueriesAtOnce>(tile, end - u, u, parts + p);
-        }
-        for (; p + 2 <= count; p += 2) multiply<2>(tile, end - u, u, parts + p);
-        if (p < count) multiply<1>(tile, end - u, u, parts + p);
-        if (s.distances || measured) own.add(tile, end - u, u, units);
-      }
-      whole = units <= at_once;
-      const double distance = measured ? own.largest_distance(s) : 1e30;
-      if (plain) {
-        for (int g = 0; g < count; ++g) {
-          const uint64_t pass = mask & at_least(sums[g], wanted[g].floor_within(s.screens[q + g], distance));
-          if (!pass) continue;
-          refine(s, q + g, b, pass, sums[g], fine);
-          wanted[g].template collect<NumberSums>(s, q + g, collectors[g], b, pass, fine);
-        }
-        continue;
-      }
-      if (s.distances) own.finish(s);
-      const BlockFactors factors = s.distances ? BlockFactors(s, block, own.least, own.most) : BlockFactors(s, block);
-      const FactorRange range(factors.scale, factors.bias, 0);
-      for (int g = 0; g < count; ++g) {
-        const Screen& screen = s.screens[q + g];
-        Line line = screen.coarse;
-        const double error = screen.sure + screen.spread * distance;
-        if (error < line.high) line.low = -(line.high = error);
-        uint64_t pass = mask & at_least(sums[g], range.floor(s, screen, line, collectors[g].bar(), s.constant[q + g]));
-        if (pass) pass &= reach(s, screen, line, factors, collectors[g].bar(), sums[g], s.constant[q + g]);
-        if (!pass) continue;
-        refine(s, q + g, b, pass, sums[g], fine);
-        collect_scaled<NumberSums>(s, q + g, collectors[g], factors, b, pass, fine);
-      }
-    }
-  }
 };
 
 template <int kBits, class Table>
 inline void scan_numbers(const Scan& s, int64_t q, int count, int64_t b0, int64_t b1, Collector* collectors) {
-  Numbers<kBits, Table> numbers;
+  Numbers<kBits, Table> numbers(s);
   numbers.scan(s, q, count, b0, b1, collectors);
 }
 

@@ -46,7 +46,7 @@ struct LevelTable {
 
 namespace vecpress {
 static const Register<Dot> registered(Isa::neon, {neon::scan_dot, neon::screen_row, neon::dot_screen_bytes,
-                                                neon::settle<neon::NumberSums>, neon::prepare_levels});
+                                                neon::settle<neon::NumberSums>, neon::prepare_levels, neon::kTogether});
 }  // namespace vecpress
 
 #endif

@@ -23,7 +23,7 @@ inline double number_levels(const float* levels, int count, double low, double s
 }
 
 // out: fresh
-void prepare_levels(const Scan& s, Levels& out) {
+void number_all(const Scan& s, Levels& out) {
   const int count = 1 << s.n_bits;
   float low = 0, high = 0;
   for (int c = 0; c < count; ++c) {
@@ -55,6 +55,17 @@ void prepare_levels(const Scan& s, Levels& out) {
     out.error = error;
     out.most = most;
     if (error <= 0x1p-20 * step) break;
+  }
+}
+
+void prepare_levels(const Scan& s, Levels& out) {
+  number_all(s, out);
+  bool taken[256] = {};
+  for (int c = 0; c < 1 << s.n_bits; ++c) {
+    const int number = out.number[c];
+    if (taken[number] && out.by_number[number] != out.level[c]) out.told_apart = false;
+    taken[number] = true;
+    out.by_number[number] = out.level[c];
   }
 }
 

@@ -37,5 +37,5 @@ struct LevelTable {
 
 namespace vecpress {
 static const Register<Dot> registered(Isa::scalar, {scalar::scan_dot, scalar::screen_row, scalar::dot_screen_bytes,
-                                                scalar::settle<scalar::NumberSums>, scalar::prepare_levels});
+                                                scalar::settle<scalar::NumberSums>, scalar::prepare_levels, scalar::kTogether});
 }  // namespace vecpress

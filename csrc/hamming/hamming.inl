@@ -69,14 +69,14 @@ struct CountsWanted {
 
 struct EqualBits {
   static constexpr int kQueries = kRegisters == 32 ? 4 : 2, kTile = 1, kTileAlone = 1;
-  using Wanted = CountsWanted;
+  using Shared = NothingShared;
+  static constexpr int64_t kShared = int64_t{1} << 40;
+  template <int G>
+  using Wanted = EachWanted<CountsWanted, G>;
 
-  static void floors(const Scan&, int64_t, int64_t, const Collector*, const CountsWanted* wanted, int count, uint32_t* out, int stride) {
-    for (int g = 0; g < count; ++g) out[g * stride] = wanted[g].floor;
-  }
-
-  static void collect(const Scan& s, int64_t q, Collector& collector, CountsWanted& wanted, int64_t b, uint64_t pass, const uint16_t* equal) {
-    wanted.collect(s, q, collector, b, pass, equal);
+  template <class Wanted>
+  static void collect(const Scan& s, int64_t q, int g, Collector& collector, Wanted& wanted, int64_t b, uint64_t pass, const uint16_t* equal) {
+    wanted.query[g].collect(s, q, collector, b, pass, equal);
   }
 
   template <int G, int W>
