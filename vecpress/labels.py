@@ -31,9 +31,8 @@ def label_query(
     l2 : scores are the negative squared distances from rows[q] to scale * levels[labels] instead; takes no constant
     scale, constant : as in `Query`; with l2 the scale is a factor of kind "u2" or "f4"
 
-    Labels of 1 and 2 bits fill nibbles, of which a table knows all that there are: four or two dimensions at a look-up. Wider
-    ones are multiplied. For distances only those of 1 bit are looked up, where all codes of one scale are equally long, and
-    only where float32 has that length's square.
+    Distances to codes of 1 bit, of which all of one scale are equally long, are products too where float32 has that length's
+    square: then they are looked up, four dimensions at a time.
     """
     if n_bits == 1 and l2 and isinstance(scale, Factor):
         level = 0.5 if levels is None else float(levels[1])
@@ -43,9 +42,6 @@ def label_query(
             tables = nibble_tables(rows * np.float32(2), even_levels(1) if levels is None else levels, 1)
             own = -np.square(ops.norms(rows, num_threads=num_threads))
             return Query("lut4", tables=tables, scale=scale, bias=square, constant=own)
-    if n_bits <= 2 and not l2:
-        tables = nibble_tables(rows, even_levels(n_bits) if levels is None else levels, n_bits)
-        return Query("lut4", tables=tables, scale=scale, constant=constant)
     options: dict[str, Any] = {"n_bits": n_bits}
     if levels is not None:
         options["levels"] = levels

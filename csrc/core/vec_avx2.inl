@@ -45,6 +45,16 @@ inline uint64_t lanes_at_least(const uint16_t* sums, uint16_t floor) {
   return static_cast<uint32_t>(_mm256_movemask_epi8(_mm256_permute4x64_epi64(_mm256_packs_epi16(pass_a, pass_b), 0xD8)));
 }
 
+// Four tables are four registers, looked up by vpshufb.
+struct FourTables {
+  const uint8_t* p;
+  explicit FourTables(const uint8_t* tables) : p(tables) {}
+  template <int T>
+  static Bytes place(Bytes codes) { return T % 2 ? codes.high_nibbles() : codes.low_nibbles(); }
+  template <int T>
+  Bytes lookup(Bytes place) const { return Bytes::table16(p + 16 * T).lookup(place); }
+};
+
 struct ByteSums {
   __m256i pairs, odd;
   ByteSums() : pairs(_mm256_setzero_si256()), odd(_mm256_setzero_si256()) {}

@@ -45,6 +45,19 @@ inline uint64_t lanes_at_least(const uint16_t* sums, uint16_t floor) {
   return low | high << 32;
 }
 
+// Four tables fill a register; vpermb takes an entry of any of them, so the table's number stands above the nibble.
+struct FourTables {
+  __m512i v;
+  explicit FourTables(const uint8_t* p) : v(_mm512_loadu_si512(p)) {}
+  template <int T>
+  static Bytes place(Bytes codes) {
+    const __m512i nibble = T % 2 ? _mm512_srli_epi16(codes.v, 4) : codes.v;
+    return {_mm512_ternarylogic_epi32(nibble, _mm512_set1_epi8(15), _mm512_set1_epi8(16 * T), 0xEA)};  // (nibble & 15) | 16 T
+  }
+  template <int T>
+  Bytes lookup(Bytes place) const { return {_mm512_permutexvar_epi8(place.v, v)}; }
+};
+
 // Sums of byte vectors in 16 bits, modulo 2^16. Two registers: one adds the 16-bit pairs as they are (even byte + 256 * odd byte),
 // one adds the odd bytes; the even sums are their difference.
 struct ByteSums {

@@ -48,6 +48,16 @@ inline uint64_t lanes_at_least(const uint16_t* sums, uint16_t floor) {
   return low | high << 8;
 }
 
+// Four tables are four registers, looked up by tbl.
+struct FourTables {
+  const uint8_t* p;
+  explicit FourTables(const uint8_t* tables) : p(tables) {}
+  template <int T>
+  static Bytes place(Bytes codes) { return T % 2 ? codes.high_nibbles() : codes.low_nibbles(); }
+  template <int T>
+  Bytes lookup(Bytes place) const { return Bytes::table16(p + 16 * T).lookup(place); }
+};
+
 struct ByteSums {  // NEON widens in one instruction, so the two halves are kept as they are
   uint16x8_t low = vdupq_n_u16(0), high = vdupq_n_u16(0);
   void add(Bytes b) {

@@ -16,6 +16,12 @@ namespace {
 
 #include "core/screen.inl"
 
+#include "core/tiles.inl"
+
+#include "core/table_scan.inl"
+
+#include "lut4/lut4.inl"
+
 #include "pack_codes/planes.inl"
 
 constexpr int kQueriesAtOnce = 2;
@@ -44,12 +50,14 @@ struct LevelTable {
 #include "dot/numbers.inl"
 
 #include "dot/dot.inl"
+
+#include "dot/few_bits.inl"
 }  // namespace
 }  // namespace vecpress::avx2
 VECPRESS_END
 
 namespace vecpress {
-static const Register<Dot> registered(Isa::avx2, {avx2::scan_dot, avx2::screen_row, avx2::dot_screen_bytes,
+static const Register<Dot> registered(Isa::avx2, {avx2::scan_dot, avx2::screen_dot, avx2::screen_dot_bytes,
                                                 avx2::settle<avx2::NumberSums>, avx2::prepare_levels, avx2::kTogether});
 }  // namespace vecpress
 

@@ -16,6 +16,12 @@ namespace {
 
 #include "core/screen.inl"
 
+#include "core/tiles.inl"
+
+#include "core/table_scan.inl"
+
+#include "lut4/lut4.inl"
+
 #include "pack_codes/planes.inl"
 
 constexpr int kQueriesAtOnce = 4;
@@ -45,12 +51,14 @@ struct LevelTable {
 #include "dot/numbers.inl"
 
 #include "dot/dot.inl"
+
+#include "dot/few_bits.inl"
 }  // namespace
 }  // namespace vecpress::avx512
 VECPRESS_END
 
 namespace vecpress {
-static const Register<Dot> registered(Isa::avx512, {avx512::scan_dot, avx512::screen_row, avx512::dot_screen_bytes,
+static const Register<Dot> registered(Isa::avx512, {avx512::scan_dot, avx512::screen_dot, avx512::screen_dot_bytes,
                                                 avx512::settle<avx512::NumberSums>, avx512::prepare_levels, avx512::kTogether});
 }  // namespace vecpress
 

@@ -436,7 +436,7 @@ inline void scan_bits(const Scan& s, int64_t q, int count, int64_t b0, int64_t b
     scan_numbers<kBits, AsTheyAre>(s, q, count, b0, b1, collectors);
 }
 
-void scan_dot(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Collector* collectors) {
+inline void scan_products(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Collector* collectors) {
   for (int64_t q = q0; q < q1; q += kTogether) {
     const int count = static_cast<int>(q1 - q < kTogether ? q1 - q : kTogether);
     Collector* mine = collectors + (q - q0);

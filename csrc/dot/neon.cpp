@@ -15,6 +15,12 @@ namespace {
 
 #include "core/screen.inl"
 
+#include "core/tiles.inl"
+
+#include "core/table_scan.inl"
+
+#include "lut4/lut4.inl"
+
 #include "pack_codes/planes.inl"
 
 constexpr int kQueriesAtOnce = 4;
@@ -41,11 +47,13 @@ struct LevelTable {
 #include "dot/numbers.inl"
 
 #include "dot/dot.inl"
+
+#include "dot/few_bits.inl"
 }  // namespace
 }  // namespace vecpress::neon
 
 namespace vecpress {
-static const Register<Dot> registered(Isa::neon, {neon::scan_dot, neon::screen_row, neon::dot_screen_bytes,
+static const Register<Dot> registered(Isa::neon, {neon::scan_dot, neon::screen_dot, neon::screen_dot_bytes,
                                                 neon::settle<neon::NumberSums>, neon::prepare_levels, neon::kTogether});
 }  // namespace vecpress
 

@@ -8,7 +8,7 @@ constexpr int kRest = 128;     // the first part counts so many times
 
 inline int64_t units_of(const Scan& s) { return (s.m + kUnit - 1) / kUnit; }
 inline int64_t part_bytes(const Scan& s) { return units_of(s) * kUnit; }
-inline int64_t dot_screen_bytes(const Scan& s) { return 2 * part_bytes(s); }
+inline int64_t row_bytes(const Scan& s) { return 2 * part_bytes(s); }
 
 // The numbers that levels are, at `step` from the lowest on; returns the largest error.
 inline double number_levels(const float* levels, int count, double low, double step, uint8_t* numbers) {
@@ -82,7 +82,7 @@ struct PartSums {
 
 // Query q's row as whole numbers: component t = factor * (kRest * first + rest) + what is lost. The first parts alone are a row of 8 bits.
 // Dimension 32 u + 8 i + r stands at place 32 u + 4 r + i of each part.
-Screen screen_row(const Scan& s, int64_t q, uint8_t* out) {
+inline Screen screen_row(const Scan& s, int64_t q, uint8_t* out) {
   const Levels& levels = *s.levels;
   const float* row = static_cast<const float*>(s.operand) + q * s.m;
   Screen screen;

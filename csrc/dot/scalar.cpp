@@ -36,6 +36,6 @@ struct LevelTable {
 }  // namespace vecpress::scalar
 
 namespace vecpress {
-static const Register<Dot> registered(Isa::scalar, {scalar::scan_dot, scalar::screen_row, scalar::dot_screen_bytes,
+static const Register<Dot> registered(Isa::scalar, {scalar::scan_products, scalar::screen_row, scalar::row_bytes,
                                                 scalar::settle<scalar::NumberSums>, scalar::prepare_levels, scalar::kTogether});
 }  // namespace vecpress

@@ -19,19 +19,6 @@ namespace {
 
 #include "core/table_scan.inl"
 
-// Four tables fill a register; vpermb takes an entry of any of them, so the table's number stands above the nibble.
-struct FourTables {
-  __m512i v;
-  explicit FourTables(const uint8_t* p) : v(_mm512_loadu_si512(p)) {}
-  template <int T>
-  static Bytes place(Bytes codes) {
-    const __m512i nibble = T % 2 ? _mm512_srli_epi16(codes.v, 4) : codes.v;
-    return {_mm512_ternarylogic_epi32(nibble, _mm512_set1_epi8(15), _mm512_set1_epi8(16 * T), 0xEA)};  // (nibble & 15) | 16 T
-  }
-  template <int T>
-  Bytes lookup(Bytes place) const { return {_mm512_permutexvar_epi8(place.v, v)}; }
-};
-
 #include "lut4/lut4.inl"
 }  // namespace
 }  // namespace vecpress::avx512

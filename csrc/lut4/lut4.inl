@@ -1,6 +1,5 @@
 // Rounded 16-entry tables looked up in registers. Entries of the four nibbles of two planes are averaged before they are widened
-// (core/screen.inl). Included inside a target region and an anonymous namespace, after the region's vectors, core/table_scan.inl
-// and the region's FourTables, which loads four tables of 16 bytes and looks up nibbles in each.
+// (core/screen.inl). Included inside a target region and an anonymous namespace, after the region's vectors and core/table_scan.inl.
 
 struct NibbleTables {
   static constexpr int kQueries = kRegisters == 32 ? 4 : 2, kTile = 1, kTileAlone = 1;
@@ -90,6 +89,6 @@ struct NibbleTables {
   }
 };
 
-void scan_lut4(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Collector* collectors) {
+inline void scan_lut4(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Collector* collectors) {
   scan_tables<NibbleTables>(s, q0, q1, b0, b1, collectors);
 }

@@ -18,16 +18,6 @@ namespace {
 
 #include "core/table_scan.inl"
 
-// Four tables are four registers, looked up by tbl.
-struct FourTables {
-  const uint8_t* p;
-  explicit FourTables(const uint8_t* tables) : p(tables) {}
-  template <int T>
-  static Bytes place(Bytes codes) { return T % 2 ? codes.high_nibbles() : codes.low_nibbles(); }
-  template <int T>
-  Bytes lookup(Bytes place) const { return Bytes::table16(p + 16 * T).lookup(place); }
-};
-
 #include "lut4/lut4.inl"
 }  // namespace
 }  // namespace vecpress::neon
