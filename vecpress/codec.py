@@ -175,7 +175,7 @@ class Codec(ABC):
         the codec as it was; of a large x only the rows that are learned from are read and checked, but of an iterator all.
         Warns, SmallTrainingSetWarning, if it learns from fewer rows than `enough_rows`.
         """
-        check_threads(num_threads)
+        num_threads = check_threads(num_threads)
         if sample_nbytes is not None:
             check_int("fit", "sample_nbytes", sample_nbytes, 1)
         fresh = type(self)(**self.config())  # learns in a copy: a failed fit must not leave half a state
@@ -218,7 +218,7 @@ class Codec(ABC):
         Raises NotFittedError before `fit`; TypeError or ValueError for bad input (the first bad row is named), for an `out` or a
         partial file that is there without leave, and for a partial file of another codec or of other vectors; OSError.
         """
-        check_threads(num_threads)
+        num_threads = check_threads(num_threads)
         dim = self.dim
         if out is not None:
             from . import stream
@@ -244,7 +244,7 @@ class Codec(ABC):
         Under "cos" a zero query scores 0 against every code; coded, it scores as what its code decodes to.
         Errors as in `encode`.
         """
-        check_threads(num_threads)
+        num_threads = check_threads(num_threads)
         if symmetric:
             return self._symmetric_query(self._rows(q, "query: q", self.dim, num_threads).all(), num_threads)
         return self._query(self._query_rows(q, "query: q", self.dim, num_threads).all(), num_threads)

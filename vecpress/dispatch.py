@@ -115,17 +115,26 @@ def run(op: str, *args: Any, num_threads: int | None = None) -> None:
 
 
 def check_threads(num_threads: int | None) -> int:
-    """The number of threads that a call asks for, or else VECPRESS_NUM_THREADS, or else 0: the processors this process may use.
+    """The number of threads that a call asks for, or else VECPRESS_NUM_THREADS, or else the processors this process may use.
+
+    Calls of the library ask once and hand the number on.
 
     Raises TypeError or ValueError if that is no number of threads, and names whichever it is.
     """
     if num_threads is None:
-        return threads_from_environment()
+        return threads_from_environment() or min(_processors()(), MAX_THREADS)
     if isinstance(num_threads, bool) or not isinstance(num_threads, (int, np.integer)):
         raise TypeError(f"num_threads expected an int or None, got {type(num_threads).__name__}")
     if not 1 <= num_threads <= MAX_THREADS:
         raise ValueError(f"num_threads expected 1 to {MAX_THREADS}, got {num_threads}")
     return int(num_threads)
+
+
+@functools.cache  # what finds the function; it is asked at every call, for the answer may change
+def _processors() -> Callable[[], int]:
+    from . import native
+
+    return native.processors()
 
 
 def threads_from_environment() -> int:
