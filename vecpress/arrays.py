@@ -90,11 +90,7 @@ class Rows:
         """(first row, float32[r, d]) over all rows, C-contiguous and checked."""
         step = rows or max(1, BLOCK_BYTES // (4 * self.dim))
         for start in range(0, self.n, step):
-            yield start, self._read(slice(start, min(start + step, self.n)))
-
-    def take(self, rows: np.ndarray) -> np.ndarray:
-        """float32[r, d]: the given rows (int64[r])."""
-        return self._read(rows)
+            yield start, self.take(slice(start, min(start + step, self.n)))
 
     def sample(self, most: int, seed: int) -> np.ndarray:
         """float32[min(n, most), d]: every row, or `most` of them drawn with the seed, in order."""
@@ -105,14 +101,15 @@ class Rows:
 
     def all(self) -> np.ndarray:
         """float32[n, d]: every row, in one array; without a copy where x already is that and `unit` is off."""
-        return self._read(slice(0, self.n))
+        return self.take(slice(0, self.n))
 
     def check(self) -> None:
         """Reads every row once, for the errors that reading raises."""
         for _ in self.blocks():
             pass
 
-    def _read(self, which: slice | np.ndarray) -> np.ndarray:
+    def take(self, which: slice | np.ndarray) -> np.ndarray:
+        """float32[r, d]: the rows of a slice, or those of int64[r]; C-contiguous and checked."""
         part = _read_torch(self._source, which) if self._torch else self._source[which]
         out = _to_float32(part)
         squares = _sum_of_squares(out)  # of a query, it answers both questions

@@ -10,8 +10,10 @@ from __future__ import annotations
 import inspect
 import warnings
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, Self
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -37,8 +39,7 @@ class Array:
     shape: tuple[int | str, ...]
 
 
-@dataclass(frozen=True)
-class Query:
+class Query(NamedTuple):
     """What a scan needs to score codes against queries. Scores are similarities: larger is better, squared distances negated.
 
     scan : "lut4" | "lut8" with `tables` float32[nq, m, 16 | 256]; "dot" | "flat" with `rows` float32[nq, d]; "hamming" with
@@ -54,7 +55,7 @@ class Query:
     scale: float | Factor = 1.0
     bias: Factor | None = None
     constant: np.ndarray | None = None
-    options: dict[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = MappingProxyType({})
 
     def search(
         self,
@@ -74,7 +75,7 @@ class Query:
     def part(self, which: slice | np.ndarray) -> Query:
         """Some of the queries."""
         tables, rows, constant = (None if a is None else a[which] for a in (self.tables, self.rows, self.constant))
-        return replace(self, tables=tables, rows=rows, constant=constant)
+        return self._replace(tables=tables, rows=rows, constant=constant)
 
 
 class Codec(ABC):

@@ -31,11 +31,11 @@ def load() -> None:
     _loaded = True
 
 
-def processors() -> Callable[[], int]:
-    """What counts the processors that this process may use."""
+def system() -> tuple[Callable[[str], str], Callable[[], int]]:
+    """What reads a variable of the environment, and what counts the processors that this process may use."""
     from . import _native
 
-    return _native.default_threads
+    return _native.environment, _native.default_threads
 
 
 def default_threads() -> int:
