@@ -1,6 +1,8 @@
 // The extension module vecpress._native: the instruction sets, the pool's default, and one function an operation.
 #include <pybind11/stl.h>
 
+#include <cstdlib>
+
 #include "core/python.hpp"
 
 namespace vecpress {
@@ -34,6 +36,13 @@ PYBIND11_MODULE(_native, module) {
       },
       py::arg("isa"), "The operations that have a kernel for instruction set number `isa`.");
   module.def("default_threads", &default_threads, "Threads that a call uses when it is given none.");
+  module.def(
+      "environment",
+      [](const char* name) {
+        const char* text = std::getenv(name);
+        return py::reinterpret_steal<py::str>(PyUnicode_DecodeFSDefault(text ? text : ""));
+      },
+      py::arg("name"), "What a variable of the environment says now, empty if it is not set; os.environ takes a microsecond to say so.");
 #define VECPRESS_BIND(name) bind_##name(module);
   VECPRESS_BINDINGS(VECPRESS_BIND)
 }

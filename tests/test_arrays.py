@@ -146,6 +146,21 @@ def test_the_largest_value_is_enforced_after_scaling():
     Rows(x, "x", unit=True, largest=1.0).check()
 
 
+@pytest.mark.parametrize("n", [1, 100], ids=["few", "many"])
+@pytest.mark.parametrize("largest", [2.0**50, 65504.0, 39.7, 1e-17, 1e30])
+def test_one_number_beyond_the_largest_is_found(largest, n):
+    x, edge = np.zeros((n, 64), np.float32), np.float32(largest)
+    if edge > largest:
+        edge = np.nextafter(edge, np.float32(0))
+    x[-1, 7] = -edge
+    Rows(x, "x", largest=largest).check()
+    beyond = -np.nextafter(edge, np.float32(np.inf))
+    for bad, message in ((beyond, "absolute values up to"), (np.inf, "finite"), (np.nan, "finite")):
+        x[-1, 7] = bad
+        with pytest.raises(ValueError, match=f"x expected {message}.* row {n - 1} has"):
+            Rows(x, "x", largest=largest).check()
+
+
 def test_unit_rows_have_length_one_whatever_their_length():
     x = np.array([[3, 4], [0, 0], [3e38, 3e38], [1e-45, 1e-45], [-1e-30, 0], [1e-45, 3e38], [5, 0]], np.float32)
     half = np.float32(np.sqrt(0.5))

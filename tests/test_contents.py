@@ -113,8 +113,8 @@ def test_nobody_reads_while_a_change_ends(change):
                 reader.start()
                 reader.join(0.2)
                 assert reader.is_alive() and not entered, "a search came in"
-                getattr(self.table, name)(*arguments)
                 readers.append(reader)
+                return getattr(self.table, name)(*arguments)
 
             return step
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import vecpress as vp
-from vecpress import dispatch, ops
+from vecpress import dispatch, native, ops
 
 PACKAGE = Path(vp.__file__).parent
 STATES = vp.backends()
@@ -50,7 +50,7 @@ def calls(monkeypatch):
 
 def test_the_best_that_runs_is_chosen(calls):
     dispatch.run("trial", 1, 2)
-    assert calls == [("good", (1, 2, 0))]
+    assert calls == [("good", (1, 2, native.default_threads()))]
 
 
 def test_arguments_end_with_the_thread_count(calls):

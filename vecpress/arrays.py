@@ -42,7 +42,7 @@ class Rows:
     what : how error messages name it, for example "encode: x"
     dim : columns expected, None for any
     unit : scale every row to length 1 (zero rows stay zero)
-    largest : the largest absolute value allowed, after scaling
+    largest : the largest absolute value allowed, after scaling; 1e-17 or more, for it is looked for by squares
     num_threads : for the scaling
     first : the number of x's first row in error messages, where x is a block of something larger
 
@@ -62,8 +62,9 @@ class Rows:
         first: int = 0,
     ):
         self.what, self.unit, self.largest, self.num_threads, self.first = what, unit, largest, num_threads, first
-        self._source = x if is_torch(x) else as_array(x, what)
-        real = _is_real_torch(x) if is_torch(x) else self._source.dtype.kind in "fiu"
+        self._torch = is_torch(x)
+        self._source = x if self._torch else as_array(x, what)
+        real = _is_real_torch(x) if self._torch else self._source.dtype.kind in "fiu"
         if not real:  # bool, complex, object, text, dates
             raise TypeError(f"{what} expected real numbers, got dtype {self._source.dtype}")
         if self._source.ndim == 1:
@@ -89,11 +90,7 @@ class Rows:
         """(first row, float32[r, d]) over all rows, C-contiguous and checked."""
         step = rows or max(1, BLOCK_BYTES // (4 * self.dim))
         for start in range(0, self.n, step):
-            yield start, self._read(slice(start, min(start + step, self.n)))
-
-    def take(self, rows: np.ndarray) -> np.ndarray:
-        """float32[r, d]: the given rows (int64[r])."""
-        return self._read(rows)
+            yield start, self.take(slice(start, min(start + step, self.n)))
 
     def sample(self, most: int, seed: int) -> np.ndarray:
         """float32[min(n, most), d]: every row, or `most` of them drawn with the seed, in order."""
@@ -104,17 +101,19 @@ class Rows:
 
     def all(self) -> np.ndarray:
         """float32[n, d]: every row, in one array; without a copy where x already is that and `unit` is off."""
-        return self._read(slice(0, self.n))
+        return self.take(slice(0, self.n))
 
     def check(self) -> None:
         """Reads every row once, for the errors that reading raises."""
         for _ in self.blocks():
             pass
 
-    def _read(self, which: slice | np.ndarray) -> np.ndarray:
-        part = _read_torch(self._source, which) if is_torch(self._source) else self._source[which]
+    def take(self, which: slice | np.ndarray) -> np.ndarray:
+        """float32[r, d]: the rows of a slice, or those of int64[r]; C-contiguous and checked."""
+        part = _read_torch(self._source, which) if self._torch else self._source[which]
         out = _to_float32(part)
-        if not _is_finite(out):
+        squares = _sum_of_squares(out)  # of a query, it answers both questions
+        if not squares < math.inf and not _is_finite(out):
             row = int(np.flatnonzero(~np.isfinite(out).all(axis=1))[0])
             beyond = np.isfinite(part[row]).all()
             trouble = "a value beyond float32's range" if beyond else "NaN or infinity"
@@ -129,10 +128,12 @@ class Rows:
                 )
         if self.unit:
             out = unit_rows(out, self.num_threads)
-        if self.largest < FLOAT32_MAX and out.size and max(out.max(), -out.min()) > self.largest:
-            row, column = np.argwhere(np.abs(out) > self.largest)[0]
+            squares = _sum_of_squares(out)
+        largest = self.largest
+        if largest < FLOAT32_MAX and squares > largest * largest / 2 and out.size and max(out.max(), -out.min()) > largest:
+            row, column = np.argwhere(np.abs(out) > largest)[0]
             raise ValueError(
-                f"{self.what} expected absolute values up to {self.largest:.9g}, row {self._name(int(row), which)} has "
+                f"{self.what} expected absolute values up to {largest:.9g}, row {self._name(int(row), which)} has "
                 f"{out[row, column]:.9g}"
             )
         return out
@@ -170,13 +171,17 @@ def unit_rows(x: np.ndarray, num_threads: int | None = None) -> np.ndarray:
     return x / np.where(length > 0, length, np.float32(1))[:, None]
 
 
+def _sum_of_squares(x: np.ndarray) -> float:
+    """Of float32[n, d] where these are few: the quickest sum of them. Infinite where they are many.
+
+    Finite only if all of x are, and more than half of every square, whatever is rounded: roundings keep the order of numbers.
+    """
+    return float(np.vdot(x, x)) if x.size <= FEW else math.inf
+
+
 def _is_finite(x: np.ndarray) -> bool:
     """Whether all of float32[n, d] are finite. One sum finds what is rare; which row it is costs more."""
     with np.errstate(invalid="ignore", over="ignore"):  # large values may only add up to too much
-        if x.size <= FEW and x.flags.c_contiguous:
-            values = x.ravel()
-            if math.isfinite(values.dot(values)):  # the quickest sum for a query
-                return True
         return math.isfinite(x.sum(dtype=np.float32)) or math.isfinite(x.sum(dtype=np.float64))
 
 

@@ -11,7 +11,7 @@ import copy
 import math
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -233,7 +233,7 @@ def _shifted(query: Query, constant: np.ndarray | None) -> Query:
     """The query with `constant` added to its scores."""
     if constant is None:
         return query
-    return replace(query, constant=constant if query.constant is None else query.constant + constant)
+    return query._replace(constant=constant if query.constant is None else query.constant + constant)
 
 
 class _Mapped(Rows):
@@ -245,8 +245,8 @@ class _Mapped(Rows):
         self.n, self.dim, self.what, self.largest, self.num_threads = rows.n, dim, rows.what, largest, rows.num_threads
         self._rows, self._mapping = rows, mapping
 
-    def _read(self, which: slice | np.ndarray) -> np.ndarray:
-        out = self._mapping(self._rows._read(which))
+    def take(self, which: slice | np.ndarray) -> np.ndarray:
+        out = self._mapping(self._rows.take(which))
         if self.largest < FLOAT32_MAX and out.size and np.abs(out).max() > self.largest:
             raise ValueError(
                 f"{self.what} expected values that are mapped to {self.largest:.9g} at most, got {np.abs(out).max():.9g}"

@@ -10,8 +10,10 @@ from __future__ import annotations
 import inspect
 import warnings
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, Self
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -37,8 +39,7 @@ class Array:
     shape: tuple[int | str, ...]
 
 
-@dataclass(frozen=True)
-class Query:
+class Query(NamedTuple):
     """What a scan needs to score codes against queries. Scores are similarities: larger is better, squared distances negated.
 
     scan : "lut4" | "lut8" with `tables` float32[nq, m, 16 | 256]; "dot" | "flat" with `rows` float32[nq, d]; "hamming" with
@@ -54,7 +55,7 @@ class Query:
     scale: float | Factor = 1.0
     bias: Factor | None = None
     constant: np.ndarray | None = None
-    options: dict[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = MappingProxyType({})
 
     def search(
         self,
@@ -74,7 +75,7 @@ class Query:
     def part(self, which: slice | np.ndarray) -> Query:
         """Some of the queries."""
         tables, rows, constant = (None if a is None else a[which] for a in (self.tables, self.rows, self.constant))
-        return replace(self, tables=tables, rows=rows, constant=constant)
+        return self._replace(tables=tables, rows=rows, constant=constant)
 
 
 class Codec(ABC):
@@ -175,7 +176,7 @@ class Codec(ABC):
         the codec as it was; of a large x only the rows that are learned from are read and checked, but of an iterator all.
         Warns, SmallTrainingSetWarning, if it learns from fewer rows than `enough_rows`.
         """
-        check_threads(num_threads)
+        num_threads = check_threads(num_threads)
         if sample_nbytes is not None:
             check_int("fit", "sample_nbytes", sample_nbytes, 1)
         fresh = type(self)(**self.config())  # learns in a copy: a failed fit must not leave half a state
@@ -218,7 +219,7 @@ class Codec(ABC):
         Raises NotFittedError before `fit`; TypeError or ValueError for bad input (the first bad row is named), for an `out` or a
         partial file that is there without leave, and for a partial file of another codec or of other vectors; OSError.
         """
-        check_threads(num_threads)
+        num_threads = check_threads(num_threads)
         dim = self.dim
         if out is not None:
             from . import stream
@@ -244,7 +245,7 @@ class Codec(ABC):
         Under "cos" a zero query scores 0 against every code; coded, it scores as what its code decodes to.
         Errors as in `encode`.
         """
-        check_threads(num_threads)
+        num_threads = check_threads(num_threads)
         if symmetric:
             return self._symmetric_query(self._rows(q, "query: q", self.dim, num_threads).all(), num_threads)
         return self._query(self._query_rows(q, "query: q", self.dim, num_threads).all(), num_threads)

@@ -28,14 +28,12 @@ class Column:
     codec: Codec
     data: np.ndarray  # uint8[blocks, 64 * code_size]
 
+    def __post_init__(self) -> None:
+        self.layout = self.data, self.codec.code_size, self.codec.head, self.codec.group  # as the table of ids takes it
+
     @classmethod
     def empty(cls, codec: Codec) -> Self:
         return cls(codec, np.zeros((0, BLOCK * codec.code_size), np.uint8))
-
-    @property
-    def layout(self) -> tuple[np.ndarray, int, int, int]:
-        """As the table of ids takes it."""
-        return self.data, self.codec.code_size, self.codec.head, self.codec.group
 
     @property
     def room(self) -> int:
@@ -43,7 +41,8 @@ class Column:
         return len(self.data)
 
     def blocks(self, n: int) -> Blocks:
-        return Blocks(self.data, n, self.codec.code_size, self.codec.head, self.codec.group)
+        data, code_size, head, group = self.layout
+        return Blocks(data, n, code_size, head, group)
 
     def rows(self, n: int, rows: np.ndarray, num_threads: int | None) -> np.ndarray:
         """The canonical codes uint8[r, code_size] of some of the n rows."""
@@ -96,6 +95,8 @@ class Contents:
 
     def __init__(self, columns: Sequence[Column], ids: Any = None, source: str | None = None, limit: int | None = None):
         self.columns = tuple(columns)
+        self._layouts = [column.layout for column in columns]
+        self._room = min(column.room for column in columns)  # blocks that every column has room for
         self.ids = native.id_table() if ids is None else ids
         self.source, self.limit, self.word = source, limit, "id"
         self.lock = ReadWriteLock()
@@ -147,7 +148,7 @@ class Contents:
             self._check_limit(call, int(ids.max(initial=-1)))
 
             def change() -> None:
-                self.ids.upsert(ids, [column.layout for column in self.columns])
+                self.ids.upsert(ids, self._layouts)
 
             room = self._room
             self._write(r, parts, change, num_threads)
@@ -160,10 +161,11 @@ class Contents:
         """Removes ids; the last rows fill the places. O(1) amortised per id."""
         with self.lock.changing:
             self.check_writable(call)
-            rows = np.sort(self.rows(ids, f"{call}: ids"))
-            self._check_different(call, ids)
             with self.lock.exclusive:
-                self.ids.remove(rows, [column.layout for column in self.columns])
+                removed = self.ids.remove(ids, self._layouts)
+            if not removed:  # which of them it is takes longer to say
+                self.rows(ids, f"{call}: ids")
+                self._check_different(call, ids)
             room = count(len(self))
             if self._room > 4 * room + 4:  # gives memory back where most of it is free
                 with suppress(MemoryError):  # what is removed is removed
@@ -203,15 +205,12 @@ class Contents:
                 self._resize(room)
             raise
 
-    @property
-    def _room(self) -> int:
-        """Blocks that every column has room for."""
-        return min(column.room for column in self.columns)
-
     def _resize(self, blocks: int) -> None:
         with self.lock.exclusive:
+            self._room = min(self._room, blocks)  # so much there is, whatever comes in between
             for column in self.columns:
                 column.resize(blocks)
+            self._room = blocks
 
     # ---- ids of rows to come
 

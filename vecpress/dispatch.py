@@ -115,26 +115,32 @@ def run(op: str, *args: Any, num_threads: int | None = None) -> None:
 
 
 def check_threads(num_threads: int | None) -> int:
-    """The number of threads that a call asks for, or else VECPRESS_NUM_THREADS, or else 0: the processors this process may use.
+    """The number of threads that a call asks for, or else VECPRESS_NUM_THREADS, or else the processors this process may use.
+
+    Calls of the library ask once and hand the number on.
 
     Raises TypeError or ValueError if that is no number of threads, and names whichever it is.
     """
     if num_threads is None:
-        return threads_from_environment()
-    if isinstance(num_threads, bool) or not isinstance(num_threads, (int, np.integer)):
+        environment, processors = _system()
+        return _threads_of(environment("VECPRESS_NUM_THREADS")) or min(processors(), MAX_THREADS)
+    if type(num_threads) is not int and (isinstance(num_threads, bool) or not isinstance(num_threads, (int, np.integer))):
         raise TypeError(f"num_threads expected an int or None, got {type(num_threads).__name__}")
     if not 1 <= num_threads <= MAX_THREADS:
         raise ValueError(f"num_threads expected 1 to {MAX_THREADS}, got {num_threads}")
     return int(num_threads)
 
 
-def threads_from_environment() -> int:
-    """What VECPRESS_NUM_THREADS says now, 0 if it is not set. Raises ValueError if that is no number of threads."""
-    return _threads_of(os.environ.get("VECPRESS_NUM_THREADS", ""))
+@functools.cache  # the functions; they are asked at every call, for their answers may change
+def _system() -> tuple[Callable[[str], str], Callable[[], int]]:
+    from . import native
+
+    return native.system()
 
 
-@functools.lru_cache(maxsize=8)  # asked at every call, and the answer is nearly always the same
+@functools.lru_cache(maxsize=8)  # the text is nearly always the same
 def _threads_of(text: str) -> int:
+    """What VECPRESS_NUM_THREADS says, 0 for nothing. Raises ValueError if that is no number of threads."""
     if not text.strip():
         return 0
     try:

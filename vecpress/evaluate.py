@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from . import dispatch, native, ops
+from . import dispatch, ops
 from .arrays import Rows, as_array, is_torch, like
 from .checks import check_choice, check_int
 from .codec import METRICS, Codec, Metric
@@ -54,7 +54,7 @@ def exact(q: Any, x: Any, k: int = 10, metric: Metric = "ip", *, num_threads: in
     """
     k = check_int("exact", "k", k, 1, MAX_K)
     metric = check_choice("exact", "metric", metric, METRICS)
-    check_threads(num_threads)
+    num_threads = check_threads(num_threads)
     base = Rows(x, "exact: x", unit=metric == "cos", num_threads=num_threads)
     rows = Rows(q, "exact: q", base.dim, unit=metric == "cos", num_threads=num_threads).all()
     scores = np.full((len(rows), k), np.nan, np.float32)
@@ -186,7 +186,7 @@ def evaluate(
     """
     k = check_int("evaluate", "k", k, 1, MAX_K)
     repeats = check_int("evaluate", "repeats", repeats, 1)
-    check_threads(num_threads)
+    num_threads = check_threads(num_threads)
     if not isinstance(codec, Codec):
         raise TypeError(f"evaluate: codec expected a Codec, got {type(codec).__name__}")
     codec, fit_seconds = copy.copy(codec), float("nan")
@@ -218,7 +218,7 @@ def evaluate(
         state_nbytes=codec.state_nbytes / base.n, file_nbytes=_file_nbytes(index) / base.n,
         distortion=distortion, fit_seconds=fit_seconds, encode_per_second=base.n / encode_seconds,
         search_per_second=len(q) / batch, latency_seconds=single,
-        threads=num_threads or native.default_threads(), backend=_backend(codec, q, symmetric, num_threads),
+        threads=num_threads, backend=_backend(codec, q, symmetric, num_threads),
         symmetric=symmetric, versions=_versions(),
     )  # fmt: skip
 

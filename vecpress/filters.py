@@ -24,11 +24,12 @@ def batches(call: str, rows: Rows, allow: Any, contents: Contents) -> Iterator[B
 
     allow : as in `Index.search`. In `lock.shared`. Raises TypeError or ValueError for a filter that is none.
     """
-    each = _of_each(allow)
+    each = None if allow is None else _of_each(allow)
     if each is None:
         bitmap = None if allow is None else _bitmap(f"{call}: allow", allow, contents)
-        for start, block in rows.blocks(QUERIES):
-            yield slice(start, start + len(block)), block, bitmap
+        for start in range(0, rows.n, QUERIES):
+            some = slice(start, min(start + QUERIES, rows.n))
+            yield some, rows.take(some), bitmap
         return
     if len(each) != rows.n:
         raise ValueError(f"{call}: allow expected one filter for each of {rows.n} queries, got {len(each)}")

@@ -17,6 +17,8 @@ def as_ids(values: Any, what: str) -> np.ndarray:
     Raises TypeError for other kinds of values; ValueError for more than one axis, and for ids outside 0 ..
     2**63 - 1: negative numbers are left to -1, which stands for "no vector" in results.
     """
+    if type(values) is int and 0 <= values <= LARGEST:  # one id: NumPy's ways would take longer than its removal
+        return np.array([values], np.int64)
     if is_torch(values):
         values = values.detach().cpu().numpy()
     try:

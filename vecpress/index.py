@@ -135,13 +135,13 @@ class Index:
         """
         if not store:
             return self._codec._decode(self._codes("vectors", ids, 0, num_threads))
-        check_threads(num_threads)
+        num_threads = check_threads(num_threads)
         beside, wanted = self._need_store("vectors", "store=True"), as_ids(ids, "vectors: ids")
         with self._contents.lock.shared:
             return beside.vectors(wanted, self._contents)
 
     def _codes(self, call: str, ids: Any, column: int, num_threads: int | None) -> np.ndarray:
-        check_threads(num_threads)
+        num_threads = check_threads(num_threads)
         wanted, contents = as_ids(ids, f"{call}: ids"), self._contents
         with contents.lock.shared:
             return contents.columns[column].rows(len(contents), contents.rows(wanted, f"{call}: ids"), num_threads)
@@ -187,12 +187,14 @@ class Index:
         if rerank is not None:
             rerank = check_int("search", "rerank", rerank, k, MAX_K)
             store = self._need_store("search", f"rerank={rerank}")
+        num_threads = check_threads(num_threads)
         rows, make_query = self._queries("search", q, symmetric, num_threads)
         results: tuple[np.ndarray, np.ndarray] | None = None
         contents = self._contents
         with contents.lock.shared:
             blocks, ids = contents.blocks(), contents.ids.ids
-            there, wide = (min(wanted, max(1, blocks.n)) for wanted in (k, rerank or k))
+            most = max(1, blocks.n)
+            there, wide = min(k, most), min(rerank or k, most)
             for which, block, bitmap in batches("search", rows, allow, contents):
                 # no name keeps the query's tables alive while the next ones are made
                 best = make_query(block, num_threads).search(blocks, wide, ids, bitmap, num_threads)
@@ -224,6 +226,7 @@ class Index:
         Raises TypeError or ValueError as `search` does, and for a radius that is no number.
         Cost and memory: vecpress/ranges.py.
         """
+        num_threads = check_threads(num_threads)
         rows, make_query = self._queries("search_radius", q, symmetric, num_threads)
         contents, l2 = self._contents, self._codec.metric == "l2"
         bounds = _bounds(radius, rows.n) * (-1 if l2 else 1)
@@ -245,7 +248,6 @@ class Index:
         self, call: str, q: Any, symmetric: bool, num_threads: int | None
     ) -> tuple[Rows, Callable[[np.ndarray, int | None], Query]]:
         """The queries, and what makes scans of them."""
-        check_threads(num_threads)
         codec = self._codec
         if symmetric:
             return codec._rows(q, f"{call}: q", codec.dim, num_threads), codec._symmetric_query
@@ -271,7 +273,7 @@ class Index:
         for bad input (naming the first bad row or id) and for an index that is mapped from a file, and then
         adds nothing.
         """
-        check_threads(num_threads)
+        num_threads = check_threads(num_threads)
         n, numbers, parts = self._encoded("add", x, ids, num_threads)
         self._contents.append("add", n, numbers, parts, num_threads)
 
@@ -280,7 +282,7 @@ class Index:
 
         store_codes : the codes of the same vectors by the finer codec, where the store is one
         """
-        check_threads(num_threads)
+        num_threads = check_threads(num_threads)
         both = [self._codec.check_codes(codes, "add_codes: codes")]
         if isinstance(self._store, CodecStore):
             if store_codes is None:
@@ -301,7 +303,7 @@ class Index:
         Searches go on meanwhile and see all of the change or nothing of it. Errors as in `add`. Memory: that of the new codes
         twice, until the call ends.
         """
-        check_threads(num_threads)
+        num_threads = check_threads(num_threads)
         numbers = as_ids(ids, "upsert: ids")
         n, _, parts = self._encoded("upsert", x, numbers, num_threads)
         self._contents.upsert("upsert", n, numbers, parts, num_threads)
@@ -323,7 +325,7 @@ class Index:
         rows of it. Searches of either go on meanwhile. Raises TypeError or ValueError, naming the first id that is in both, and
         then changes nothing. Cost: a copy of the other's codes.
         """
-        check_threads(num_threads)
+        num_threads = check_threads(num_threads)
         if not isinstance(other, Index):
             raise TypeError(f"merge: other expected an Index, got {type(other).__name__}")
         if other is self:

@@ -44,7 +44,7 @@ def kmeans(
     if not len(x):
         raise ValueError("kmeans: x expected at least one row, got none")
     k, iterations = check_int("kmeans", "k", k, 1), check_int("kmeans", "iterations", iterations, 1)
-    check_threads(num_threads)
+    num_threads = check_threads(num_threads)
     rng = np.random.Generator(np.random.PCG64(seed))
     centroids = _seed(x, k, rng, num_threads)
     before = None

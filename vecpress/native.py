@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,11 +31,16 @@ def load() -> None:
     _loaded = True
 
 
-def default_threads() -> int:
-    """How many threads a call uses when `num_threads` is not given. Raises ValueError if VECPRESS_NUM_THREADS is no number."""
+def system() -> tuple[Callable[[str], str], Callable[[], int]]:
+    """What reads a variable of the environment, and what counts the processors that this process may use."""
     from . import _native
 
-    return dispatch.threads_from_environment() or _native.default_threads()
+    return _native.environment, _native.default_threads
+
+
+def default_threads() -> int:
+    """How many threads a call uses when `num_threads` is not given. Raises ValueError if VECPRESS_NUM_THREADS is no number."""
+    return dispatch.check_threads(None)
 
 
 def id_table(n: int = 0, ids: np.ndarray | None = None, next_id: int = 0) -> IdTable:

@@ -84,10 +84,11 @@ def open_source(x: Any, what: str, dim: int | None = None, **options: Any) -> Ro
 
     Raises what reading the file, `Rows` and `Stream` raise.
     """
-    if isinstance(x, os.PathLike) or (isinstance(x, str) and _is_file_name(x)):
-        return open_file(os.fspath(x), what, dim, **options)
-    if _is_iterable_of_blocks(x):
-        return Stream(x, what, dim, **options)
+    if not isinstance(x, np.ndarray):
+        if isinstance(x, os.PathLike) or (isinstance(x, str) and _is_file_name(x)):
+            return open_file(os.fspath(x), what, dim, **options)
+        if _is_iterable_of_blocks(x):
+            return Stream(x, what, dim, **options)
     return Rows(x, what, dim, **options)
 
 
@@ -161,6 +162,6 @@ def _is_file_name(text: str) -> bool:
 
 
 def _is_iterable_of_blocks(x: Any) -> bool:
-    if is_torch(x) or isinstance(x, (np.ndarray, str, bytes, Set)) or not isinstance(x, Iterable):
+    if is_torch(x) or isinstance(x, (str, bytes, Set)) or not isinstance(x, Iterable):
         return False
     return not any(hasattr(x, name) for name in ("__array__", "__dlpack__", "__array_interface__", "__getitem__"))

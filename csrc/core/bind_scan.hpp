@@ -22,7 +22,7 @@ inline Factor make_factor(const FactorArgument& argument, int64_t head) {
 struct ScanArguments {
   Array<float> scores;
   Array<int64_t> found;
-  py::array_t<uint8_t, py::array::c_style> blocks;
+  Array<uint8_t> blocks;
   Layout layout;
   std::optional<Array<int64_t>> ids;
   std::optional<Array<uint64_t>> allow;

@@ -141,14 +141,19 @@ class IdTable {
     next_id_ = next;
   }
 
-  // Takes out `rows` (ascending, different) and their codes in `columns`; the last rows fill their places.
-  void remove(const Ids& rows, std::vector<Column> columns) {
-    const int64_t* gone = checked(rows);
-    const int64_t count = rows.size();
-    for (int64_t i = 0; i < count; ++i)
-      expect(gone[i] < n_ && gone[i] > (i ? gone[i - 1] : -1), "IdTable: rows expected ascending rows of the table");
+  // Takes out `unwanted` ids and their codes in `columns`; the last rows fill their places. False, and nothing changes, if an id is
+  // unknown or stands twice, here or in the table.
+  bool remove(const Ids& unwanted, std::vector<Column> columns) {
+    const int64_t* wanted = checked(unwanted);
+    const int64_t count = unwanted.size();
     const Columns codes(columns, n_);
-    if (!count) return;
+    if (map_rows()) return false;
+    std::vector<int64_t> rows(static_cast<std::size_t>(count));
+    std::transform(wanted, wanted + count, rows.begin(), [&](int64_t one) { return row_of(one); });
+    std::sort(rows.begin(), rows.end());
+    if (std::adjacent_find(rows.begin(), rows.end()) != rows.end() || (count && rows[0] < 0)) return false;
+    if (!count) return true;
+    const int64_t* gone = rows.data();
     Ids ids = with_room(n_);
     int64_t* id = ids.mutable_data();
     std::optional<IdMap> first_map = missing_map(id);
@@ -167,6 +172,7 @@ class IdTable {
     }
     n_ = left;
     give_back();
+    return true;
   }
 
   // Gives each of the different ids `put` the code that waits for it behind the last row, in their order: those that are known keep
@@ -270,8 +276,8 @@ void bind_id_table(py::module_& module) {
       .def("rows", &IdTable::rows, py::arg("ids").noconvert(), "The row of each id, -1 where it is unknown.")
       .def("clash", &IdTable::clash, py::arg("ids").noconvert(), "The place of the first id that is known or repeated, or -1.")
       .def("append", &IdTable::append, py::arg("count"), py::arg("ids").noconvert(), "Appends rows; without ids, numbered on.")
-      .def("remove", &IdTable::remove, py::arg("rows").noconvert(), py::arg("columns").noconvert(),
-           "Takes out ascending rows and their codes; the last rows fill the places.")
+      .def("remove", &IdTable::remove, py::arg("ids").noconvert(), py::arg("columns").noconvert(),
+           "Takes out ids and their codes; the last rows fill the places. False, and nothing is done, if one is unknown or stands twice.")
       .def("upsert", &IdTable::upsert, py::arg("ids").noconvert(), py::arg("columns").noconvert(),
            "Gives ids the codes behind the last row: known ones in their rows, new ones as the next rows.");
 }

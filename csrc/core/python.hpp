@@ -20,8 +20,13 @@ namespace vecpress {
 
 namespace py = pybind11;
 
+// A C-contiguous array of T, never converted, never copied. A type of its own, for pybind11 passes its base class on by way of two more
+// arrays: an empty one, and another view of the one it is given.
 template <class T>
-using Array = py::array_t<T, py::array::c_style>;  // bind with py::arg(...).noconvert(): nothing is ever copied
+struct Array : py::array_t<T, py::array::c_style> {
+  using Base = py::array_t<T, py::array::c_style>;
+  using Base::Base;
+};
 
 // Runs work(threads, control) without the GIL; raises what a signal handler raised (Ctrl-C: KeyboardInterrupt) if it was cut short.
 template <class Work>
@@ -49,3 +54,6 @@ inline void expect(bool holds, const char* what) {
 }
 
 }  // namespace vecpress
+
+template <class T>
+struct pybind11::detail::handle_type_name<vecpress::Array<T>> : handle_type_name<typename vecpress::Array<T>::Base> {};

@@ -10,8 +10,9 @@ namespace vecpress {
 struct EncodePqArgs {
   uint8_t* out;            // [n][m] for 256 centroids, [n][ceil(m / 2)] for 16
   const float* x;          // [n][m * dsub]
-  const float* codebooks;  // [m][ks][dsub]
+  const float* codebooks;  // [m][ks][dsub], or [m][dsub][ks] where they come by column
   int64_t m, ks, dsub;
+  bool by_column;
   const float* starts;     // [m][ks], and `largest` [m]: of core/centroids.hpp; nullptr: by differences alone
   const double* largest;
 };

@@ -112,9 +112,12 @@ def encode_pq(size: int) -> Iterator[Call]:
         for j in range(m if n else 0):  # centroids that rows tie with
             codebooks[j, ks // 2 :: 3] = x[j % n, j * dsub : (j + 1) * dsub]
         wide, wide_books = extreme(size, n, m * dsub), extreme(size + 1, m, ks, dsub)
-        label = f"n={n} m={m} ks={ks} dsub={dsub}"
-        yield Call(label, lambda t, x=x, c=codebooks: ops.encode_pq(x, c, num_threads=t))
-        yield Call(f"{label} overflow", lambda t, x=wide, c=wide_books: ops.encode_pq(x, c, num_threads=t))
+        same = np.full((n, m * dsub), 0.1, np.float32), np.full((m, ks, dsub), 0.7, np.float32)
+        for name, rows, books in (("", x, codebooks), (" overflow", wide, wide_books), (" all equal", *same)):
+            columns = np.ascontiguousarray(books.transpose(0, 2, 1))
+            label = f"n={n} m={m} ks={ks} dsub={dsub}{name}"
+            yield Call(label, lambda t, x=rows, c=books: ops.encode_pq(x, c, num_threads=t))
+            yield Call(f"{label} by column", lambda t, x=rows, c=columns: ops.encode_pq(x, c, by_column=True, num_threads=t))
     if size == 130:
         rows, books = values(3, 3001, 8), values(4, 2, 256, 4)
         yield Call("n=3001", lambda t: ops.encode_pq(rows, books, num_threads=t))

@@ -51,6 +51,7 @@ BAD = [
     ("encode_grid", lambda: ops.encode_grid(f(2, 3), 4, f(2)), ValueError, r"encode_grid: along expected shape \(3\), got"),
     ("encode_grid", lambda: ops.encode_grid(f(2, 0), 4), ValueError, "encode_grid: y expected at least 1 column"),
     ("encode_pq", lambda: ops.encode_pq(f(2, 6), f(3, 17, 2)), ValueError, "encode_pq: codebooks expected 16 or 256 on axis 1"),
+    ("encode_pq", lambda: ops.encode_pq(f(2, 6), f(3, 16, 2), by_column=True), ValueError, "expected 16 or 256 on axis 2"),
     ("encode_pq", lambda: ops.encode_pq(f(2, 7), f(3, 16, 2)), ValueError, r"encode_pq: x expected shape \(any, 6\)"),
     ("encode_pq", lambda: ops.encode_pq(f(2, 6), f(3, 16)), ValueError, "encode_pq: codebooks expected shape"),
     ("tables", lambda: ops.tables(f(2, 7), f(3, 16, 2)), ValueError, r"tables: q expected shape \(any, 6\), got \(2, 7\)"),
@@ -164,8 +165,10 @@ def crashes():
     yield "encode_grid", (u(2, 3), np.zeros((2, 5)), f(2, 3), f(3), 9, 1)
     yield "encode_grid", (u(2, 3), np.zeros((2, 5)), f(2, 3), f(3), 0, 1)
     yield "encode_grid", (u(2, 3), np.zeros((2, 5)), f(2, 3), f(2), 4, 1)
-    yield "encode_pq", (u(2, 3), f(2, 6), f(3, 16, 2), 1)
-    yield "encode_pq", (u(2, 3), f(2, 6), f(3, 32, 2), 1)
+    yield "encode_pq", (u(2, 3), f(2, 6), f(3, 16, 2), False, 1)
+    yield "encode_pq", (u(2, 3), f(2, 6), f(3, 32, 2), False, 1)
+    yield "encode_pq", (u(2, 2), f(2, 6), f(3, 16, 2), True, 1)
+    yield "encode_pq", (u(2, 2), f(2, 6), f(3, 2, 32), True, 1)
     yield "tables", (f(2, 3, 16), f(2, 7), f(3, 16, 2), False, False, 1)
     yield "tables", (f(2, 3, 15), f(2, 6), f(3, 2, 15), False, True, 1)
     yield "tables", (f(2, 3, 16), f(2, 6), f(3, 16, 2), False, True, 1)

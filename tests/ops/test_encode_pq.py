@@ -48,4 +48,5 @@ def test_a_row_encodes_the_same_alone_and_in_a_batch(backend, need_backend):
     with dispatch.use(backend):
         batch = ops.encode_pq(x, codebooks)
         alone = np.vstack([ops.encode_pq(x[i : i + 1], codebooks) for i in range(67)])
-    assert np.array_equal(batch, alone)
+        by_column = ops.encode_pq(x, np.ascontiguousarray(codebooks.transpose(0, 2, 1)), by_column=True)
+    assert np.array_equal(batch, alone) and np.array_equal(batch, by_column)

@@ -13,8 +13,9 @@ from ..kmeans import kmeans
 TRAIN_ROWS = 65536  # learned from at most: 256 a centroid at 8 bits
 ENOUGH_ROWS = 39  # a centroid; with fewer, codebooks fit the sample's noise and recall suffers
 MAX_SEED = 2**63 - 1
-FEW_ROWS = 4  # that are encoded in another way
-FEW_QUERIES = 8  # whose tables are made from the codebooks by column; for more, turning those around costs next to nothing
+# codes and tables of so few are made from the codebooks by column; for more, turning those around costs next to nothing
+FEW_ROWS = 4
+FEW_QUERIES = 8
 
 
 class PQ(Codec):
@@ -95,16 +96,9 @@ class PQ(Codec):
         return codebooks
 
     def _encode(self, x: np.ndarray, num_threads: int | None) -> np.ndarray:
-        if len(x) > FEW_ROWS:
-            return ops.encode_pq(x, self.codebooks_, num_threads=num_threads)
-        # one by one, centroids are better compared side by side: the same distances, ties to the lower label too
-        distances = ops.tables(x, self._columns(), l2=True, by_column=True, num_threads=num_threads)
-        labels = distances.argmax(axis=2).astype(np.uint8)
-        if self.n_bits == 8:
-            return labels
-        codes = labels[:, ::2].copy()
-        codes[:, : self.m // 2] |= labels[:, 1::2] << 4
-        return codes
+        by_column = len(x) <= FEW_ROWS
+        codebooks = self._columns() if by_column else self.codebooks_
+        return ops.encode_pq(x, codebooks, by_column=by_column, num_threads=num_threads)
 
     def _decode(self, codes: np.ndarray) -> np.ndarray:
         if self.n_bits == 4:

@@ -9,7 +9,7 @@ from .assign import squared_distances
 from .numerics import array
 
 
-def encode_pq(x: np.ndarray, codebooks: np.ndarray, *, num_threads: int | None = None) -> np.ndarray:
+def encode_pq(x: np.ndarray, codebooks: np.ndarray, *, by_column: bool = False, num_threads: int | None = None) -> np.ndarray:
     """Codes of x under a product quantizer.
 
     label[i, j] = argmin over c of |x[i, j * dsub : (j + 1) * dsub] - codebooks[j, c]|^2, summed as in `assign`, ties to the lower
@@ -18,6 +18,7 @@ def encode_pq(x: np.ndarray, codebooks: np.ndarray, *, num_threads: int | None =
     ----------
     x : float32[n, m * dsub]
     codebooks : float32[m, ks, dsub], ks 16 or 256
+    by_column : codebooks are float32[m, dsub, ks]: the same codes, sooner where there are few rows
 
     Returns
     -------
@@ -29,16 +30,20 @@ def encode_pq(x: np.ndarray, codebooks: np.ndarray, *, num_threads: int | None =
     """
     codebooks = array("encode_pq", "codebooks", codebooks, np.float32, (None, None, None))
     m, ks, dsub = codebooks.shape
+    if by_column:
+        ks, dsub = dsub, ks
     if ks not in (16, 256):
-        raise ValueError(f"encode_pq: codebooks expected 16 or 256 on axis 1, got shape {codebooks.shape}")
+        raise ValueError(f"encode_pq: codebooks expected 16 or 256 on axis {1 + by_column}, got shape {codebooks.shape}")
     x = array("encode_pq", "x", x, np.float32, (None, m * dsub))
     out = empty((len(x), m if ks == 256 else (m + 1) // 2), np.uint8)
-    run("encode_pq", out, x, codebooks, num_threads=num_threads)
+    run("encode_pq", out, x, codebooks, bool(by_column), num_threads=num_threads)
     return out
 
 
 @reference("encode_pq")
-def _encode_pq(out: np.ndarray, x: np.ndarray, codebooks: np.ndarray) -> None:
+def _encode_pq(out: np.ndarray, x: np.ndarray, codebooks: np.ndarray, by_column: bool) -> None:
+    if by_column:
+        codebooks = codebooks.transpose(0, 2, 1)
     m, ks, dsub = codebooks.shape
     labels = np.zeros((len(x), m + m % 2), np.uint8)
     for j in range(m):

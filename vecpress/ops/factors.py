@@ -14,6 +14,7 @@ WIDTHS = {"f2": 2, "f4": 4, "u1": 1, "u2": 2, "f2^2": 2, "f4^2": 4, "u2^2": 2}
 KernelFactor = tuple[int, int, float, np.ndarray | None]
 
 NO_FACTOR: KernelFactor = (0, 0, 1.0, None)  # a scale of 1
+NO_BIAS: KernelFactor = (0, 0, 0.0, None)
 
 U2_LARGEST = float(np.uint32(0x1FFFEFFF).view(np.float32)) * 2.0**96  # what still rounds to the largest u2
 _DROPPED = 13  # bits of a float32 that a u2 lacks
@@ -59,8 +60,10 @@ def from_u2(stored: np.ndarray) -> np.ndarray:
 
 def kernel_factor(op: str, name: str, factor: float | Factor | None, head: int) -> KernelFactor:
     """Checks a factor and returns it as kernels take it. Raises TypeError or ValueError."""
+    if factor is None:
+        return NO_BIAS
     if not isinstance(factor, Factor):
-        return 0, 0, float(np.float32(factor if factor is not None else 0.0)), None
+        return NO_FACTOR if factor == 1.0 else (0, 0, float(np.float32(factor)), None)
     if factor.kind not in WIDTHS:
         raise ValueError(f"{op}: {name} expected kind {', '.join(WIDTHS)}, got {factor.kind!r}")
     if factor.offset < 0 or factor.offset + WIDTHS[factor.kind] > head:
