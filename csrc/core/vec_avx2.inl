@@ -199,12 +199,7 @@ inline void store_rounded(const Floats (&x)[8], uint8_t* out) {
 struct Magnitudes {
   __m256i most;
   static Magnitudes zero() { return {_mm256_setzero_si256()}; }
-  void add(const float* x) {
-    for (int i = 0; i < 8; ++i) {
-      const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x + 8 * i));
-      most = _mm256_max_epi32(most, _mm256_and_si256(bits, _mm256_set1_epi32(INT32_MAX)));
-    }
-  }
+  void add(Floats x) { most = _mm256_max_epi32(most, _mm256_and_si256(_mm256_castps_si256(x.v), _mm256_set1_epi32(INT32_MAX))); }
   bool beyond(int32_t limit) const { return _mm256_movemask_epi8(_mm256_cmpgt_epi32(most, _mm256_set1_epi32(limit))) != 0; }
 };
 

@@ -200,10 +200,7 @@ inline void store_rounded(const Floats (&x)[4], uint8_t* out) {
 struct Magnitudes {
   __m512i most;
   static Magnitudes zero() { return {_mm512_setzero_si512()}; }
-  void add(const float* x) {  // 64 of them
-    for (int i = 0; i < 4; ++i)
-      most = _mm512_max_epi32(most, _mm512_and_si512(_mm512_loadu_si512(x + 16 * i), _mm512_set1_epi32(INT32_MAX)));
-  }
+  void add(Floats x) { most = _mm512_max_epi32(most, _mm512_and_si512(_mm512_castps_si512(x.v), _mm512_set1_epi32(INT32_MAX))); }
   bool beyond(int32_t limit) const { return _mm512_cmpgt_epi32_mask(most, _mm512_set1_epi32(limit)) != 0; }
 };
 

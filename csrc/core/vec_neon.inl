@@ -184,9 +184,7 @@ inline void store_rounded(const Floats (&x)[16], uint8_t* out) {
 struct Magnitudes {
   uint32x4_t most;
   static Magnitudes zero() { return {vdupq_n_u32(0)}; }
-  void add(const float* x) {
-    for (int i = 0; i < 16; ++i) most = vmaxq_u32(most, vreinterpretq_u32_f32(vabsq_f32(vld1q_f32(x + 4 * i))));
-  }
+  void add(Floats x) { most = vmaxq_u32(most, vreinterpretq_u32_f32(vabsq_f32(x.v))); }
   bool beyond(int32_t limit) const { return vmaxvq_u32(most) > static_cast<uint32_t>(limit); }
 };
 

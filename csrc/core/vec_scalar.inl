@@ -169,13 +169,11 @@ inline void store_rounded(const Floats (&x)[64], uint8_t* out) {
 struct Magnitudes {
   int32_t most;
   static Magnitudes zero() { return {0}; }
-  void add(const float* x) {
-    for (int i = 0; i < 64; ++i) {
-      int32_t bits;
-      __builtin_memcpy(&bits, x + i, sizeof bits);
-      bits &= INT32_MAX;
-      most = bits > most ? bits : most;
-    }
+  void add(Floats x) {
+    int32_t bits;
+    __builtin_memcpy(&bits, &x.v, sizeof bits);
+    bits &= INT32_MAX;
+    most = bits > most ? bits : most;
   }
   bool beyond(int32_t limit) const { return most > limit; }
 };

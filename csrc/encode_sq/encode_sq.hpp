@@ -8,13 +8,14 @@
 namespace vecpress {
 
 struct EncodeSqArgs {
-  uint8_t* out;       // [n][ceil(d n_bits / 8)]
-  const float* x;     // [n][d]
-  const float* low;   // [d]
-  const float* step;  // [d]
+  uint8_t* out;          // [n][ceil(d n_bits / 8)]
+  const float* x;        // [n][d]
+  const float* low;      // [d]
+  const float* step;     // [d]
+  const float* inverse;  // [d]: 1 / step; nullptr where that is not exact but for its rounding
   int64_t n, d;
-  int n_bits;         // 4 or 8
-  int32_t largest;    // the bits of the largest magnitude that is allowed
+  int n_bits;            // 4 or 8
+  int32_t largest;       // the bits of the largest magnitude that is allowed
 };
 
 struct EncodeSq {

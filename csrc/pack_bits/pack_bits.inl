@@ -18,18 +18,18 @@ int64_t pack_rows(const PackBitsArgs& a, int64_t begin, int64_t end) {
     Magnitudes magnitudes = Magnitudes::zero();
     for (int64_t t = 0; t < whole; t += 64) {
       fetch_ahead(x + t);
-      magnitudes.add(x + t);
+      add_magnitudes(x + t, magnitudes);
       put_bits(greater(x + t, a.thresholds + t), 8, out + t / 8);
     }
     if (rest) {
       uint64_t bits;
       if (whole) {  // the row's last 64 values once more; as one number, the first in its highest bit, those already packed shift out
-        magnitudes.add(x + a.d - 64);
+        add_magnitudes(x + a.d - 64, magnitudes);
         bits = __builtin_bswap64(greater(x + a.d - 64, a.thresholds + a.d - 64));
         bits = __builtin_bswap64(bits << (64 - rest));
       } else {
         for (int64_t i = 0; i < rest; ++i) values[i] = x[i];
-        magnitudes.add(values);
+        add_magnitudes(values, magnitudes);
         bits = greater(values, thresholds);
       }
       put_bits(bits, (rest + 7) / 8, out + whole / 8);

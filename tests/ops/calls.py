@@ -152,11 +152,28 @@ def encode_sq(size: int) -> Iterator[Call]:
                 for largest in (np.inf, 2.0**50, 0.0):
                     yield call(f"n={n} d={d} {make.__name__}", x, low, step, n_bits, largest)
     halves = np.arange(-3, 2 * size + 3, dtype=np.float32)[None] / np.float32(2)
-    low, step = np.zeros(halves.shape[1], np.float32), np.ones(halves.shape[1], np.float32)
+    zeros, ones = np.zeros(halves.shape[1], np.float32), np.ones(halves.shape[1], np.float32)
     for n_bits in (4, 8):
-        yield call("ties", halves, low, step, n_bits, 1.0)
+        yield call("ties", halves, zeros, ones, n_bits, 1.0)
+        x, low, step = near_halfway(size, 2**n_bits - 1)
+        yield call("near halfway", x, low, step, n_bits, np.inf)
+        wide = step.copy()
+        wide[::3] = 2.0**110  # has no inverse to multiply by
+        yield call("near halfway, divided", x, low, wide, n_bits, np.inf)
     for row, x in one_beyond_each(size):
         yield call(f"row {row} is beyond", x, np.zeros(x.shape[1], np.float32), np.ones(x.shape[1], np.float32), 8, 4.0)
+
+
+def near_halfway(size: int, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Values whose quotients are within a few roundings of halfway between two labels, on either side, and low and step."""
+    rng = np.random.default_rng(size)
+    d = 40 + size
+    low, step = rng.uniform(-1, 1, d).astype(np.float32), rng.uniform(0.01, 3, d).astype(np.float32)
+    labels = rng.integers(0, most, (20, d)) + 0.5
+    x = (low + step.astype(np.float64) * labels).astype(np.float32)
+    low[::2] = 0  # then the quotients are as near as float32 has them
+    x[:, ::2] = step[::2] * labels[:, ::2].astype(np.float32)
+    return (x + rng.integers(-2, 3, x.shape) * np.spacing(x)).astype(np.float32), low, step
 
 
 def one_beyond_each(size: int) -> Iterator[tuple[int, np.ndarray]]:
