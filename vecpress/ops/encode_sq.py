@@ -23,8 +23,8 @@ def encode_sq(
 ) -> tuple[np.ndarray, int]:
     """The numbers of the levels nearest to values, packed, and whether the values are such as are allowed.
 
-    label[i, t] = the whole number nearest to (x[i, t] - low[t]) / step[t], ties to even, within 0 .. 2**n_bits - 1; difference and
-        quotient are rounded to float32, and a quotient that is no number counts as 0
+    label[i, t] = the whole number nearest to (x[i, t] - low[t]) / step[t], ties to even, within 0 .. 2**n_bits - 1; difference
+        and quotient are rounded to float32, and a quotient that is no number counts as 0
 
     Parameters
     ----------
