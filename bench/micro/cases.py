@@ -166,8 +166,8 @@ def encode_grid(rng, n, d, n_bits):
 
 @operation("encode_sq", "bytes/s", lambda n, d, n_bits: _stream(4 * n * d, n * d * n_bits // 8))
 def encode_sq(rng, n, d, n_bits):
-    step = np.full(d, 6 / (2**n_bits - 1), np.float32)
-    return _op("encode_sq", _normal(rng, n, d), np.full(d, -3, np.float32), step, n_bits)
+    x, low, step = _normal(rng, n, d), np.full(d, -3, np.float32), np.full(d, 6 / (2**n_bits - 1), np.float32)
+    return Call(lambda: ops.encode_sq(x, low, step, n_bits, num_threads=1)[0])
 
 
 @operation("pack_bits", "bytes/s", lambda n, d: _stream(4 * n * d, n * d // 8))
