@@ -8,9 +8,9 @@
 namespace vecpress {
 
 #define VECPRESS_BINDINGS(bind)                                                                \
-  bind(assign) bind(blocks) bind(dot) bind(encode_grid) bind(encode_pq) bind(flat)             \
-  bind(hamming) bind(id_table) bind(label_sums) bind(lut4) bind(lut8) bind(norms) bind(pack_bits) \
-  bind(pack_codes) bind(project) bind(quantize) bind(rotate) bind(rwlock) bind(scalar_labels) bind(tables)
+  bind(assign) bind(blocks) bind(dot) bind(encode_grid) bind(encode_pq) bind(encode_sq)        \
+  bind(flat) bind(hamming) bind(id_table) bind(label_sums) bind(lut4) bind(lut8) bind(norms)   \
+  bind(pack_bits) bind(pack_codes) bind(project) bind(quantize) bind(rotate) bind(rwlock) bind(tables)
 
 #define VECPRESS_DECLARE(name) void bind_##name(py::module_&);
 VECPRESS_BINDINGS(VECPRESS_DECLARE)

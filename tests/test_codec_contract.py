@@ -571,6 +571,23 @@ def test_a_value_that_is_no_number_is_refused_with_its_row(codec, dim, what, val
 
 
 @each_once
+def test_rows_checked_as_they_are_encoded_are_refused_as_those_checked_before(codec, dim, monkeypatch):
+    monkeypatch.setattr("vecpress.arrays.BLOCK_BYTES", 4 * 4 * dim)  # blocks of four rows, each looked through for NaN first
+    x = more(dim, 12)
+    for bad in ({5: np.nan, 9: np.inf}, {4: 1e38, 6: np.nan, 9: np.inf}, {7: 1e38, 8: np.nan}):
+        for row, value in bad.items():
+            x[row, dim // 2] = value
+        messages = []
+        for same in (x, np.asfortranarray(x)):  # the second is converted, and so checked before it is encoded
+            try:
+                messages.append(fitted(codec, dim).encode(same).tobytes())
+            except ValueError as error:
+                messages.append(str(error))
+        assert messages[0] == messages[1] and "row" in messages[0]
+        x = more(dim, 12)
+
+
+@each_once
 @every_method
 def test_a_value_beyond_float32_is_refused_with_its_row(codec, dim, what):
     bad = more(dim, 9).astype(np.float64)

@@ -99,6 +99,12 @@ class Rows:
         rng = np.random.Generator(np.random.PCG64(seed))
         return self.take(np.sort(rng.choice(self.n, most, replace=False)))
 
+    def unchecked(self) -> np.ndarray | None:
+        """float32[n, d] as it was handed in, whatever its values are; None where it is to be converted or scaled."""
+        x = self._source
+        plain = isinstance(x, np.ndarray) and x.dtype == np.float32 and x.flags.c_contiguous and x.flags.aligned
+        return x if plain and not self.unit else None
+
     def all(self) -> np.ndarray:
         """float32[n, d]: every row, in one array; without a copy where x already is that and `unit` is off."""
         return self.take(slice(0, self.n))

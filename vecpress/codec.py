@@ -114,6 +114,13 @@ class Codec(ABC):
     def _encode(self, x: np.ndarray, num_threads: int | None) -> np.ndarray:
         """float32[n, d] to uint8[n, code_size], row by row."""
 
+    def _encode_unchecked(self, x: np.ndarray, num_threads: int | None) -> tuple[np.ndarray, int] | None:
+        """`_encode` for any values, and the first row with one that is not finite or beyond `largest`, n where there is none.
+
+        For codecs that see this in the pass that encodes; others have none, and their rows are checked before.
+        """
+        return None
+
     @abstractmethod
     def _decode(self, codes: np.ndarray) -> np.ndarray:
         """uint8[n, code_size] to float32[n, d]."""
@@ -261,6 +268,13 @@ class Codec(ABC):
 
     def _encode_all(self, source: Rows | Stream, num_threads: int | None) -> np.ndarray:
         """uint8[n, code_size] of a source of known or unknown length."""
+        if isinstance(source, Rows) and (x := source.unchecked()) is not None:
+            encoded = self._encode_unchecked(x, num_threads)
+            if encoded is not None:
+                codes, first = encoded
+                if first == len(x):
+                    return codes
+                source.check()  # raises, with the reason and the row
         parts = ((start, self._encode(block, num_threads)) for start, block in source.blocks())
         if source.n is None:
             return np.concatenate([empty((0, self.code_size), np.uint8), *(codes for _, codes in parts)])

@@ -164,6 +164,12 @@ def encode_grid(rng, n, d, n_bits):
     return Call(lambda: ops.encode_grid(x, n_bits, num_threads=1), quality)
 
 
+@operation("encode_sq", "bytes/s", lambda n, d, n_bits: _stream(4 * n * d, n * d * n_bits // 8))
+def encode_sq(rng, n, d, n_bits):
+    x, low, step = _normal(rng, n, d), np.full(d, -3, np.float32), np.full(d, 6 / (2**n_bits - 1), np.float32)
+    return Call(lambda: ops.encode_sq(x, low, step, n_bits, num_threads=1)[0])
+
+
 @operation("pack_bits", "bytes/s", lambda n, d: _stream(4 * n * d, n * d // 8))
 def pack_bits(rng, n, d):
     return _op("pack_bits", _normal(rng, n, d), np.zeros(d, np.float32))
@@ -187,11 +193,6 @@ def quantize(rng, n, d, levels):
 @operation("rotate", "bytes/s", lambda n, d: _stream(4 * n * d, 4 * n * d))
 def rotate(rng, n, d):
     return _op("rotate", _normal(rng, n, d), _bytes(rng, 4, d // 8))
-
-
-@operation("scalar_labels", "bytes/s", lambda n, d: _stream(4 * n * d, n * d))
-def scalar_labels(rng, n, d):
-    return _op("scalar_labels", _normal(rng, n, d), np.full(d, -3, np.float32), np.full(d, 6 / 255, np.float32), 255)
 
 
 @operation("pack_codes", "bytes/s", lambda n, d, n_bits: _stream(n * d, n * d * n_bits // 8))
@@ -278,11 +279,11 @@ SHAPES: dict[str, list[dict[str, Any]]] = {
     "encode_pq": [*_each((32, 1, 4096), d=384, m=48, n_bits=8), *_each((4096,), d=384, m=96, n_bits=4)],
     "tables": [*_each((32, 1, 1000), d=384, m=48, n_bits=8), *_each((1, 32), d=384, m=96, n_bits=4)],
     "encode_grid": [s for n_bits in (1, 2, 4, 8) for s in _each((256,), d=384, n_bits=n_bits)],
+    "encode_sq": [s for n_bits in (4, 8) for s in _each((CACHED, LARGE), d=384, n_bits=n_bits)],
     "pack_bits": _each((CACHED, LARGE), d=384),
     "label_sums": [*_each((LARGE,), d=384, k=256), *_each((100_000,), d=8, k=256)],
     "norms": _each((CACHED, LARGE), d=384),
     "quantize": [s for levels in (4, 16, 256) for s in _each((CACHED, LARGE), d=384, levels=levels)],
-    "scalar_labels": _each((CACHED, LARGE), d=384),
     "rotate": [*_each((CACHED, 1, LARGE), d=384), *_each((128, 25_000), d=768), *_each((100,), d=1024)],
     "pack_codes": [s for n_bits in (1, 2, 4, 7) for s in _each((1000, 4 * LARGE), d=384, n_bits=n_bits)],
     "unpack_codes": [s for n_bits in (1, 2, 4, 7) for s in _each((1000, 4 * LARGE), d=384, n_bits=n_bits)],

@@ -5,6 +5,8 @@
 // <x, c> - |c|^2 / 2, unless roundings, which have a bound, might have hidden another; rows for which they might are done by differences.
 
 constexpr int kNearestRows = 32;
+constexpr int64_t kFewRows = 8;      // in doubt: of a tile, that are settled one by one
+constexpr int64_t kFewNearest = 16;  // centroids that one of them is measured from
 
 // Rows x[i * stride + t] as a tile [d][32]; lanes of two vectors that have no row repeat the last one.
 inline void fill_tile(const float* x, int64_t stride, int64_t rows, int64_t d, float* tile) {
@@ -106,7 +108,50 @@ inline void distances_of(const float* tile, int64_t rows, const float* centroids
   }
 }
 
-// The same by products. starts, largest: of core/centroids.hpp; spare: float[d * 32].
+// Row x[d] of which the products' best sum is not far enough ahead: of the centroids whose sums, taken along d here, are not below `floor`,
+// the nearest by the definition. Returns whether these were few enough to measure, and then sets label and distance.
+inline bool nearest_of_few(const float* x, float floor, const float* centroids, const float* starts, int64_t k, int64_t d,
+                           uint32_t& label, float& distance) {
+  constexpr int C = 8;  // chains side by side
+  const int64_t whole = d / Floats::kLanes * Floats::kLanes;
+  int64_t found[kFewNearest], few = 0;
+  for (int64_t c = 0; c < k; c += C) {
+    const int64_t some = k - c < C ? k - c : C;
+    const float* y[C];
+    Floats sum[C];
+    for (int i = 0; i < C; ++i) {
+      y[i] = centroids + (c + (i < some ? i : 0)) * d;
+      sum[i] = Floats::zero();
+    }
+    for (int64_t t = 0; t < whole; t += Floats::kLanes) {
+      const Floats xt = Floats::load(x + t);
+#pragma GCC unroll 16
+      for (int i = 0; i < C; ++i) sum[i] = fma(xt, Floats::load(y[i] + t), sum[i]);
+    }
+    for (int64_t i = 0; i < some; ++i) {
+      float lanes[Floats::kLanes];
+      sum[i].hadamard().store(lanes);  // the first is the lanes' sum
+      for (int64_t t = whole; t < d; ++t) lanes[0] = __builtin_fmaf(x[t], y[i][t], lanes[0]);
+      if (lanes[0] + starts[c + i] < floor) continue;
+      if (few == kFewNearest) return false;
+      found[few++] = c + i;
+    }
+  }
+  float exact[kFewNearest] = {};
+  for (int64_t t = 0; t < d; ++t)
+    for (int64_t i = 0; i < few; ++i) {
+      const float e = x[t] - centroids[found[i] * d + t];
+      exact[i] = __builtin_fmaf(e, e, exact[i]);
+    }
+  int64_t best = 0;
+  for (int64_t i = 1; i < few; ++i)
+    if (exact[i] < exact[best]) best = i;
+  label = static_cast<uint32_t>(found[best]);
+  distance = exact[best];
+  return true;
+}
+
+// The same as nearest_by_differences, by products. starts, largest: of core/centroids.hpp; spare: float[d * 32].
 inline void nearest_by_products(const float* tile, int64_t rows, const float* centroids, const float* starts, double largest, int64_t k,
                                 int64_t d, int shift, uint32_t* labels, float* distances, float* spare) {
   constexpr int V = 2;
@@ -144,22 +189,35 @@ inline void nearest_by_products(const float* tile, int64_t rows, const float* ce
   const double u = 0x1.1p-24 * static_cast<double>(d + 4), tiny = 0x1p-146 * static_cast<double>(d + 4);
   const float of_square = static_cast<float>(2 * u * 0.5 + 2.2 * u), of_best = static_cast<float>(4.4 * u);
   const float always = static_cast<float>(2.5 * u * largest + tiny);
-  int64_t doubtful[kNearestRows], doubts = 0;
+  int64_t doubtful[kNearestRows], doubts = 0, left = 0;
+  float floors[kNearestRows];
   for (int64_t i = 0; i < rows; ++i) {
     const float size = best_of[i] < 0 ? -best_of[i] : best_of[i], margin = of_square * square_of[i] + of_best * size + always;
-    const bool certain = best_of[i] - second_of[i] > margin && square_of[i] < 1e36f && u < 0x1p-4;
+    const bool bounded = square_of[i] < 1e36f && u < 0x1p-4;
     doubtful[doubts] = i;
-    doubts += !certain;
+    floors[doubts] = bounded ? best_of[i] - margin : -__builtin_inff();
+    doubts += !(bounded && best_of[i] - second_of[i] > margin);
   }
   if (distances) distances_of(tile, rows, centroids, label_of, d, distances);
-  if (doubts) {
+  for (int64_t j = 0; j < doubts; ++j) {
+    const int64_t i = doubtful[j];
+    float distance;
+    for (int64_t t = 0; t < d; ++t) spare[t] = tile[t * kNearestRows + i];
+    if (doubts <= kFewRows && floors[j] > -__builtin_inff() &&
+        nearest_of_few(spare, floors[j], centroids, starts, k, d, label_of[i], distance)) {
+      if (distances) distances[i] = distance;
+    } else {
+      doubtful[left++] = i;
+    }
+  }
+  if (left) {
     uint32_t found[kNearestRows] = {};
     float exact[kNearestRows];
     for (int64_t t = 0; t < d; ++t)
       for (int64_t i = 0; i < kNearestRows; ++i)
-        spare[t * kNearestRows + i] = tile[t * kNearestRows + doubtful[i < doubts ? i : doubts - 1]];
-    nearest_by_differences(spare, doubts, centroids, k, d, 0, found, exact);
-    for (int64_t i = 0; i < doubts; ++i) {
+        spare[t * kNearestRows + i] = tile[t * kNearestRows + doubtful[i < left ? i : left - 1]];
+    nearest_by_differences(spare, left, centroids, k, d, 0, found, exact);
+    for (int64_t i = 0; i < left; ++i) {
       label_of[doubtful[i]] = found[i];
       if (distances) distances[doubtful[i]] = exact[i];
     }

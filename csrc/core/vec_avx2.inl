@@ -156,6 +156,7 @@ struct Floats {
   Floats operator-(Floats o) const { return {_mm256_sub_ps(v, o.v)}; }
   Floats operator+(Floats o) const { return {_mm256_add_ps(v, o.v)}; }
   Floats operator*(Floats o) const { return {_mm256_mul_ps(v, o.v)}; }
+  Floats operator/(Floats o) const { return {_mm256_div_ps(v, o.v)}; }
   Floats hadamard() const {
     const __m256 odd = _mm256_setr_ps(0, -0.0f, 0, -0.0f, 0, -0.0f, 0, -0.0f);
     const __m256 pairs = _mm256_setr_ps(0, 0, -0.0f, -0.0f, 0, 0, -0.0f, -0.0f);
@@ -192,6 +193,26 @@ inline float largest_of(Floats x) {
   four = _mm_max_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_max_ss(four, _mm_shuffle_ps(four, four, 1)));
 }
+
+inline Floats within(Floats x, Floats low, Floats high) { return {_mm256_min_ps(_mm256_max_ps(x.v, low.v), high.v)}; }
+
+inline void store_rounded(const Floats (&x)[8], uint8_t* out) {
+  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+  for (int half = 0; half < 2; ++half) {
+    const Floats* y = x + 4 * half;
+    const __m256i a = _mm256_packus_epi32(_mm256_cvtps_epi32(y[0].v), _mm256_cvtps_epi32(y[1].v));
+    const __m256i b = _mm256_packus_epi32(_mm256_cvtps_epi32(y[2].v), _mm256_cvtps_epi32(y[3].v));
+    const __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packus_epi16(a, b), order);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 32 * half), bytes);
+  }
+}
+
+struct Magnitudes {
+  __m256i most;
+  static Magnitudes zero() { return {_mm256_setzero_si256()}; }
+  void add(Floats x) { most = _mm256_max_epi32(most, _mm256_and_si256(_mm256_castps_si256(x.v), _mm256_set1_epi32(INT32_MAX))); }
+  bool beyond(int32_t limit) const { return _mm256_movemask_epi8(_mm256_cmpgt_epi32(most, _mm256_set1_epi32(limit))) != 0; }
+};
 
 inline void keep_smaller(Floats x, Ints label, Floats& best, Ints& best_label) {
   const __m256 less = _mm256_cmp_ps(x.v, best.v, _CMP_LT_OQ);

@@ -166,6 +166,7 @@ struct Floats {
   Floats operator-(Floats o) const { return {_mm512_sub_ps(v, o.v)}; }
   Floats operator+(Floats o) const { return {_mm512_add_ps(v, o.v)}; }
   Floats operator*(Floats o) const { return {_mm512_mul_ps(v, o.v)}; }
+  Floats operator/(Floats o) const { return {_mm512_div_ps(v, o.v)}; }
   // The lanes' Hadamard transform: for h = 1, 2, 4, ... the lanes a and b, h apart, become a + b and a - b.
   Floats hadamard() const {
     __m512 x = v, y = _mm512_permute_ps(x, 0xB1);
@@ -197,6 +198,25 @@ inline Floats smaller(Floats a, Floats b) { return {_mm512_min_ps(a.v, b.v)}; }
 inline Floats larger(Floats a, Floats b) { return {_mm512_max_ps(a.v, b.v)}; }
 inline float smallest_of(Floats x) { return _mm512_reduce_min_ps(x.v); }
 inline float largest_of(Floats x) { return _mm512_reduce_max_ps(x.v); }
+
+// x, but `low` where it is less or no number, `high` where it is more.
+inline Floats within(Floats x, Floats low, Floats high) { return {_mm512_min_ps(_mm512_max_ps(x.v, low.v), high.v)}; }
+
+// The whole numbers nearest to 64 floats, ties to even, each within 0 .. 255.
+inline void store_rounded(const Floats (&x)[4], uint8_t* out) {
+  const __m512i a = _mm512_packus_epi32(_mm512_cvtps_epi32(x[0].v), _mm512_cvtps_epi32(x[1].v));
+  const __m512i b = _mm512_packus_epi32(_mm512_cvtps_epi32(x[2].v), _mm512_cvtps_epi32(x[3].v));
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);  // undoes packing in 128-bit parts
+  _mm512_storeu_si512(out, _mm512_permutexvar_epi32(order, _mm512_packus_epi16(a, b)));
+}
+
+// The largest magnitudes of floats, lane by lane, as the bits without the sign: those of a NaN are more than infinity's.
+struct Magnitudes {
+  __m512i most;
+  static Magnitudes zero() { return {_mm512_setzero_si512()}; }
+  void add(Floats x) { most = _mm512_max_epi32(most, _mm512_and_si512(_mm512_castps_si512(x.v), _mm512_set1_epi32(INT32_MAX))); }
+  bool beyond(int32_t limit) const { return _mm512_cmpgt_epi32_mask(most, _mm512_set1_epi32(limit)) != 0; }
+};
 
 // Where x is less than best, best and its label become x and `label`; equal numbers and NaN change nothing.
 inline void keep_smaller(Floats x, Ints label, Floats& best, Ints& best_label) {

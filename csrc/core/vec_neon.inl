@@ -154,6 +154,7 @@ struct Floats {
   Floats operator-(Floats o) const { return {vsubq_f32(v, o.v)}; }
   Floats operator+(Floats o) const { return {vaddq_f32(v, o.v)}; }
   Floats operator*(Floats o) const { return {vmulq_f32(v, o.v)}; }
+  Floats operator/(Floats o) const { return {vdivq_f32(v, o.v)}; }
   Floats hadamard() const {
     const uint32x4_t odd = {0, ~0u, 0, ~0u}, pair = {0, 0, ~0u, ~0u};
     const float32x4_t y = vrev64q_f32(v), x = vbslq_f32(odd, vsubq_f32(y, v), vaddq_f32(v, y));
@@ -179,6 +180,24 @@ inline Floats smaller(Floats a, Floats b) { return {vminq_f32(a.v, b.v)}; }
 inline Floats larger(Floats a, Floats b) { return {vmaxq_f32(a.v, b.v)}; }
 inline float smallest_of(Floats x) { return vminvq_f32(x.v); }
 inline float largest_of(Floats x) { return vmaxvq_f32(x.v); }
+
+inline Floats within(Floats x, Floats low, Floats high) { return {vminq_f32(vmaxnmq_f32(x.v, low.v), high.v)}; }
+
+inline void store_rounded(const Floats (&x)[16], uint8_t* out) {
+  for (int i = 0; i < 4; ++i) {
+    uint16x4_t part[4];
+    for (int j = 0; j < 4; ++j) part[j] = vmovn_u32(vcvtnq_u32_f32(x[4 * i + j].v));
+    const uint8x8_t low = vmovn_u16(vcombine_u16(part[0], part[1])), high = vmovn_u16(vcombine_u16(part[2], part[3]));
+    vst1q_u8(out + 16 * i, vcombine_u8(low, high));
+  }
+}
+
+struct Magnitudes {
+  uint32x4_t most;
+  static Magnitudes zero() { return {vdupq_n_u32(0)}; }
+  void add(Floats x) { most = vmaxq_u32(most, vreinterpretq_u32_f32(vabsq_f32(x.v))); }
+  bool beyond(int32_t limit) const { return vmaxvq_u32(most) > static_cast<uint32_t>(limit); }
+};
 
 inline void keep_smaller(Floats x, Ints label, Floats& best, Ints& best_label) {
   const uint32x4_t less = vcltq_f32(x.v, best.v);

@@ -134,6 +134,7 @@ struct Floats {
   Floats operator-(Floats o) const { return {v - o.v}; }
   Floats operator+(Floats o) const { return {v + o.v}; }
   Floats operator*(Floats o) const { return {v * o.v}; }
+  Floats operator/(Floats o) const { return {v / o.v}; }
   Floats hadamard() const { return *this; }
   void store(float* p) const { *p = v; }
 };
@@ -154,6 +155,29 @@ inline Floats smaller(Floats a, Floats b) { return a.v < b.v ? a : b; }
 inline Floats larger(Floats a, Floats b) { return a.v > b.v ? a : b; }
 inline float smallest_of(Floats x) { return x.v; }
 inline float largest_of(Floats x) { return x.v; }
+
+inline Floats within(Floats x, Floats low, Floats high) { return smaller(larger(x, low), high); }
+
+inline void store_rounded(const Floats (&x)[64], uint8_t* out) {
+  for (int i = 0; i < 64; ++i) {
+    const float sum = x[i].v + 8388608.0f;  // 2^23: it rounds to a whole number, ties to even, which are its lowest bits
+    uint32_t bits;
+    __builtin_memcpy(&bits, &sum, sizeof bits);
+    out[i] = static_cast<uint8_t>(bits);
+  }
+}
+
+struct Magnitudes {
+  int32_t most;
+  static Magnitudes zero() { return {0}; }
+  void add(Floats x) {
+    int32_t bits;
+    __builtin_memcpy(&bits, &x.v, sizeof bits);
+    bits &= INT32_MAX;
+    most = bits > most ? bits : most;
+  }
+  bool beyond(int32_t limit) const { return most > limit; }
+};
 
 inline void keep_smaller(Floats x, Ints label, Floats& best, Ints& best_label) {
   if (x.v < best.v) {

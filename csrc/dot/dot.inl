@@ -107,6 +107,43 @@ template <int G>
   }
 }
 
+// The numbers of byte x[k], from number kNumber on, multiplied with those of the query as they come.
+template <int W, int kNumber, class Table>
+[[gnu::always_inline]] inline void multiply_bytes(const Bytes (&x)[4], const Table& table, const int8_t* numbers, Quads (&total)[4]) {
+  if constexpr (kNumber < 8 / W) {
+    constexpr int shift = W == 4 ? 4 * kNumber : 8 - W * (kNumber + 1);
+    const Four four(numbers + 4 * kNumber);
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) total[k].add(multiplicand(table.lookup(x[k].template field<shift, W>())), four);
+    multiply_bytes<W, kNumber + 1>(x, table, numbers, total);
+  }
+}
+
+// For one query a tile would be written and read for nothing: codes of one plane, multiplied from registers. part.numbers and sums are those
+// of whole blocks.
+template <int W, class Table>
+[[gnu::noinline]] void multiply_packed(const Scan& s, const uint8_t* payload, const Part& part) {
+  const Table table(s.levels->number);
+  const int64_t size = plane_size(s.m, W);
+  for (int64_t chunk = 0; chunk < kChunks; ++chunk) {
+    Quads total[4];
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) total[k] = Quads::set1(part.start);
+    const uint8_t* plane = payload + chunk * Bytes::kLanes;
+    const int8_t* numbers = part.numbers;
+    for (int64_t j = 0; j < size; j += 4 * W, plane += 4 * W * kBlock)
+#pragma GCC unroll 8
+      for (int e = 0; e < W; ++e, numbers += 8 / W * 4) {
+        Bytes x[4];
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; ++i) x[i] = j + i * W + e < size ? Bytes::load(plane + (i * W + e) * kBlock) : Bytes::zero();
+        interleave(x);
+        multiply_bytes<W, 0>(x, table, numbers, total);
+      }
+    store_in_order(total, part.sums + chunk * Bytes::kLanes);
+  }
+}
+
 // The numbers of an unpacked row and their squares, summed: from these |levels|^2 of a row.
 struct OwnSums {
   alignas(64) uint32_t negative[kBlock], squares[kBlock];  // sums of minus the numbers, modulo 2^32, and of their squares
@@ -279,7 +316,8 @@ struct Numbers {
     Part parts[kTogether];
     const int64_t units = units_of(s), at_once = count <= kFewQueries ? kFewTileUnits : kTileUnits;
     const bool plain = s.plain(), measured = count >= kManyQueries && s.m * 255 * 255 < int64_t{1} << 32;
-    whole = units <= at_once;
+    const bool packed = kPlanes[kBits][1] == 0 && count == 1 && !s.distances;
+    whole = units <= at_once && !packed;
     for (int g = 0; g < count; ++g) parts[g] = {reinterpret_cast<const int8_t*>(s.screens[q + g].numbers), sums[g], s.screens[q + g].start};
     floors.start(s, q, count, collectors);
     for (int64_t b = next_block(s, b0, b1), following; b < b1; b = following) {
@@ -287,6 +325,14 @@ struct Numbers {
       const uint64_t mask = rows_of(s, b);
       const uint8_t* block = s.block(b);
       double distance = 1e30;
+      if constexpr (kPlanes[kBits][1] == 0) {
+        if (packed) {
+          floors.compute(plain ? FactorRange() : range_of_block(s, block), distance, 1);
+          multiply_packed<kPlanes[kBits][0], Table>(s, block + s.head * kBlock, parts[0]);
+          collect<1>(s, q, 0, b, mask, distance, collectors);
+          continue;
+        }
+      }
       if (s.distances || measured) own.start();
       for (int64_t u = 0; u < units; u += at_once) {
         const int64_t end = u + at_once < units ? u + at_once : units;

@@ -9,6 +9,8 @@ namespace vecpress::avx2 {
 namespace {
 #include "core/vec_avx2.inl"
 
+#include "core/runs.inl"
+
 #include "pack_bits/pack_bits.inl"
 }  // namespace
 }  // namespace vecpress::avx2

@@ -9,6 +9,8 @@ namespace vecpress::avx512 {
 namespace {
 #include "core/vec_avx512.inl"
 
+#include "core/runs.inl"
+
 #include "pack_bits/pack_bits.inl"
 }  // namespace
 }  // namespace vecpress::avx512

@@ -8,6 +8,8 @@ namespace vecpress::neon {
 namespace {
 #include "core/vec_neon.inl"
 
+#include "core/runs.inl"
+
 #include "pack_bits/pack_bits.inl"
 }  // namespace
 }  // namespace vecpress::neon

@@ -11,12 +11,14 @@ struct PackBitsArgs {
   uint8_t* out;             // [n][ceil(d / 8)]
   const float* x;           // [n][d]
   const float* thresholds;  // [d]
-  int64_t d;
+  int64_t n, d;
+  int32_t largest;          // the bits of the largest magnitude that is allowed
 };
 
 struct PackBits {
   static constexpr const char* name = "pack_bits";
-  using Kernel = void (*)(const PackBitsArgs&, int64_t begin, int64_t end);  // rows [begin, end), on the calling thread
+  // Rows [begin, end), on the calling thread; returns the first of them with a larger magnitude or a NaN, n where there is none.
+  using Kernel = int64_t (*)(const PackBitsArgs&, int64_t begin, int64_t end);
 };
 
 }  // namespace vecpress

@@ -7,6 +7,8 @@ namespace vecpress::scalar {
 namespace {
 #include "core/vec_scalar.inl"
 
+#include "core/runs.inl"
+
 #include "pack_bits/pack_bits.inl"
 }  // namespace
 }  // namespace vecpress::scalar

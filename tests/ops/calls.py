@@ -139,19 +139,56 @@ def tables(size: int) -> Iterator[Call]:
                     )
 
 
-@calls_of("scalar_labels")
-def scalar_labels(size: int) -> Iterator[Call]:
-    for n, d in ((size, 5), (3, size), (5, 8 * size + 1)):
+@calls_of("encode_sq")
+def encode_sq(size: int) -> Iterator[Call]:
+    def call(label: str, x: np.ndarray, low: np.ndarray, step: np.ndarray, n_bits: int, largest: float) -> Call:
+        def run(threads: int) -> tuple[np.ndarray, np.ndarray]:
+            codes, first = ops.encode_sq(x, low, step, n_bits, largest=largest, num_threads=threads)
+            return codes, np.array(first)
+
+        return Call(f"{label} n_bits={n_bits} largest={largest:g}", run)
+
+    for n, d in ((size, 5), (size, 64), (3, size), (5, 8 * size + 1)):
         for make in (values, extreme):
             x, low, step = make(size, n, d), make(size + 1, d), np.abs(make(size + 2, d))
-            for most in (15, 255):
-                label = f"n={n} d={d} most={most} {make.__name__}"
-                yield Call(
-                    label, lambda t, x=x, low=low, step=step, most=most: ops.scalar_labels(x, low, step, most, num_threads=t)
-                )
+            for n_bits in (4, 8):
+                for largest in (np.inf, 2.0**50, 0.0):
+                    yield call(f"n={n} d={d} {make.__name__}", x, low, step, n_bits, largest)
     halves = np.arange(-3, 2 * size + 3, dtype=np.float32)[None] / np.float32(2)
-    low, step = np.zeros(halves.shape[1], np.float32), np.ones(halves.shape[1], np.float32)
-    yield Call("ties", lambda t: ops.scalar_labels(halves, low, step, 255, num_threads=t))
+    zeros, ones = np.zeros(halves.shape[1], np.float32), np.ones(halves.shape[1], np.float32)
+    for n_bits in (4, 8):
+        yield call("ties", halves, zeros, ones, n_bits, 1.0)
+        x, low, step = near_halfway(size, 2**n_bits - 1)
+        yield call("near halfway", x, low, step, n_bits, np.inf)
+        wide = step.copy()
+        wide[::3] = 2.0**110  # has no inverse to multiply by
+        yield call("near halfway, divided", x, low, wide, n_bits, np.inf)
+    for row, x in one_beyond_each(size):
+        yield call(f"row {row} is beyond", x, np.zeros(x.shape[1], np.float32), np.ones(x.shape[1], np.float32), 8, 4.0)
+
+
+def near_halfway(size: int, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Values whose quotients are within a few roundings of halfway between two labels, on either side, and low and step."""
+    rng = np.random.default_rng(size)
+    d = 40 + size
+    low, step = rng.uniform(-1, 1, d).astype(np.float32), rng.uniform(0.01, 3, d).astype(np.float32)
+    labels = rng.integers(0, most, (20, d)) + 0.5
+    x = (low + step.astype(np.float64) * labels).astype(np.float32)
+    low[::2] = 0  # then the quotients are as near as float32 has them
+    x[:, ::2] = step[::2] * labels[:, ::2].astype(np.float32)
+    return (x + rng.integers(-2, 3, x.shape) * np.spacing(x)).astype(np.float32), low, step
+
+
+def one_beyond_each(size: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Rows of which one has a value beyond 4 at one place, whichever, and the rows behind it may have such as well."""
+    rng = np.random.default_rng(size)
+    for row in {0, size // 2, max(size - 1, 0)}:
+        for value in (np.nan, -np.nan, np.inf, -np.inf, np.nextafter(np.float32(4), np.float32(5)), np.float32(-4.5)):
+            x = rng.choice(np.array([-4, -0.25, 0, 3, 4], np.float32), (size, 64 + size))
+            if size:
+                x[row:, rng.integers(x.shape[1])] = np.where(rng.random(size - row) < 0.5, value, 4)
+                x[row, rng.integers(x.shape[1])] = value
+            yield row, x
 
 
 @calls_of("label_sums")
@@ -193,6 +230,13 @@ def pack_bits(size: int) -> Iterator[Call]:
         if n:
             thresholds[::2] = x[0, ::2]  # equal numbers give 0, and so do zeros of either sign
         yield Call(f"n={n} d={d}", lambda t, x=x, y=thresholds: ops.pack_bits(x, y, num_threads=t))
+    for row, x in one_beyond_each(size):
+
+        def run(threads: int, x: np.ndarray = x) -> tuple[np.ndarray, np.ndarray]:
+            bits, first = ops.pack_bits_within(x, np.ones(x.shape[1], np.float32), 4.0, num_threads=threads)
+            return bits, np.array(first)
+
+        yield Call(f"row {row} is beyond", run)
 
 
 @calls_of("pack_codes", "unpack_codes")

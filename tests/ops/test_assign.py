@@ -66,3 +66,22 @@ def test_products_that_lose_all_digits_hide_no_centroid(offset, spread, d, backe
     with dispatch.use(backend):
         got = ops.assign(x, centroids)
     assert np.array_equal(got[0], wanted[0]) and np.array_equal(got[1], wanted[1])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("d", [9, 65, 384])
+@pytest.mark.parametrize("alike", [2, 16, 17, 40])  # one row is measured from up to 16 centroids, beyond that from all
+@pytest.mark.parametrize("every", [2, 20])  # many rows of 32 in doubt, and few
+def test_rows_between_centroids_that_are_nearly_alike(every, alike, d, backend, need_backend):
+    need_backend(backend)
+    rng = np.random.default_rng(d)
+    x, centroids = rng.standard_normal((130, d)), rng.standard_normal((83, d))
+    places = rng.permutation(83)[:alike]
+    centroids[places] = centroids[places[0]] + 1e-4 * rng.standard_normal((alike, d))
+    x[::every] = centroids[places].mean(axis=0) + 1e-6 * rng.standard_normal((len(x[::every]), d))
+    x, centroids = x.astype(np.float32), centroids.astype(np.float32)
+    with dispatch.use("reference"):
+        wanted = ops.assign(x, centroids)
+    with dispatch.use(backend):
+        got = ops.assign(x, centroids)
+    assert np.array_equal(got[0], wanted[0]) and np.array_equal(got[1], wanted[1])

@@ -15,6 +15,10 @@ def f(*shape: int) -> np.ndarray:
     return np.zeros(shape, F)
 
 
+def i64(*shape: int) -> np.ndarray:
+    return np.zeros(shape, np.int64)
+
+
 def i(*shape: int) -> np.ndarray:
     return np.zeros(shape, np.int32)
 
@@ -57,9 +61,9 @@ BAD = [
     ("tables", lambda: ops.tables(f(2, 7), f(3, 16, 2)), ValueError, r"tables: q expected shape \(any, 6\), got \(2, 7\)"),
     ("tables", lambda: ops.tables(f(2, 6), f(3, 2, 15), by_column=True), ValueError, "expected a multiple of 16 columns"),
     ("tables", lambda: ops.tables(f(2, 6), u(3, 16, 2)), TypeError, "tables: codebooks expected a float32 array, got uint8"),
-    ("scalar_labels", lambda: ops.scalar_labels(u(2, 3), f(3), f(3), 15), TypeError, "scalar_labels: x expected a float32 array"),
-    ("scalar_labels", lambda: ops.scalar_labels(f(2, 3), f(2), f(3), 15), ValueError, r"scalar_labels: low expected shape \(3"),
-    ("scalar_labels", lambda: ops.scalar_labels(f(2, 3), f(3), f(3), 256), ValueError, "scalar_labels: most expected 1 to 255"),
+    ("encode_sq", lambda: ops.encode_sq(u(2, 3), f(3), f(3), 4), TypeError, "encode_sq: x expected a float32 array"),
+    ("encode_sq", lambda: ops.encode_sq(f(2, 3), f(2), f(3), 4), ValueError, r"encode_sq: low expected shape \(3"),
+    ("encode_sq", lambda: ops.encode_sq(f(2, 3), f(3), f(3), 5), ValueError, "encode_sq: n_bits expected one of 4, 8, got 5"),
     ("label_sums", lambda: ops.label_sums(f(2, 3), u(2), 4), TypeError, "label_sums: labels expected a int32 array, got uint8"),
     ("label_sums", lambda: ops.label_sums(f(2, 3), i(3), 4), ValueError, r"label_sums: labels expected shape \(2\), got \(3,?\)"),
     ("label_sums", lambda: ops.label_sums(f(2, 3), i(2) + 4, 4), ValueError, "label_sums: labels expected 0 to 3, got 4 to 4"),
@@ -172,15 +176,18 @@ def crashes():
     yield "tables", (f(2, 3, 16), f(2, 7), f(3, 16, 2), False, False, 1)
     yield "tables", (f(2, 3, 15), f(2, 6), f(3, 2, 15), False, True, 1)
     yield "tables", (f(2, 3, 16), f(2, 6), f(3, 16, 2), False, True, 1)
-    yield "scalar_labels", (u(2, 3), f(2, 3), f(2), f(3), 15, 1)
-    yield "scalar_labels", (u(2, 3), f(2, 3), f(3), f(3), 256, 1)
-    yield "scalar_labels", (u(1, 3), f(2, 3), f(3), f(3), 15, 1)
+    yield "encode_sq", (u(2, 3), i64(1), f(2, 3), f(2), f(3), 8, 1.0, 1)
+    yield "encode_sq", (u(2, 3), i64(1), f(2, 3), f(3), f(3), 5, 1.0, 1)
+    yield "encode_sq", (u(2, 3), i64(1), f(2, 3), f(3), f(3), 4, 1.0, 1)
+    yield "encode_sq", (u(1, 3), i64(1), f(2, 3), f(3), f(3), 8, 1.0, 1)
+    yield "encode_sq", (u(2, 3), i64(0), f(2, 3), f(3), f(3), 8, 1.0, 1)
     yield "label_sums", (np.zeros((2, 3)), f(2, 3), i(2) + 2, 1)
     yield "label_sums", (np.zeros((2, 3)), f(2, 3), i(2) - 1, 1)
     yield "label_sums", (np.zeros((2, 4)), f(2, 3), i(2), 1)
     yield "label_sums", (np.zeros((2, 3)), f(2, 3), i(3), 1)
     yield "norms", (f(1), f(2, 3), 1)
-    yield "pack_bits", (u(2, 1), f(2, 9), f(9), 1)
+    yield "pack_bits", (u(2, 1), i64(1), f(2, 9), f(9), 1.0, 1)
+    yield "pack_bits", (u(2, 2), i64(0), f(2, 9), f(9), 1.0, 1)
     yield "rotate", (f(2, 8), f(2, 9), u(4, 2), False, 1)
     yield "rotate", (f(2, 9), f(2, 9), u(4, 1), False, 1)
     yield "rotate", (f(2, 0), f(2, 0), u(4, 0), False, 1)

@@ -80,9 +80,9 @@ def _norms(rng: np.random.Generator) -> Work:
     return lambda: (ops.norms(x, num_threads=THREADS),)
 
 
-def _scalar_labels(rng: np.random.Generator) -> Work:
-    x, low, step = _floats(rng, ROWS, 19), _floats(rng, 19), np.abs(_floats(rng, 19)) / np.float32(9)
-    return lambda: tuple(ops.scalar_labels(x, low, step, most, num_threads=THREADS) for most in (15, 255))
+def _encode_sq(rng: np.random.Generator) -> Work:
+    x, low, step = _floats(rng, ROWS, 79), _floats(rng, 79), np.abs(_floats(rng, 79)) / np.float32(9)
+    return lambda: tuple(ops.encode_sq(x, low, step, n_bits, num_threads=THREADS)[0] for n_bits in (4, 8))
 
 
 def _rotate(rng: np.random.Generator) -> Work:
@@ -151,6 +151,7 @@ SAMPLES: dict[str, Callable[[np.random.Generator], Work]] = {
     "dot": _dot,
     "encode_grid": _encode_grid,
     "encode_pq": _encode_pq,
+    "encode_sq": _encode_sq,
     "flat": _flat,
     "get_rows": _get_rows,
     "hamming": _hamming,
@@ -164,7 +165,6 @@ SAMPLES: dict[str, Callable[[np.random.Generator], Work]] = {
     "put_rows": _put_rows,
     "quantize": _quantize,
     "rotate": _rotate,
-    "scalar_labels": _scalar_labels,
     "tables": _tables,
     "unpack_codes": _unpack_codes,
 }

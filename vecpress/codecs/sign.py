@@ -86,6 +86,9 @@ class Sign(Codec):
     def _encode(self, x: np.ndarray, num_threads: int | None) -> np.ndarray:
         return ops.pack_bits(x, self.mean_, num_threads=num_threads)
 
+    def _encode_unchecked(self, x: np.ndarray, num_threads: int | None) -> tuple[np.ndarray, int]:
+        return ops.pack_bits_within(x, self.mean_, self.largest, num_threads=num_threads)
+
     def _decode(self, codes: np.ndarray) -> np.ndarray:
         below, above = self._levels()
         return np.where(np.unpackbits(codes, axis=1, count=self.dim), above, below)

@@ -43,7 +43,7 @@ class SQ(Codec):
     learns nothing: both are zeros.
 
     Values beyond 2^50, at 16 bits beyond float16's range (65504), are a ValueError.
-    Cost: fit about 50 passes over the sample; encode a few passes over x; a query d multiplications a code, d look-ups for l2.
+    Cost: fit about 50 passes over the sample; encode a pass over x; a query d multiplications a code, d look-ups for l2.
     """
 
     state = {"low_": Array("float32", ("dim",)), "step_": Array("float32", ("dim",))}  # noqa: RUF012  ClassVar in Codec
@@ -77,9 +77,14 @@ class SQ(Codec):
     def _encode(self, x: np.ndarray, num_threads: int | None) -> np.ndarray:
         if self.n_bits == 16:
             return x.astype("<f2").view(np.uint8)
+        return self._encode_grid(x, num_threads)[0]
+
+    def _encode_unchecked(self, x: np.ndarray, num_threads: int | None) -> tuple[np.ndarray, int] | None:
+        return None if self.n_bits == 16 else self._encode_grid(x, num_threads)
+
+    def _encode_grid(self, x: np.ndarray, num_threads: int | None) -> tuple[np.ndarray, int]:
         step = np.where(self.step_ > 0, self.step_, np.float32(np.inf))
-        labels = ops.scalar_labels(x, self.low_, step, self._most, num_threads=num_threads)
-        return ops.pack_codes(labels, self.n_bits, num_threads=num_threads)
+        return ops.encode_sq(x, self.low_, step, self.n_bits, largest=self.largest, num_threads=num_threads)
 
     def _decode(self, codes: np.ndarray) -> np.ndarray:
         if self.n_bits == 16:

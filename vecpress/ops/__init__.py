@@ -9,6 +9,7 @@ from .blocks import BLOCK, Blocks
 from .dot import dot
 from .encode_grid import encode_grid
 from .encode_pq import encode_pq
+from .encode_sq import encode_sq
 from .factors import Factor
 from .flat import flat
 from .hamming import hamming
@@ -16,15 +17,15 @@ from .label_sums import label_sums
 from .lut4 import lut4
 from .lut8 import lut8
 from .norms import norms
-from .pack_bits import pack_bits
+from .pack_bits import pack_bits, pack_bits_within
 from .pack_codes import pack_codes, unpack_codes
 from .project import project
 from .quantize import quantize
 from .rotate import rotate
-from .scalar_labels import scalar_labels
 from .tables import tables
 
 __all__ = [
-    "BLOCK", "Blocks", "Factor", "assign", "dot", "encode_grid", "encode_pq", "flat", "hamming", "label_sums", "lut4",
-    "lut8", "norms", "pack_bits", "pack_codes", "project", "quantize", "rotate", "scalar_labels", "tables", "unpack_codes",
+    "BLOCK", "Blocks", "Factor", "assign", "dot", "encode_grid", "encode_pq", "encode_sq", "flat", "hamming", "label_sums",
+    "lut4", "lut8", "norms", "pack_bits", "pack_bits_within", "pack_codes", "project", "quantize", "rotate", "tables",
+    "unpack_codes",
 ]

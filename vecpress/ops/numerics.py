@@ -27,6 +27,12 @@ def fma32(a: Any, b: Any, c: Any) -> np.ndarray:
         return np.where(nudge, odd, total).astype(np.float32)
 
 
+def first_beyond(x: np.ndarray, largest: float) -> int:
+    """The first row of float32[n, d] with a NaN or a magnitude beyond float32(largest), n where there is none."""
+    beyond = ~(np.abs(x) <= np.float32(largest)).all(axis=1)
+    return int(beyond.argmax()) if beyond.any() else len(x)
+
+
 def array(op: str, name: str, value: Any, dtype: Any, shape: tuple[int | None, ...]) -> np.ndarray:
     """Checks an operation's argument and returns it C-contiguous; None in `shape` allows any length on that axis.
 

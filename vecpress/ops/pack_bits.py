@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..dispatch import empty, reference, run
-from .numerics import array
+from .numerics import array, first_beyond
 
 
 def pack_bits(x: np.ndarray, thresholds: np.ndarray, *, num_threads: int | None = None) -> np.ndarray:
@@ -22,13 +24,26 @@ def pack_bits(x: np.ndarray, thresholds: np.ndarray, *, num_threads: int | None 
 
     Cost: one pass over x.
     """
+    return pack_bits_within(x, thresholds, math.inf, num_threads=num_threads)[0]
+
+
+def pack_bits_within(
+    x: np.ndarray, thresholds: np.ndarray, largest: float, *, num_threads: int | None = None
+) -> tuple[np.ndarray, int]:
+    """`pack_bits`, and whether the values are such as are allowed, in the same pass.
+
+    largest : the largest magnitude that is allowed, rounded to float32
+
+    Returns the bits, and the first row with a NaN or a magnitude beyond `largest`, n where there is none.
+    """
     x = array("pack_bits", "x", x, np.float32, (None, None))
     thresholds = array("pack_bits", "thresholds", thresholds, np.float32, (x.shape[1],))
-    out = empty((len(x), (x.shape[1] + 7) // 8), np.uint8)
-    run("pack_bits", out, x, thresholds, num_threads=num_threads)
-    return out
+    out, first = empty((len(x), (x.shape[1] + 7) // 8), np.uint8), empty((1,), np.int64)
+    run("pack_bits", out, first, x, thresholds, largest, num_threads=num_threads)
+    return out, int(first[0])
 
 
 @reference("pack_bits")
-def _pack_bits(out: np.ndarray, x: np.ndarray, thresholds: np.ndarray) -> None:
+def _pack_bits(out: np.ndarray, first: np.ndarray, x: np.ndarray, thresholds: np.ndarray, largest: float) -> None:
     out[...] = np.packbits(x > thresholds, axis=1)
+    first[0] = first_beyond(x, largest)
