@@ -10,19 +10,16 @@ from __future__ import annotations
 import inspect
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from . import ops
 from .arrays import FLOAT32_MAX, Rows, as_array, is_torch, like
 from .checks import Metric, check_int
 from .dispatch import check_threads, empty
 from .errors import NotFittedError, SmallTrainingSetWarning
-from .ops import Blocks, Factor
+from .query import Query
 from .sources import SAMPLE_NBYTES, Stream, open_source, sample
 
 METRICS: tuple[Metric, ...] = ("ip", "l2", "cos")
@@ -37,45 +34,6 @@ class Array:
 
     dtype: str
     shape: tuple[int | str, ...]
-
-
-class Query(NamedTuple):
-    """What a scan needs to score codes against queries. Scores are similarities: larger is better, squared distances negated.
-
-    scan : "lut4" | "lut8" with `tables` float32[nq, m, 16 | 256]; "dot" | "flat" with `rows` float32[nq, d]; "hamming" with
-        `rows` uint8[nq, bytes of bits]
-    scale, bias : where in the code the per-vector factors stand; a plain number scales every sum alike
-    constant : float32[nq] added to each query's scores
-    options : what else the scan is to know, the same for all queries
-    """
-
-    scan: Literal["lut4", "lut8", "dot", "flat", "hamming"]
-    tables: np.ndarray | None = None
-    rows: np.ndarray | None = None
-    scale: float | Factor = 1.0
-    bias: Factor | None = None
-    constant: np.ndarray | None = None
-    options: Mapping[str, Any] = MappingProxyType({})
-
-    def search(
-        self,
-        blocks: Blocks,
-        k: int,
-        ids: np.ndarray | None = None,
-        allow: np.ndarray | None = None,
-        num_threads: int | None = None,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The k best of `blocks`: scores float32[nq, k], ids int64[nq, k]. Arguments as in `vecpress.ops.scan.scan`."""
-        operand = self.tables if self.tables is not None else self.rows
-        return getattr(ops, self.scan)(
-            blocks, operand, k, ids=ids, allow=allow, scale=self.scale, bias=self.bias, constant=self.constant,
-            num_threads=num_threads, **self.options,
-        )  # fmt: skip
-
-    def part(self, which: slice | np.ndarray) -> Query:
-        """Some of the queries."""
-        tables, rows, constant = (None if a is None else a[which] for a in (self.tables, self.rows, self.constant))
-        return self._replace(tables=tables, rows=rows, constant=constant)
 
 
 class Codec(ABC):

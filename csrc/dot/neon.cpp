@@ -46,6 +46,10 @@ struct LevelTable {
 
 #include "dot/numbers.inl"
 
+#include "dot/products.inl"
+
+#include "dot/exact.inl"
+
 #include "dot/dot.inl"
 
 #include "dot/few_bits.inl"

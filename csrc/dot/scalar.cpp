@@ -31,6 +31,10 @@ struct LevelTable {
 
 #include "dot/numbers.inl"
 
+#include "dot/products.inl"
+
+#include "dot/exact.inl"
+
 #include "dot/dot.inl"
 }  // namespace
 }  // namespace vecpress::scalar
