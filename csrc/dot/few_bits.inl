@@ -14,14 +14,17 @@ inline int64_t screen_dot_bytes(const Scan& s) {
 // Table 2 j is of the low half of byte j, which holds the later dimensions. Rows are 0 behind their end.
 template <int kBits>
 inline void fill_tables(const Scan& s, const float* row, float* tables) {
-  constexpr int together = 4 / kBits, count = 1 << kBits;
+  constexpr int together = 4 / kBits;
+  double level[together][16];  // of each number in a nibble
+  for (int i = 0; i < together; ++i)
+    for (int c = 0; c < 16; ++c) level[i][c] = s.levels->level[c >> (4 - kBits * (i + 1)) & ((1 << kBits) - 1)];
   for (int64_t place = 0; place < places_of<16>(s); ++place, tables += 16) {
     const int64_t first = (place ^ 1) * together;
     double sums[16] = {};
+#pragma GCC unroll 4
     for (int i = 0; i < together; ++i) {
       const double x = first + i < s.m ? row[first + i] : 0;
-      const int shift = kBits * (together - 1 - i);
-      for (int c = 0; c < 16; ++c) sums[c] += x * s.levels->level[c >> shift & (count - 1)];
+      for (int c = 0; c < 16; ++c) sums[c] += x * level[i][c];
     }
     for (int c = 0; c < 16; ++c) tables[c] = static_cast<float>(sums[c]);
   }
