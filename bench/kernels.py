@@ -35,7 +35,7 @@ from .plugins._common import padded
 from .readme_table import commit
 from .row_figures import overhead, rows
 
-BEYOND_CACHE = 256 << 20  # bytes of code, several times the last-level cache
+BEYOND_CACHE = max(256 << 20, 2 * limits.last_level_cache())  # bytes of code; most last-level caches are far smaller
 
 # ---- scans: (operation, code bytes, how its operand is made)
 
@@ -44,13 +44,15 @@ BEYOND_CACHE = 256 << 20  # bytes of code, several times the last-level cache
 class Shape:
     """A scan at d = 384 over random codes.
 
-    budget : cycles for 64 bytes of code of one query with AVX-512, as the kernel's README counts them; None where it does not
+    budget, avx2_budget : cycles for 64 bytes of code and a query, as the kernel's README counts them: of one query with AVX-512, of a batch with
+        AVX2; None where it does not
     """
 
     op: str
     size: int
     n_bits: int = 0
     budget: float | None = None
+    avx2_budget: float | None = None
 
     @property
     def name(self) -> str:
@@ -86,12 +88,12 @@ class Shape:
 
 
 SCANS = (
-    Shape("hamming", 48, budget=1.6),
-    Shape("lut4", 48, budget=4.0),
+    Shape("hamming", 48, budget=1.6, avx2_budget=5.3),
+    Shape("lut4", 48, budget=4.0, avx2_budget=4.3),
     Shape("dot", 48, 1, budget=4.0),
     Shape("dot", 96, 2, budget=4.0),
-    Shape("dot", 192, 4, budget=4.0),
-    Shape("lut8", 48, budget=3.0),
+    Shape("dot", 192, 4, budget=4.0, avx2_budget=4.0),
+    Shape("lut8", 48, budget=3.0, avx2_budget=23.0),
 )
 
 
@@ -146,17 +148,19 @@ def stream() -> Iterator[Figure]:
 def stream_peers() -> Iterator[Figure]:
     """The same beside peers on the same codes."""
     rng = np.random.default_rng(0)
+    codes = rng.integers(0, 256, (max(144_000_000, 2 * limits.last_level_cache()) // 48, 48), dtype=np.uint8)
+    shape = f"one query, {codes.nbytes // 10**6} MB"
     for op in ("hamming", "lut4", "lut8"):
-        index, peer, queries = matched(op, rng.integers(0, 256, (3_000_000, 48), dtype=np.uint8), rng)
+        index, peer, queries = matched(op, codes, rng)
         ours_q, peer_q = queries(1)
         for k in (10, 100):
             search = partial(index.search, ours_q, k, symmetric=op == "hamming", num_threads=1)
             ours, theirs = in_turns(search, partial(peer.search, peer_q, k))
             need = 8.0 if op == "lut8" else 1.0
-            yield Figure("stream", op, f"one query, 144 MB, k={k}", type(peer).__name__, theirs / ours, need, {"ms": 1e3 * ours})
+            yield Figure("stream", op, f"{shape}, k={k}", type(peer).__name__, theirs / ours, need, {"ms": 1e3 * ours})
             if op == "hamming":
                 [theirs, ours] = in_turns(usearch_hamming(index.codes(index.ids), peer_q, k), search)
-                yield Figure("stream", op, f"one query, 144 MB, k={k}", "usearch, exact", theirs / ours, 1.0)
+                yield Figure("stream", op, f"{shape}, k={k}", "usearch, exact", theirs / ours, 1.0)
     yield from stream_turbovec()
 
 
@@ -213,6 +217,23 @@ def batches() -> Iterator[Figure]:
                         yield Figure(
                             "batches", "lut8 avx2", f"{size} bytes, {nq} queries, k=10", type(peer).__name__, theirs / ours, 2.0
                         )
+    yield from avx2_batches()
+
+
+def avx2_batches() -> Iterator[Figure]:
+    """With AVX2, to the instruction budget."""
+    rng = np.random.default_rng(0)
+    cycle = limits.instruction_rate("permute_avx512", 64)
+    if not cycle or vp.backends().get("avx2") != "ok":
+        return
+    for shape in SCANS:
+        if shape.avx2_budget:
+            blocks = shape.blocks(rng, 100_000)
+            with vp.use("avx2"):
+                [seconds] = in_turns(shape.call(blocks, shape.operand(rng, 64)), rounds=5)
+            rate, budget = 64 * blocks.n * shape.size / seconds, cycle / shape.avx2_budget
+            more = {"GB_per_s": rate / 1e9, "budget": budget / 1e9}
+            yield Figure("batches", f"{shape.name} avx2", "64 queries, k=10", "instruction budget", rate / budget, 0.8, more)
 
 
 def products(data: Path | None) -> Iterator[Figure]:

@@ -32,8 +32,16 @@ import numpy as np
 
 SOURCE = Path(__file__).with_name("limits.cpp")
 L2_BYTES = 256 << 10  # fits the L2 cache of every current core, not its L1
-DRAM_BYTES = 512 << 20
 STEP_BYTES = 32 << 10  # whole pages for each of 8 streams
+
+
+def last_level_cache() -> int:
+    """Bytes of the largest cache that Linux tells of; 0 where it does not."""
+    sizes = (path.read_text().strip() for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"))
+    return max((int(size[:-1]) << {"K": 10, "M": 20}[size[-1]] for size in sizes if size[-1] in "KM"), default=0)
+
+
+DRAM_BYTES = max(512 << 20, 2 * last_level_cache())
 
 
 class LimitsError(Exception):

@@ -1,4 +1,4 @@
-"""Large scans foretell each query's floor from evenly spaced blocks: one that is too high must be noticed in any order of rows."""
+"""Large scans foretell each query's floor from evenly spaced blocks: one too high must be noticed, in any order of rows."""
 
 from __future__ import annotations
 
