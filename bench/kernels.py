@@ -44,7 +44,7 @@ BEYOND_CACHE = max(256 << 20, 2 * limits.last_level_cache())  # bytes of code; m
 class Shape:
     """A scan at d = 384 over random codes.
 
-    budget, avx2_budget : cycles for 64 bytes of code and a query, as the kernel's README counts them: of one query with AVX-512, of a batch with
+    budget, avx2_budget : cycles for 64 bytes of code and a query, by the kernel's README: of one with AVX-512, of a batch with
         AVX2; None where it does not
     """
 

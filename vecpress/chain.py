@@ -245,6 +245,9 @@ class _Mapped(Rows):
         self.n, self.dim, self.what, self.largest, self.num_threads = rows.n, dim, rows.what, largest, rows.num_threads
         self._rows, self._mapping = rows, mapping
 
+    def unchecked(self) -> None:
+        return None
+
     def take(self, which: slice | np.ndarray) -> np.ndarray:
         out = self._mapping(self._rows.take(which))
         if self.largest < FLOAT32_MAX and out.size and np.abs(out).max() > self.largest:

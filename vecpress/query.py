@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -28,7 +27,7 @@ class Query(NamedTuple):
     scale: float | Factor = 1.0
     bias: Factor | None = None
     constant: np.ndarray | None = None
-    options: Mapping[str, Any] = MappingProxyType({})
+    options: Mapping[str, Any] | None = None
 
     def search(
         self,
@@ -42,7 +41,7 @@ class Query(NamedTuple):
         operand = self.tables if self.tables is not None else self.rows
         return getattr(ops, self.scan)(
             blocks, operand, k, ids=ids, allow=allow, scale=self.scale, bias=self.bias, constant=self.constant,
-            num_threads=num_threads, **self.options,
+            num_threads=num_threads, **(self.options or {}),
         )  # fmt: skip
 
     def part(self, which: slice | np.ndarray) -> Query:

@@ -57,7 +57,7 @@ struct Sample {
 
   Sample() {}
   Sample(const Scan& s, int64_t all_blocks, int64_t k) {
-    if (s.allow && s.nq < kManyQueries) return;  // to count the list would take longer than it saves
+    if (s.allow && s.nq < kListQueries) return;  // to count the list would take longer than it saves
     const auto rows_of = [&](int64_t b) -> int64_t { return s.allow ? __builtin_popcountll(s.allow[b]) : kBlock; };
     int64_t rows = 0, filled = 0;
     for (int64_t b = 0; s.allow && b < all_blocks; ++b) {
@@ -69,7 +69,9 @@ struct Sample {
     double most = 0;
     for (const int64_t every : {int64_t{16}, int64_t{32}, int64_t{64}, int64_t{128}}) {
       const double share = 1 / static_cast<double>(every), sampled = share * static_cast<double>(rows);
-      const double spared = collected(static_cast<double>(k), static_cast<double>(rows)) - (rank_of(k, share) / share + collected(rank_of(k, share), sampled)) - sampled / kRowsPerCandidate;
+      const double before = collected(static_cast<double>(k), static_cast<double>(rows));
+      const double after = rank_of(k, share) / share + collected(rank_of(k, share), sampled);
+      const double spared = before - after - sampled / kRowsPerCandidate;
       if (filled >= 8 * every && spared > most) spacing = every, most = spared;
     }
     if (!spacing) return;
@@ -83,7 +85,7 @@ struct Sample {
   }
 
  private:
-  static constexpr int64_t kManyQueries = 16;
+  static constexpr int64_t kListQueries = 16;
   static constexpr double kRowsPerCandidate = 16;  // that are scanned in the time that one takes to collect
 
   // How many of the k best lie in a share of the rows, and three standard deviations more.
@@ -170,7 +172,8 @@ void run_scan(Scan scan, const ScanKernel& kernel, int threads, Control& control
     std::vector<Foretold> foretold;
     if (sample.rank && misled * 8 <= first) {
       foretold.resize(static_cast<size_t>(end - first));
-      parallel_rows(end - first, kernel.together, threads, control, [&](int64_t q0, int64_t q1) {
+      const int64_t each = ((end - first + threads - 1) / threads + 3) / 4 * 4;
+      parallel_rows(end - first, std::min(kernel.together, each), threads, control, [&](int64_t q0, int64_t q1) {
         Collectors collectors(q1 - q0, sample.rank, scan.n, screened);
         for (const int64_t b : sample.blocks) {
           if (control.stop()) return;
@@ -180,11 +183,17 @@ void run_scan(Scan scan, const ScanKernel& kernel, int threads, Control& control
       });
     }
     scan_all(first, end, foretold.empty() ? nullptr : foretold.data());
-    for (int64_t q = first; !foretold.empty() && q < end && !control.stop(); ++q)
-      if (!(scores[q * scan.k + k - 1] > foretold[static_cast<size_t>(q - first)].floor)) {
-        ++misled;
-        scan_all(q, q + 1, nullptr);
-      }
+    if (foretold.empty() || control.stop()) continue;
+    const auto was_misled = [&](int64_t q) {  // fewer than k rows above the floor
+      const float floor = foretold[static_cast<size_t>(q - first)].floor;
+      return floor > -std::numeric_limits<float>::infinity() && !(scores[q * scan.k + k - 1] > floor);
+    };
+    for (int64_t q = first, run; q < end; q = run) {
+      for (run = q; run < end && was_misled(run);) ++run;
+      misled += run - q;
+      if (run > q) scan_all(q, run, nullptr);
+      while (run < end && !was_misled(run)) ++run;
+    }
   }
 }
 

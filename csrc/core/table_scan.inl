@@ -2,7 +2,7 @@
 // core/tiles.inl.
 //
 // Sums::sums<G, W> is as in core/tiles.inl, Sums::refine(scan, q, block, double[64]) gives the fine numbers of a block,
-// Sums::refine_row(scan, q, block, row) that of a row, Sums::Exact the exact sums; Sums::kPlanes payload bytes do not overflow
+// Sums::refine_row(scan, q, block, row) that of a row, Sums::Exact the exact sums; at most Sums::kPlanes payload bytes do not overflow.
 
 template <class Sums>
 inline void refine_rows(const Scan& s, int64_t q, int64_t b, uint64_t pass, double* fine) {

@@ -236,10 +236,11 @@ struct Numbers {
     if (whole) {
       multiply<1>(tile, units, 0, &part);
     } else {
+      alignas(64) uint8_t piece[kFewTileUnits * kVectors * 4 * kBlock];  // the tile still serves the queries behind this one
       for (int64_t u = 0; u < units; u += kFewTileUnits) {
         const int64_t end = u + kFewTileUnits < units ? u + kFewTileUnits : units;
-        unpack_units<kBits, Table>(s, s.block(b) + s.head * kBlock, u, end, tile);
-        multiply<1>(tile, end - u, u, &part);
+        unpack_units<kBits, Table>(s, s.block(b) + s.head * kBlock, u, end, piece);
+        multiply<1>(piece, end - u, u, &part);
       }
     }
     for (int r = 0; r < kBlock; ++r) fine[r] = static_cast<double>(kRest) * coarse[r] + rest[r];

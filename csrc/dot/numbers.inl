@@ -1,12 +1,12 @@
-// The query as whole numbers of 15 bits in two parts, and the levels as whole numbers of 8 bits, with a proven bound of what that loses. Included inside a target region and an
-// anonymous namespace, after core/screen.inl; the region says how large the numbers may be:
+// The query as whole numbers of 15 bits in two parts, and the levels as whole numbers of 8 bits, with a proven bound of what that loses.
+// Included inside a target region and an anonymous namespace, after core/screen.inl; the region says how large the numbers may be:
 //   kLargestNumber of a level; largest_factor(most) of a query's component where levels go up to `most`; kOrigin, which is
 //   subtracted from levels before they are multiplied
 
 constexpr int64_t kUnit = 32;  // dimensions that are unpacked together
 constexpr int kRest = 128;     // the first part counts so many times
 
-inline int64_t units_of(const Scan& s) { return (s.m + kUnit - 1) / kUnit; }
+inline int64_t units_of(const Scan& s) { return s.m ? (s.m + kUnit - 1) / kUnit : 1; }  // of nothing, one of zeros
 inline int64_t part_bytes(const Scan& s) { return units_of(s) * kUnit; }
 inline int64_t row_bytes(const Scan& s) { return 2 * part_bytes(s); }
 

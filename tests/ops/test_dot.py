@@ -8,6 +8,7 @@ import pytest
 from vecpress import dispatch, ops
 from vecpress.ops import Blocks, Factor
 from vecpress.ops.dot import even_levels
+from vecpress.ops.pack_codes import packed_size
 
 BACKENDS = dispatch.operations()["dot"]
 N, K = 2000, 10
@@ -156,3 +157,20 @@ def test_more_dimensions_than_are_unpacked_at_once(backend):
         same(backend, Blocks.pack(codes), rows, n_bits=3)
         same(backend, Blocks.pack(codes), rows[:1], n_bits=3)
         same(backend, Blocks.pack(codes), rows[:1], n_bits=3, l2=True)
+
+
+@pytest.mark.parametrize("n_bits", [2, 3, 4])
+@pytest.mark.parametrize("d", [2208, 4000, 4300])
+@pytest.mark.parametrize("l2", [False, True])
+def test_rows_longer_than_a_tile(d, n_bits, l2, backend):
+    """They are unpacked in pieces, and a block's refinement for one query must leave the others theirs."""
+    rng = np.random.default_rng(d)
+    blocks = Blocks.pack(rng.integers(0, 256, (150, packed_size(d, n_bits)), dtype=np.uint8))
+    rows = rng.standard_normal((20, d)).astype(np.float32)
+    with dispatch.use("reference"):
+        wanted = ops.dot(blocks, rows, 10, n_bits=n_bits, l2=l2)
+    for nq in (1, 5, 20):
+        with dispatch.use(backend):
+            scores, ids = ops.dot(blocks, rows[:nq], 10, n_bits=n_bits, l2=l2)
+        np.testing.assert_array_equal(scores, wanted[0][:nq])
+        np.testing.assert_array_equal(ids, wanted[1][:nq])
