@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
 
 ENOUGH_ROWS = 100  # recall on medquad_minilm's demo part: .63 from 3 rows, .64 from 10, .65 from 100 and from 6,000
 PATTERNS = np.arange(16)[:, None] >> np.arange(3, -1, -1) & 1  # the four bits of every nibble, first dimension first
+SIGNS = (2 * PATTERNS - 1).astype(np.float32)  # what they multiply by
 
 
 class Sign(Codec):
@@ -95,9 +97,8 @@ class Sign(Codec):
         if self.metric == "l2":
             below, above = (q - level for level in self._levels())
             return Query("lut4", tables=_nibble_tables(-(above * above), -(below * below)))
-        constant = ops.project(q, self.mean_[:, None], num_threads=num_threads)[:, 0]
-        levels = np.concatenate((-self.level_, self.level_))
-        return Query("dot", rows=q, constant=constant, options={"n_bits": 1, "levels": levels})
+        tables = _signed_tables(q * self.level_, num_threads)
+        return Query("lut4", tables=tables, constant=ops.project(q, self.mean_[:, None], num_threads=num_threads)[:, 0])
 
     def _symmetric_query(self, q: np.ndarray, num_threads: int | None) -> Query:
         bits = ops.pack_bits(q, self.mean_, num_threads=num_threads)
@@ -114,6 +115,25 @@ class Sign(Codec):
     @classmethod
     def examples(cls) -> list[Codec]:
         return [cls(), cls(metric="l2"), cls(metric="cos")]
+
+
+def _signed_tables(one: np.ndarray, num_threads: int | None) -> np.ndarray:
+    """`_nibble_tables` where a bit 0 takes away what a bit 1 adds: products with the signs, which are exact."""
+    nq, d = one.shape
+    size = -(-d // 8)
+    if d % 8:
+        padded = np.zeros((nq, 8 * size), np.float32)
+        padded[:, :d] = one
+        one = padded
+    order, signs = _nibbles(size)
+    return ops.tables(one.take(order, axis=1), signs, by_column=True, num_threads=num_threads)
+
+
+@functools.lru_cache(maxsize=8)
+def _nibbles(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of codes of `size` bytes: the dimensions in the order of the nibbles, and what patterns multiply them by, as codebooks."""
+    order = np.arange(8 * size).reshape(size, 2, 4)[:, ::-1].ravel()
+    return order, np.tile(SIGNS.T, (2 * size, 1, 1))
 
 
 def _nibble_tables(one: np.ndarray, zero: np.ndarray) -> np.ndarray:
