@@ -208,6 +208,7 @@ LAYERS = (  # a module imports from layers above it here, or from its own; nothi
     {"dispatch", "native", "container"},
     {"ops"},
     {"arrays", "bounds", "datasets", "ids", "kmeans", "pca", "rwlock", "sources", "synthetic", "vectorfiles"},
+    {"query"},
     {"codec"},
     {"chain", "labels"},
     {"codecs", "stream", "train"},

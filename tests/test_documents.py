@@ -137,7 +137,7 @@ def test_the_layout_formula_of_the_format():
     rng = np.random.default_rng(0)
     for head, group, size in ((0, 1, 5), (1, 2, 5), (3, 4, 11), (2, 1, 2)):
         codes = rng.integers(0, 256, (70, size), np.uint8)
-        data = vp.codec.Blocks.pack(codes, head, group).data
+        data = vp.ops.Blocks.pack(codes, head, group).data
         for row, j in ((0, 0), (1, size - 1), (63, size // 2), (69, size - 1)):
             r, p = row % 64, j - head
             at = 64 * j + r if j < head else 64 * (head + p - p % group) + r * group + p % group
