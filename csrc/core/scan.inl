@@ -7,14 +7,18 @@ inline uint64_t rows_of(const Scan& s, int64_t b) {
   return s.allow ? all & s.allow[b] : all;
 }
 
-// The first block from b on that has an allowed row, b1 if there is none. Where others lie between such blocks, the processor does not foresee
-// them, so the codes of the one behind it are asked for.
-inline int64_t next_block(const Scan& s, int64_t b, int64_t b1) {
+constexpr int64_t kCached = 16 << 20;  // bytes of code: more come from memory
+
+inline bool from_memory(const Scan& s) { return s.n * s.code_size > kCached; }
+
+// The first block from b on that has an allowed row, b1 if there is none. The codes of the one behind it are asked for where others lie between
+// them, which the processor does not foresee, and for one query over codes in memory: some processors alone fetch half of what memory could give.
+inline int64_t next_block(const Scan& s, int64_t b, int64_t b1, bool streams = false) {
   while (b < b1 && !rows_of(s, b)) ++b;
-  if (!s.allow || b >= b1) return b;
+  if (!(s.allow || streams) || b >= b1) return b;
   int64_t then = b + 1;
   while (then < b1 && !rows_of(s, then)) ++then;
-  if (then > b + 1 && then < b1)
+  if (then < b1 && (streams || then > b + 1))
     for (int64_t line = 0; line < s.code_size; ++line) __builtin_prefetch(s.block(then) + line * kBlock, 0, 2);
   return b;
 }

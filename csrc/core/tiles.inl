@@ -53,11 +53,12 @@ template <class K, int G, int W>
 inline void scan_tiles(const Scan& s, int64_t q, int64_t b0, int64_t b1, const typename K::Shared* shared, Collector* collectors) {
   typename K::template Wanted<G> wanted;
   wanted.start(s, q, collectors, shared);
+  const bool streams = s.nq == 1 && from_memory(s);
   for (int64_t b = next_block(s, b0, b1); b < b1;) {
     uint64_t masks[W];
     bool whole = b + W <= b1;
     for (int w = 0; whole && w < W; ++w) whole = (masks[w] = rows_of(s, b + w)) != 0;
-    const int64_t next = next_block(s, b + (whole ? W : 1), b1);
+    const int64_t next = next_block(s, b + (whole ? W : 1), b1, streams);
     if (whole) {
       scan_tile<K, G, W>(s, q, b, masks, collectors, wanted);
     } else {
@@ -68,12 +69,10 @@ inline void scan_tiles(const Scan& s, int64_t q, int64_t b0, int64_t b1, const t
   }
 }
 
-constexpr int64_t kCached = 16 << 20;  // bytes of code: more come from memory, which one stream gets the most of
-
 // All queries, K::kQueries at a time.
 template <class K>
 inline void scan_queries(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Collector* collectors) {
-  const bool together = q1 - q0 > 1 || s.n * s.code_size <= kCached, share = q1 - q0 > K::kQueries;
+  const bool together = q1 - q0 > 1 || !from_memory(s), share = q1 - q0 > K::kQueries;
   const int64_t at_once = share ? K::kShared : b1 - b0;
   for (int64_t begin = b0; begin < b1; begin += at_once) {
     const int64_t end = begin + at_once < b1 ? begin + at_once : b1;

@@ -115,9 +115,9 @@ template <int W, int kNumber, class Table>
 }
 
 // For one query a tile would be written and read for nothing: codes of one plane, multiplied from registers. part.numbers and sums are those
-// of whole blocks.
+// of whole blocks. What lies `ahead` bytes behind comes from memory meanwhile.
 template <int W, class Table>
-[[gnu::noinline]] void multiply_packed(const Scan& s, const uint8_t* payload, const Part& part) {
+[[gnu::noinline]] void multiply_packed(const Scan& s, const uint8_t* payload, int64_t ahead, const Part& part) {
   const Table table(s.levels->number);
   const int64_t size = plane_size(s.m, W);
   for (int64_t chunk = 0; chunk < kChunks; ++chunk) {
@@ -131,7 +131,11 @@ template <int W, class Table>
       for (int e = 0; e < W; ++e, numbers += 8 / W * 4) {
         Bytes x[4];
 #pragma GCC unroll 4
-        for (int i = 0; i < 4; ++i) x[i] = j + i * W + e < size ? Bytes::load(plane + (i * W + e) * kBlock) : Bytes::zero();
+        for (int i = 0; i < 4; ++i) {
+          const uint8_t* at = plane + (i * W + e) * kBlock;
+          __builtin_prefetch(at + ahead);
+          x[i] = j + i * W + e < size ? Bytes::load(at) : Bytes::zero();
+        }
         interleave(x);
         multiply_bytes<W, 0>(x, table, numbers, total);
       }
