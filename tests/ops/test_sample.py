@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -60,52 +62,65 @@ ORDERS = {
 }
 
 
-@pytest.mark.parametrize("op", OPS)
-@pytest.mark.parametrize("order", ORDERS)
-def test_any_order(op, order, backend):
+@functools.cache  # the reference takes longer than all backends
+def ordered_case(op, order):
     rng = np.random.default_rng(4)
     rows = operand(op, rng, 20)
-    codes = ordered(op, rng.integers(0, 256, (N, M), dtype=np.uint8), rows, ORDERS[order](rng))
-    blocks = Blocks.pack(codes)
-    with dispatch.use("reference"):
-        wanted = scan(op, blocks, rows, K)
-    for nq, threads in ((20, 1), (20, 2), (1, 1), (1, 2)):
-        with dispatch.use(backend):
-            got = scan(op, blocks, rows[:nq], K, num_threads=threads)
-        np.testing.assert_array_equal(got[0], wanted[0][:nq])
-        np.testing.assert_array_equal(got[1], wanted[1][:nq])
+    blocks = Blocks.pack(ordered(op, rng.integers(0, 256, (N, M), dtype=np.uint8), rows, ORDERS[order](rng)))
+    return blocks, rows, reference(op, blocks, rows)
 
 
-@pytest.mark.parametrize("op", OPS)
-def test_ties_with_the_floor(op, backend):
+@functools.cache
+def tied_case(op, with_ids):
     """Few different codes: the floor is a score that thousands of rows have, and the lowest ids among them win."""
     rng = np.random.default_rng(5)
     rows = operand(op, rng, 20)
-    codes = rng.integers(0, 256, (8, M), dtype=np.uint8)[rng.integers(0, 8, N)]
-    blocks, ids = Blocks.pack(codes), rng.permutation(N).astype(np.int64)
-    for options in ({}, {"ids": ids}):
-        with dispatch.use("reference"):
-            wanted = scan(op, blocks, rows, K, **options)
-        with dispatch.use(backend):
-            got = scan(op, blocks, rows, K, num_threads=1, **options)
-        np.testing.assert_array_equal(got[0], wanted[0])
-        np.testing.assert_array_equal(got[1], wanted[1])
+    blocks = Blocks.pack(rng.integers(0, 256, (8, M), dtype=np.uint8)[rng.integers(0, 8, N)])
+    options = {"ids": rng.permutation(N).astype(np.int64)} if with_ids else {}
+    return blocks, rows, options, reference(op, blocks, rows, **options)
+
+
+@functools.cache
+def filtered_case(op, share, clustered):
+    rng = np.random.default_rng(6)
+    rows = operand(op, rng, 20)
+    blocks = Blocks.pack(rng.integers(0, 256, (N, M), dtype=np.uint8))
+    bits = np.zeros(-(-N // 64) * 64, bool)
+    bits[np.arange(int(share * N)) + 777 if clustered else np.flatnonzero(rng.random(N) < share)] = True
+    options = {"allow": np.packbits(bits, bitorder="little").view(np.uint64)}
+    return blocks, rows, options, reference(op, blocks, rows, **options)
+
+
+def reference(op, blocks, rows, **options):
+    with dispatch.use("reference"):
+        return scan(op, blocks, rows, K, **options)
+
+
+def check(op, backend, blocks, rows, wanted, **options):
+    with dispatch.use(backend):
+        got = scan(op, blocks, rows, K, **options)
+    np.testing.assert_array_equal(got[0], wanted[0][: len(rows)])
+    np.testing.assert_array_equal(got[1], wanted[1][: len(rows)])
+
+
+@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("order", ORDERS)
+def test_any_order(op, order, backend):
+    blocks, rows, wanted = ordered_case(op, order)
+    for nq, threads in ((20, 1), (20, 2), (1, 1), (1, 2)):
+        check(op, backend, blocks, rows[:nq], wanted, num_threads=threads)
+
+
+@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("with_ids", [False, True])
+def test_ties_with_the_floor(op, with_ids, backend):
+    blocks, rows, options, wanted = tied_case(op, with_ids)
+    check(op, backend, blocks, rows, wanted, num_threads=1, **options)
 
 
 @pytest.mark.parametrize("op", OPS)
 @pytest.mark.parametrize("share", [0.7, 0.1, 0.004])
 @pytest.mark.parametrize("clustered", [False, True])
 def test_allow_lists(op, share, clustered, backend):
-    rng = np.random.default_rng(6)
-    rows = operand(op, rng, 20)
-    blocks = Blocks.pack(rng.integers(0, 256, (N, M), dtype=np.uint8))
-    allowed = np.arange(int(share * N)) + 777 if clustered else np.flatnonzero(rng.random(N) < share)
-    bits = np.zeros(-(-N // 64) * 64, bool)
-    bits[allowed] = True
-    allow = np.packbits(bits, bitorder="little").view(np.uint64)
-    with dispatch.use("reference"):
-        wanted = scan(op, blocks, rows, K, allow=allow)
-    with dispatch.use(backend):
-        got = scan(op, blocks, rows, K, allow=allow, num_threads=1)
-    np.testing.assert_array_equal(got[0], wanted[0])
-    np.testing.assert_array_equal(got[1], wanted[1])
+    blocks, rows, options, wanted = filtered_case(op, share, clustered)
+    check(op, backend, blocks, rows, wanted, num_threads=1, **options)
