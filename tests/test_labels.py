@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vecpress import ops
-from vecpress.labels import label_query, nibble_tables
+from vecpress.labels import label_query
 from vecpress.ops import Blocks
 from vecpress.ops.dot import even_levels
 
@@ -24,12 +24,3 @@ def test_sums_are_of_what_labels_stand_for(d, n_bits, even):
     scores, ids = query.search(Blocks.pack(ops.pack_codes(labels, n_bits)), 9)
     expected = 2 * rows @ levels[labels].T + constant[:, None]
     np.testing.assert_allclose(scores, np.take_along_axis(expected, ids, axis=1), rtol=1e-5, atol=1e-4)
-
-
-@pytest.mark.parametrize("n_bits", [1, 2])
-def test_tables_of_nibbles_by_hand(n_bits):
-    rows = np.array([[1, 10, 100, 1000, 1e4, 1e5, 1e6, 1e7]], np.float32)[:, : 8 // n_bits]
-    tables = nibble_tables(rows, np.arange(2**n_bits, dtype=np.float32), n_bits)
-    byte = ops.pack_codes((np.arange(8 // n_bits, dtype=np.uint8) % 2)[None], n_bits)[0, 0]
-    assert tables[0, 0, byte & 15] + tables[0, 1, byte >> 4] == rows[0, 1::2].sum()
-    assert tables.shape == (1, 2, 16) and tables[0, :, 0].tolist() == [0, 0]
