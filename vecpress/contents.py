@@ -29,7 +29,8 @@ class Column:
     data: np.ndarray  # uint8[blocks, 64 * code_size]
 
     def __post_init__(self) -> None:
-        self.layout = self.data, self.codec.code_size, self.codec.head, self.codec.group  # as the table of ids takes it
+        # as the table of ids takes it: the array itself, which is resized in place
+        self.layout = self.data, self.codec.code_size, self.codec.head, self.codec.group
 
     @classmethod
     def empty(cls, codec: Codec) -> Self:

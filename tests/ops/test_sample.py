@@ -11,7 +11,7 @@ from vecpress import dispatch, ops
 from vecpress.ops import Blocks
 
 N, K, M = 40_000, 200, 16
-OPS = {"hamming": M, "lut4": M, "lut8": M, "dot": M}
+OPS = ("hamming", "lut4", "lut8", "dot")
 BACKENDS = [b for b in dispatch.operations()["lut4"] if b != "reference"]
 
 

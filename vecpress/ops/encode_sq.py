@@ -38,7 +38,8 @@ def encode_sq(
     codes uint8[n, packed_size(d, n_bits)] : the labels as `pack_codes` packs them
     first : the first row with a NaN or a magnitude beyond `largest`, n where there is none
 
-    Raises TypeError or ValueError for what is not such. Cost: a division a value, and one pass over x.
+    Raises TypeError or ValueError for what is not such. Cost: one pass over x; a multiplication a value, and a division for
+    64 values of which a product is too near to halfway between two labels.
     """
     x = array("encode_sq", "x", x, np.float32, (None, None))
     low = array("encode_sq", "low", low, np.float32, (x.shape[1],))

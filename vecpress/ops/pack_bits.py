@@ -32,9 +32,18 @@ def pack_bits_within(
 ) -> tuple[np.ndarray, int]:
     """`pack_bits`, and whether the values are such as are allowed, in the same pass.
 
+    Parameters
+    ----------
+    x : float32[n, d]
+    thresholds : float32[d]
     largest : the largest magnitude that is allowed, rounded to float32
 
-    Returns the bits, and the first row with a NaN or a magnitude beyond `largest`, n where there is none.
+    Returns
+    -------
+    bits uint8[n, ceil(d / 8)] : as from `pack_bits`
+    first : the first row with a NaN or a magnitude beyond `largest`, n where there is none
+
+    Raises TypeError or ValueError for arrays that are not such. Cost: one pass over x.
     """
     x = array("pack_bits", "x", x, np.float32, (None, None))
     thresholds = array("pack_bits", "thresholds", thresholds, np.float32, (x.shape[1],))
