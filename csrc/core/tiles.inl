@@ -21,11 +21,20 @@ struct Tile {
   [[gnu::always_inline]] Bytes load(int64_t j, int w) const { return Bytes::load(plane(j, w)); }
 };
 
+// The same of codes in memory.
+struct StreamedTile : Tile {
+  StreamedTile(const Scan& s, int64_t b, int64_t row) : Tile(s, b, row) { ask_for_factors(s, s.block(b)); }
+  [[gnu::always_inline]] Bytes load(int64_t j, int w) const {
+    ask_ahead(plane(j, w));
+    return Bytes::load(plane(j, w));
+  }
+};
+
 // W whole blocks from b on, for G queries.
-template <class K, int G, int W, class Wanted>
+template <class K, int G, int W, class First, class Wanted>
 inline void scan_tile(const Scan& s, int64_t q, int64_t b, const uint64_t* masks, Collector* collectors, Wanted& wanted) {
   alignas(64) uint16_t numbers[G][W][kBlock];
-  uint64_t pass[G][W];
+  uint64_t pass[G][W] = {};
   uint32_t floors[G][W];
   for (int w = 0; w < W; ++w) {
     const uint32_t* floor = wanted.floors(s, b + w);
@@ -33,14 +42,17 @@ inline void scan_tile(const Scan& s, int64_t q, int64_t b, const uint64_t* masks
   }
   for (int row = 0; row < kBlock; row += Bytes::kLanes) {
     ByteSums sums[G][W];
-    K::template sums<G, W>(s, Tile(s, b, row), 0, s.payload, q, sums);
+    if (row == 0)
+      K::template sums<G, W>(s, First(s, b, row), 0, s.payload, q, sums);
+    else
+      K::template sums<G, W>(s, Tile(s, b, row), 0, s.payload, q, sums);
 #pragma GCC unroll 8
     for (int g = 0; g < G; ++g)
 #pragma GCC unroll 4
       for (int w = 0; w < W; ++w) {
         uint64_t reached = 0;
         if (floors[g][w] <= kLargestSum) reached = sums[g][w].at_least(static_cast<uint16_t>(floors[g][w]), numbers[g][w] + row);
-        pass[g][w] = row ? pass[g][w] | reached << row : reached;
+        pass[g][w] |= reached << row;
       }
   }
   for (int g = 0; g < G; ++g)
@@ -49,27 +61,26 @@ inline void scan_tile(const Scan& s, int64_t q, int64_t b, const uint64_t* masks
         K::collect(s, q + g, g, collectors[g], wanted, b + w, rows, numbers[g][w]);
 }
 
-template <class K, int G, int W>
+template <class K, int G, int W, class First = Tile>
 inline void scan_tiles(const Scan& s, int64_t q, int64_t b0, int64_t b1, const typename K::Shared* shared, Collector* collectors) {
   typename K::template Wanted<G> wanted;
   wanted.start(s, q, collectors, shared);
-  const bool streams = s.nq == 1 && from_memory(s);
   for (int64_t b = next_block(s, b0, b1); b < b1;) {
     uint64_t masks[W];
     bool whole = b + W <= b1;
     for (int w = 0; whole && w < W; ++w) whole = (masks[w] = rows_of(s, b + w)) != 0;
-    const int64_t next = next_block(s, b + (whole ? W : 1), b1, streams);
+    const int64_t next = next_block(s, b + (whole ? W : 1), b1);
     if (whole) {
-      scan_tile<K, G, W>(s, q, b, masks, collectors, wanted);
+      scan_tile<K, G, W, First>(s, q, b, masks, collectors, wanted);
     } else {
       masks[0] = rows_of(s, b);
-      scan_tile<K, G, 1>(s, q, b, masks, collectors, wanted);
+      scan_tile<K, G, 1, First>(s, q, b, masks, collectors, wanted);
     }
     b = next;
   }
 }
 
-// All queries, K::kQueries at a time.
+// All queries, K::kQueries at a time, of which the first ones bring the codes from memory.
 template <class K>
 inline void scan_queries(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Collector* collectors) {
   const bool together = q1 - q0 > 1 || !from_memory(s), share = q1 - q0 > K::kQueries;
@@ -80,8 +91,17 @@ inline void scan_queries(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int6
     if (share) shared.start(s, begin, end);
     const typename K::Shared* const known = share ? &shared : nullptr;
     int64_t q = q0;
-    for (; together && q + K::kQueries <= q1; q += K::kQueries) scan_tiles<K, K::kQueries, K::kTile>(s, q, begin, end, known, collectors + (q - q0));
-    for (; q < q1; ++q) scan_tiles<K, 1, K::kTileAlone>(s, q, begin, end, known, collectors + (q - q0));
+    const auto scan_next = [&](auto count, auto tile, bool first) {
+      constexpr int G = decltype(count)::value, W = decltype(tile)::value;
+      if (first)
+        scan_tiles<K, G, W, StreamedTile>(s, q, begin, end, known, collectors + (q - q0));
+      else
+        scan_tiles<K, G, W, Tile>(s, q, begin, end, known, collectors + (q - q0));
+      q += G;
+    };
+    while (together && q + K::kQueries <= q1)
+      scan_next(std::integral_constant<int, K::kQueries>(), std::integral_constant<int, K::kTile>(), q == q0 && streams(s));
+    while (q < q1) scan_next(std::integral_constant<int, 1>(), std::integral_constant<int, K::kTileAlone>(), q == q0 && streams(s));
   }
 }
 

@@ -106,7 +106,7 @@ struct Numbers {
       if constexpr (kPlanes[kBits][1] == 0) {
         if (packed) {
           floors.compute(plain ? FactorRange() : range_of_block(s, block), distance, 1);
-          multiply_packed<kPlanes[kBits][0], Table>(s, block + s.head * kBlock, s.code_size * kBlock, parts[0]);
+          (streams(s) ? multiply_packed<kPlanes[kBits][0], true, Table> : multiply_packed<kPlanes[kBits][0], false, Table>)(s, block, parts[0]);
           collect<1>(s, q, 0, b, mask, distance, collectors);
           continue;
         }

@@ -115,16 +115,18 @@ template <int W, int kNumber, class Table>
 }
 
 // For one query a tile would be written and read for nothing: codes of one plane, multiplied from registers. part.numbers and sums are those
-// of whole blocks. What lies `ahead` bytes behind comes from memory meanwhile.
-template <int W, class Table>
-[[gnu::noinline]] void multiply_packed(const Scan& s, const uint8_t* payload, int64_t ahead, const Part& part) {
+// of whole blocks.
+template <int W, bool kStreams, class Table>
+[[gnu::noinline]] void multiply_packed(const Scan& s, const uint8_t* block, const Part& part) {
   const Table table(s.levels->number);
   const int64_t size = plane_size(s.m, W);
+  const int64_t ahead = kChunks == 1 ? kAhead : s.code_size * kBlock;  // several passes over a block share out the lines of the next
+  if (kStreams) ask_for_factors(s, block, ahead);
   for (int64_t chunk = 0; chunk < kChunks; ++chunk) {
     Quads total[4];
 #pragma GCC unroll 4
     for (int k = 0; k < 4; ++k) total[k] = Quads::set1(part.start);
-    const uint8_t* plane = payload + chunk * Bytes::kLanes;
+    const uint8_t* plane = block + s.head * kBlock + chunk * Bytes::kLanes;
     const int8_t* numbers = part.numbers;
     for (int64_t j = 0; j < size; j += 4 * W, plane += 4 * W * kBlock)
 #pragma GCC unroll 8
@@ -133,7 +135,7 @@ template <int W, class Table>
 #pragma GCC unroll 4
         for (int i = 0; i < 4; ++i) {
           const uint8_t* at = plane + (i * W + e) * kBlock;
-          __builtin_prefetch(at + ahead);
+          if (kStreams && i % kChunks == chunk) ask_ahead(at, ahead);
           x[i] = j + i * W + e < size ? Bytes::load(at) : Bytes::zero();
         }
         interleave(x);

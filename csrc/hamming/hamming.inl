@@ -79,8 +79,8 @@ struct EqualBits {
     wanted.query[g].collect(s, q, collector, b, pass, equal);
   }
 
-  template <int G, int W>
-  static void sums(const Scan& s, const Tile& tile, int64_t first, int64_t last, int64_t q, ByteSums (&sums)[G][W]) {
+  template <int G, int W, class Codes>
+  static void sums(const Scan& s, const Codes& tile, int64_t first, int64_t last, int64_t q, ByteSums (&sums)[G][W]) {
     ByteSums total[G][W];  // in registers, which `sums` may not be
     const uint8_t* bytes[G];
     for (int g = 0; g < G; ++g) bytes[g] = s.screens[q + g].numbers;

@@ -7,8 +7,8 @@ struct NibbleTables {
   static constexpr int64_t kPlanes = 512;  // 256 averages of at most 255
 
   // Written out flat: what is passed by reference, or an array of arrays, does not stay in registers.
-  template <int G, int W>
-  static void sums(const Scan& s, const Tile& tile, int64_t begin, int64_t end, int64_t q, ByteSums (&sums)[G][W]) {
+  template <int G, int W, class Codes>
+  static void sums(const Scan& s, const Codes& tile, int64_t begin, int64_t end, int64_t q, ByteSums (&sums)[G][W]) {
     ByteSums total[G * W];
     const uint8_t* tables[G];
     for (int g = 0; g < G; ++g) tables[g] = s.screens[q + g].numbers;

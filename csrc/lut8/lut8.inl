@@ -9,8 +9,8 @@ struct ByteTables {
   static constexpr int64_t kPlanes = 1024;  // 256 averages of at most 255
 
   // Written out flat: what is passed by reference does not stay in registers.
-  template <int G, int W>
-  static void sums(const Scan& s, const Tile& tile, int64_t begin, int64_t end, int64_t q, ByteSums (&sums)[G][W]) {
+  template <int G, int W, class Codes>
+  static void sums(const Scan& s, const Codes& tile, int64_t begin, int64_t end, int64_t q, ByteSums (&sums)[G][W]) {
     static_assert(G == 1, "a table fills the registers of one query");
     ByteSums total[W];
     const uint8_t* tables = s.screens[q].numbers;

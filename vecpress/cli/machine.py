@@ -12,14 +12,21 @@ from .. import __version__, dispatch, native
 
 
 def cpu_name() -> str:
-    """The processor's marketing name where the system tells it, else its architecture."""
+    """The processor's marketing name where the system tells it, else its architecture.
+
+    Virtual machines may hide the model ("AMD EPYC"): then family and model number tell generations apart.
+    """
+    about: dict[str, str] = {}
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+            key, _, value = line.partition(":")
+            about.setdefault(key.strip(), value.strip())
     except OSError:
         pass
-    return platform.processor() or platform.machine()
+    name = about.get("model name", "")
+    if name and not any(c.isdigit() for c in name) and "cpu family" in about:
+        name += f" (family {about['cpu family']}, model {about.get('model', '?')})"
+    return name or platform.processor() or platform.machine()
 
 
 def describe(threads: int | None) -> dict[str, Any]:
