@@ -11,31 +11,46 @@ constexpr int64_t kCached = 16 << 20;  // bytes of code: more come from memory
 
 inline bool from_memory(const Scan& s) { return s.n * s.code_size > kCached; }
 
-// Who passes over codes in memory first asks for them line by line, so many bytes before they are needed. No processor tried fetches them by itself as fast as
-// memory gives: the work between two lines holds back its look ahead (docs/decisions/015). Half of the distance hides too little, twice as
-// much does not stay in the nearest cache.
+// Who passes over codes in memory first asks for them line by line, so many bytes before they are needed. No processor tried fetches them by
+// itself as fast as memory gives: the work between two lines holds back its look ahead (docs/decisions/015). Half of the distance hides too
+// little, twice as much does not stay in the nearest cache.
 constexpr int64_t kAhead = 7 << 10;
 
-[[gnu::always_inline]] inline void ask_ahead(const uint8_t* line, int64_t ahead = kAhead) { __builtin_prefetch(line + ahead); }
+// The blocks of [b, end) that have an allowed row, one after the other, and the codes to ask for meanwhile: those of so many of them later.
+class Walk {
+ public:
+  int64_t b;
+
+  Walk(const Scan& scan, int64_t first, int64_t last, bool streams) : s(scan), end(last), stride(s.code_size * kBlock) {
+    b = then = filled(first);
+    lead = streams && stride ? (kAhead + stride - 1) / stride : 0;
+    for (int64_t i = 0; i < lead; ++i) then = filled(then + 1);
+  }
+  bool done() const { return b >= end; }
+  void next() {
+    b = filled(b + 1);
+    if (lead) then = filled(then + 1);
+  }
+  // How far behind a line of this block lies the one to ask for.
+  int64_t ahead() const { return then == b + lead || then >= end ? kAhead : whole_blocks_ahead(); }
+  int64_t whole_blocks_ahead() const { return then > b && then < end ? (then - b) * stride : stride; }
+
+ private:
+  const Scan& s;
+  const int64_t end, stride;
+  int64_t lead, then;
+
+  int64_t filled(int64_t block) const {
+    while (block < end && !rows_of(s, block)) ++block;
+    return block;
+  }
+};
+
+[[gnu::always_inline]] inline void ask_for(const uint8_t* line) { __builtin_prefetch(line); }
 
 // A block's share of the factors' lines; kernels ask for the payload's as they read it.
-inline void ask_for_factors(const Scan& s, const uint8_t* block, int64_t ahead = kAhead) {
-  for (int64_t line = 0; line < s.head; ++line) ask_ahead(block + line * kBlock, ahead);
-}
-
-// All codes come, and from memory.
-inline bool streams(const Scan& s) { return from_memory(s) && !s.allow; }
-
-// The first block from b on that has an allowed row, b1 if there is none. Where others lie between them, the codes of the one behind it are
-// asked for: the processor does not foresee them.
-inline int64_t next_block(const Scan& s, int64_t b, int64_t b1) {
-  while (b < b1 && !rows_of(s, b)) ++b;
-  if (!s.allow || b >= b1) return b;
-  int64_t then = b + 1;
-  while (then < b1 && !rows_of(s, then)) ++then;
-  if (then < b1 && then > b + 1)
-    for (int64_t line = 0; line < s.code_size; ++line) __builtin_prefetch(s.block(then) + line * kBlock, 0, 2);
-  return b;
+inline void ask_for_factors(const Scan& s, const uint8_t* block, int64_t ahead) {
+  for (int64_t line = 0; line < s.head; ++line) ask_for(block + line * kBlock + ahead);
 }
 
 inline float factor_of(const Factor& f, const uint8_t* block, int64_t row) {

@@ -12,7 +12,7 @@ struct Tile {
   const uint8_t* payload;  // of the first row
   int64_t stride;          // from block to block
 
-  Tile(const Scan& s, int64_t b, int64_t row) {
+  Tile(const Scan& s, int64_t b, int64_t row, int64_t = 0) {
     payload = s.block(b) + s.head * kBlock + row;
     stride = s.code_size * kBlock;
   }
@@ -23,16 +23,20 @@ struct Tile {
 
 // The same of codes in memory.
 struct StreamedTile : Tile {
-  StreamedTile(const Scan& s, int64_t b, int64_t row) : Tile(s, b, row) { ask_for_factors(s, s.block(b)); }
+  int64_t ahead;  // Walk::ahead
+
+  StreamedTile(const Scan& s, int64_t b, int64_t row, int64_t distance) : Tile(s, b, row), ahead(distance) {
+    ask_for_factors(s, s.block(b), ahead);
+  }
   [[gnu::always_inline]] Bytes load(int64_t j, int w) const {
-    ask_ahead(plane(j, w));
+    ask_for(plane(j, w) + ahead);
     return Bytes::load(plane(j, w));
   }
 };
 
 // W whole blocks from b on, for G queries.
 template <class K, int G, int W, class First, class Wanted>
-inline void scan_tile(const Scan& s, int64_t q, int64_t b, const uint64_t* masks, Collector* collectors, Wanted& wanted) {
+inline void scan_tile(const Scan& s, int64_t q, int64_t b, int64_t ahead, const uint64_t* masks, Collector* collectors, Wanted& wanted) {
   alignas(64) uint16_t numbers[G][W][kBlock];
   uint64_t pass[G][W] = {};
   uint32_t floors[G][W];
@@ -43,7 +47,7 @@ inline void scan_tile(const Scan& s, int64_t q, int64_t b, const uint64_t* masks
   for (int row = 0; row < kBlock; row += Bytes::kLanes) {
     ByteSums sums[G][W];
     if (row == 0)
-      K::template sums<G, W>(s, First(s, b, row), 0, s.payload, q, sums);
+      K::template sums<G, W>(s, First(s, b, row, ahead), 0, s.payload, q, sums);
     else
       K::template sums<G, W>(s, Tile(s, b, row), 0, s.payload, q, sums);
 #pragma GCC unroll 8
@@ -65,18 +69,18 @@ template <class K, int G, int W, class First = Tile>
 inline void scan_tiles(const Scan& s, int64_t q, int64_t b0, int64_t b1, const typename K::Shared* shared, Collector* collectors) {
   typename K::template Wanted<G> wanted;
   wanted.start(s, q, collectors, shared);
-  for (int64_t b = next_block(s, b0, b1); b < b1;) {
+  for (Walk walk(s, b0, b1, std::is_same<First, StreamedTile>::value); !walk.done(); walk.next()) {
+    const int64_t b = walk.b;
     uint64_t masks[W];
     bool whole = b + W <= b1;
     for (int w = 0; whole && w < W; ++w) whole = (masks[w] = rows_of(s, b + w)) != 0;
-    const int64_t next = next_block(s, b + (whole ? W : 1), b1);
     if (whole) {
-      scan_tile<K, G, W, First>(s, q, b, masks, collectors, wanted);
+      scan_tile<K, G, W, First>(s, q, b, walk.ahead(), masks, collectors, wanted);
+      for (int w = 1; w < W; ++w) walk.next();
     } else {
       masks[0] = rows_of(s, b);
-      scan_tile<K, G, 1, First>(s, q, b, masks, collectors, wanted);
+      scan_tile<K, G, 1, First>(s, q, b, walk.ahead(), masks, collectors, wanted);
     }
-    b = next;
   }
 }
 
@@ -100,8 +104,8 @@ inline void scan_queries(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int6
       q += G;
     };
     while (together && q + K::kQueries <= q1)
-      scan_next(std::integral_constant<int, K::kQueries>(), std::integral_constant<int, K::kTile>(), q == q0 && streams(s));
-    while (q < q1) scan_next(std::integral_constant<int, 1>(), std::integral_constant<int, K::kTileAlone>(), q == q0 && streams(s));
+      scan_next(std::integral_constant<int, K::kQueries>(), std::integral_constant<int, K::kTile>(), q == q0 && from_memory(s));
+    while (q < q1) scan_next(std::integral_constant<int, 1>(), std::integral_constant<int, K::kTileAlone>(), q == q0 && from_memory(s));
   }
 }
 

@@ -98,15 +98,16 @@ struct Numbers {
     whole = units <= at_once && !packed;
     for (int g = 0; g < count; ++g) parts[g] = {reinterpret_cast<const int8_t*>(s.screens[q + g].numbers), sums[g], s.screens[q + g].start};
     floors.start(s, q, count, collectors);
-    for (int64_t b = next_block(s, b0, b1), following; b < b1; b = following) {
-      following = next_block(s, b + 1, b1);
+    for (Walk walk(s, b0, b1, from_memory(s)); !walk.done(); walk.next()) {
+      const int64_t b = walk.b;
       const uint64_t mask = rows_of(s, b);
       const uint8_t* block = s.block(b);
       double distance = 1e30;
       if constexpr (kPlanes[kBits][1] == 0) {
         if (packed) {
           floors.compute(plain ? FactorRange() : range_of_block(s, block), distance, 1);
-          (streams(s) ? multiply_packed<kPlanes[kBits][0], true, Table> : multiply_packed<kPlanes[kBits][0], false, Table>)(s, block, parts[0]);
+          const auto run = from_memory(s) ? multiply_packed<kPlanes[kBits][0], true, Table> : multiply_packed<kPlanes[kBits][0], false, Table>;
+          run(s, block, walk.ahead(), parts[0]);
           collect<1>(s, q, 0, b, mask, distance, collectors);
           continue;
         }
@@ -122,9 +123,9 @@ struct Numbers {
           if (s.distances) own.finish(s);
           floors.compute(plain ? FactorRange() : range_of_block(s, block), distance, count);
         }
-        // the next block's share of these units comes from memory meanwhile
-        const uint8_t* next = block + (s.code_size + u * s.code_size / units) * kBlock;
-        const uint8_t* next_end = block + (s.code_size + end * s.code_size / units) * kBlock;
+        // a later block's share of these units comes from memory meanwhile
+        const uint8_t* next = block + walk.whole_blocks_ahead() + u * s.code_size / units * kBlock;
+        const uint8_t* next_end = block + walk.whole_blocks_ahead() + end * s.code_size / units * kBlock;
         const int64_t share = (next_end - next) / kBlock * kQueriesAtOnce / count + 1;
         const auto fetch = [&] {
           for (int64_t line = 0; line < share && next < next_end; ++line, next += kBlock) __builtin_prefetch(next);

@@ -117,10 +117,11 @@ template <int W, int kNumber, class Table>
 // For one query a tile would be written and read for nothing: codes of one plane, multiplied from registers. part.numbers and sums are those
 // of whole blocks.
 template <int W, bool kStreams, class Table>
-[[gnu::noinline]] void multiply_packed(const Scan& s, const uint8_t* block, const Part& part) {
+[[gnu::noinline]] void multiply_packed(const Scan& s, const uint8_t* block, int64_t ahead, const Part& part) {
   const Table table(s.levels->number);
   const int64_t size = plane_size(s.m, W);
-  const int64_t ahead = kChunks == 1 ? kAhead : s.code_size * kBlock;  // several passes over a block share out the lines of the next
+  // several passes over a block share out the lines of the next
+  if (kChunks > 1 && ahead == kAhead) ahead = s.code_size * kBlock;
   if (kStreams) ask_for_factors(s, block, ahead);
   for (int64_t chunk = 0; chunk < kChunks; ++chunk) {
     Quads total[4];
@@ -135,7 +136,7 @@ template <int W, bool kStreams, class Table>
 #pragma GCC unroll 4
         for (int i = 0; i < 4; ++i) {
           const uint8_t* at = plane + (i * W + e) * kBlock;
-          if (kStreams && i % kChunks == chunk) ask_ahead(at, ahead);
+          if (kStreams && i % kChunks == chunk) ask_for(at + ahead);
           x[i] = j + i * W + e < size ? Bytes::load(at) : Bytes::zero();
         }
         interleave(x);
