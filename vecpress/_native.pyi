@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 _F32: TypeAlias = NDArray[np.float32]
 _F64: TypeAlias = NDArray[np.float64]
 _I32: TypeAlias = NDArray[np.int32]
+_I8: TypeAlias = NDArray[np.int8]
 _I64: TypeAlias = NDArray[np.int64]
 _U8: TypeAlias = NDArray[np.uint8]
 _U64: TypeAlias = NDArray[np.uint64]
@@ -56,6 +57,7 @@ def encode_pq(isa: int, out: _U8, x: _F32, codebooks: _F32, by_column: bool, num
 def encode_sq(
     isa: int, out: _U8, first: _I64, x: _F32, low: _F32, step: _F32, n_bits: int, largest: float, num_threads: int
 ) -> None: ...
+def encode_trellis(isa: int, codes: _U8, values: _I8, y: _F32, words: _U8, levels: _I8, num_threads: int) -> None: ...
 def get_rows(isa: int, out: _U8, data: _U8, rows: _I64, head: int, group: int, num_threads: int) -> None: ...
 def label_sums(isa: int, sums: _F64, x: _F32, labels: _I32, num_threads: int) -> None: ...
 def norms(isa: int, out: _F32, x: _F32, num_threads: int) -> None: ...
@@ -82,4 +84,8 @@ def lut4(
 def lut8(
     isa: int, scores: _F32, found: _I64, blocks: _U8, layout: tuple[int, int, int], tables: _F32,
     ids: _I64 | None, allow: _U64 | None, scale: _Factor, bias: _Factor, constant: _F32, num_threads: int,
+) -> None: ...
+def trellis(
+    isa: int, scores: _F32, found: _I64, blocks: _U8, layout: tuple[int, int, int], rows: _F32, words: _U8, levels: _I8,
+    tables: _F32 | None, ids: _I64 | None, allow: _U64 | None, scale: _Factor, bias: _Factor, constant: _F32, num_threads: int,
 ) -> None: ...

@@ -53,6 +53,18 @@ struct Levels {
   int most = 0;           // the largest number
 };
 
+struct TrellisWord;  // csrc/encode_trellis/encode_trellis.hpp
+
+// `trellis`: the words of a code, and where its components stand in an unpacked tile.
+struct TrellisCode {
+  const TrellisWord* words = nullptr;
+  int64_t n_words = 0;
+  const uint8_t* numbers = nullptr;  // [rates][windows], each level's number
+  int64_t places = 0;
+  const int32_t* place_of = nullptr;  // component
+  const int8_t* inside = nullptr;     // -1 for a place that has a component, else 0
+};
+
 struct Scan {
   const uint8_t* blocks = nullptr;
   int64_t n = 0, code_size = 0, head = 0;
@@ -72,6 +84,9 @@ struct Scan {
   int n_bits = 0;                      // `dot`: of a number
   const float* given_levels = nullptr;  // `dot`: float[2^n_bits], nullptr for evenly spaced ones
   const Levels* levels = nullptr;
+  const TrellisCode* trellis = nullptr;
+  int64_t labels = 0;                   // `trellis`: first bytes of the payload
+  const float* label_tables = nullptr;  // float[nq][labels][256], added to the sum
 
   const uint8_t* block(int64_t b) const { return blocks + b * code_size * kBlock; }
   // True where score = sum + constant, so that a bound on the sum is a bound on the score.

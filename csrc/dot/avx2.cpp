@@ -55,6 +55,8 @@ struct LevelTable {
 
 #include "dot/dot.inl"
 
+#include "dot/packed.inl"
+
 #include "dot/few_bits.inl"
 }  // namespace
 }  // namespace vecpress::avx2

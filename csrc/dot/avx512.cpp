@@ -56,6 +56,8 @@ struct LevelTable {
 
 #include "dot/dot.inl"
 
+#include "dot/packed.inl"
+
 #include "dot/few_bits.inl"
 }  // namespace
 }  // namespace vecpress::avx512

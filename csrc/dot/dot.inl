@@ -1,5 +1,5 @@
-// The scan: products for whole blocks (dot/products.inl), bounds from them, and exact sums of the rows that pass (dot/exact.inl). Included
-// after these, core/bounds.inl and dot/numbers.inl.
+// The scan: products for whole blocks (dot/products.inl), bounds from them, and exact sums of the rows that pass (dot/exact.inl), for codes
+// of any kind that unpack to numbers of 8 bits. Included after these, core/bounds.inl and dot/numbers.inl.
 
 constexpr int64_t kTileUnits = 64;     // unpacked at a time, 128 KB; for few queries 8 KB, which stay in the nearest cache
 constexpr int64_t kFewTileUnits = 4;
@@ -26,12 +26,12 @@ struct OwnSums {
   }
 
   // Units [u0, u0 + units) of `all`.
-  [[gnu::noinline]] void add(const uint8_t* tile, int64_t units, int64_t u0, int64_t all) {
+  [[gnu::noinline]] void add(const Scan& s, const uint8_t* tile, int64_t units, int64_t u0, int64_t all) {
     for (int64_t chunk = 0; chunk < kChunks; ++chunk) {
       Quads sum[4], square[4];
       for (int k = 0; k < 4; ++k) sum[k] = square[k] = Quads::zero();
       for (int64_t u = u0; u < u0 + units; ++u) {
-        const int8_t* mask = u + 1 < all ? inside : last;
+        const int8_t* mask = s.trellis ? s.trellis->inside + u * kUnit : u + 1 < all ? inside : last;
         for (int64_t v = 0; v < kVectors; ++v, tile += 4 * Bytes::kLanes) {
           const Four four(mask + 4 * v);
 #pragma GCC unroll 4
@@ -80,8 +80,11 @@ struct OwnSums {
   }
 };
 
-template <int kBits, class Table>
+// Codes::unpack is as unpack_units, Codes::Exact the exact sums; where Codes::kFromRegisters, Codes::multiply serves one query.
+template <class Codes>
 struct Numbers {
+  using Exact = typename Codes::Exact;
+
   alignas(64) uint8_t tile[kTileUnits * kVectors * 4 * kBlock];
   alignas(64) uint32_t sums[kTogether][kBlock];
   Floors<static_cast<int>(kTogether)> floors;
@@ -94,7 +97,7 @@ struct Numbers {
     Part parts[kTogether];
     const int64_t units = units_of(s), at_once = count <= kFewQueries ? kFewTileUnits : kTileUnits;
     const bool plain = s.plain(), measured = count >= kManyQueries && s.m * 255 * 255 < int64_t{1} << 32;
-    const bool packed = kPlanes[kBits][1] == 0 && count == 1 && !s.distances;
+    const bool packed = Codes::kFromRegisters && count == 1 && !s.distances;
     whole = units <= at_once && !packed;
     for (int g = 0; g < count; ++g) parts[g] = {reinterpret_cast<const int8_t*>(s.screens[q + g].numbers), sums[g], s.screens[q + g].start};
     floors.start(s, q, count, collectors);
@@ -103,11 +106,10 @@ struct Numbers {
       const uint64_t mask = rows_of(s, b);
       const uint8_t* block = s.block(b);
       double distance = 1e30;
-      if constexpr (kPlanes[kBits][1] == 0) {
+      if constexpr (Codes::kFromRegisters) {
         if (packed) {
           floors.compute(plain ? FactorRange() : range_of_block(s, block), distance, 1);
-          const auto run = from_memory(s) ? multiply_packed<kPlanes[kBits][0], true, Table> : multiply_packed<kPlanes[kBits][0], false, Table>;
-          run(s, block, walk.ahead(), parts[0]);
+          Codes::multiply(s, block, walk.ahead(), parts[0]);
           collect<1>(s, q, 0, b, mask, distance, collectors);
           continue;
         }
@@ -115,8 +117,8 @@ struct Numbers {
       if (s.distances || measured) own.start();
       for (int64_t u = 0; u < units; u += at_once) {
         const int64_t end = u + at_once < units ? u + at_once : units;
-        unpack_units<kBits, Table>(s, block + s.head * kBlock, u, end, tile);
-        if (s.distances || measured) own.add(tile, end - u, u, units);
+        Codes::unpack(s, block, u, end, tile);
+        if (s.distances || measured) own.add(s, tile, end - u, u, units);
         const bool last = end == units;
         if (last) {
           if (measured) distance = own.largest_distance(s);
@@ -134,11 +136,13 @@ struct Numbers {
         for (; p + kQueriesAtOnce <= count; p += kQueriesAtOnce) {
           fetch();
           multiply<kQueriesAtOnce>(tile, end - u, u, parts + p);
+          if (last && s.labels) add_labels(s, q, p, kQueriesAtOnce, block);
           if (last) collect<kQueriesAtOnce>(s, q, p, b, mask, distance, collectors);
         }
         fetch();
         for (; p < count; ++p) {
           multiply<1>(tile, end - u, u, parts + p);
+          if (last && s.labels) add_labels(s, q, p, 1, block);
           if (last) collect<1>(s, q, p, b, mask, distance, collectors);
         }
       }
@@ -146,6 +150,16 @@ struct Numbers {
   }
 
  private:
+  // What labels add to the sums of queries q + p .. q + p + count - 1.
+  [[gnu::noinline]] void add_labels(const Scan& s, int64_t q, int p, int count, const uint8_t* block) {
+    for (int g = p; g < p + count; ++g) {
+      const uint32_t* table = reinterpret_cast<const uint32_t*>(s.screens[q + g].numbers + 2 * part_bytes(s));
+      const uint8_t* label = block + s.head * kBlock;
+      for (int64_t v = 0; v < s.labels; ++v, table += 256, label += kBlock)
+        for (int r = 0; r < kBlock; ++r) sums[g][r] += table[label[r]];
+    }
+  }
+
   FactorRange range_of_block(const Scan& s, const uint8_t* block) const {
     const BlockFactors factors = factors_of_block(s, block);
     return FactorRange(factors.scale, factors.bias, 0);
@@ -178,10 +192,10 @@ struct Numbers {
     if (__builtin_popcountll(pass) > kFewRows) {
       alignas(64) double fine[kBlock];
       refine_block(s, q, b, sums[g], fine);
-      collect_scaled<NumberSums>(s, q, collector, factors, b, pass, fine);
+      collect_scaled<Exact>(s, q, collector, factors, b, pass, fine);
     } else {
       for (; pass; pass &= pass - 1) collect_row(s, q, factors, b, __builtin_ctzll(pass), sums[g], collector);
-      make_room<NumberSums>(s, q, collector);
+      make_room<Exact>(s, q, collector);
     }
     floors.raise(s, q, g, collector.bar());
   }
@@ -195,7 +209,7 @@ struct Numbers {
       const double fine = static_cast<double>(kRest) * coarse[r] + products_with_rest(s, q, numbers);
       if (bounds_of(s, screen, screen.fine, factors, r, fine, s.constant[q]).high < collector.bar()) return;
     }
-    const float sum = whole && s.levels->told_apart ? exact_sum(s, q, b, r, numbers) : NumberSums::exact_row(s, q, b * kBlock + r);
+    const float sum = whole && s.levels->told_apart ? exact_sum(s, q, b, r, numbers) : Exact::exact_row(s, q, b * kBlock + r);
     float score = finish(s, s.block(b), r, sum, s.constant[q]);
     if (score != score) score = -__builtin_inff();  // as TopK::push has it
     collector.reservoir.add(b * kBlock + r, score, score);
@@ -217,16 +231,20 @@ struct Numbers {
     return s.screens[q].rest_start + static_cast<uint32_t>(sum);
   }
 
-  static float exact_sum(const Scan& s, int64_t q, int64_t b, int r, const uint8_t* numbers) {
+  static float exact_sum(const Scan& s, int64_t q, int64_t b, int r, const uint8_t* all) {
     RowSum sum(s, q, s.block(b), r);
     const float* level = s.levels->by_number;
-    for (int64_t t = 0; t < s.m; t += kUnit, numbers += kUnit) {
+    for (int64_t t = 0; t < s.m; t += kUnit) {
       alignas(64) float x[kUnit];
+      if (s.trellis) {
+        for (int64_t i = 0; i < kUnit && t + i < s.m; ++i) x[i] = level[static_cast<uint8_t>(all[s.trellis->place_of[t + i]] + kOrigin)];
+      } else {
 #pragma GCC unroll 32
-      for (int i = 0; i < kUnit; ++i) x[i] = level[static_cast<uint8_t>(numbers[i % 8 * 4 + i / 8] + kOrigin)];
+        for (int i = 0; i < kUnit; ++i) x[i] = level[static_cast<uint8_t>(all[t + i % 8 * 4 + i / 8] + kOrigin)];
+      }
       for (int64_t i = 0; i < kUnit && t + i < s.m; i += 16) sum.add(x + i, s.m - t - i < 16 ? s.m - t - i : 16);
     }
-    return sum.sum();
+    return with_labels(s, q, s.block(b), r, sum.sum());
   }
 
   // The numbers of block b with both parts of query q, from those with the first.
@@ -240,41 +258,10 @@ struct Numbers {
       alignas(64) uint8_t piece[kFewTileUnits * kVectors * 4 * kBlock];  // the tile still serves the queries behind this one
       for (int64_t u = 0; u < units; u += kFewTileUnits) {
         const int64_t end = u + kFewTileUnits < units ? u + kFewTileUnits : units;
-        unpack_units<kBits, Table>(s, s.block(b) + s.head * kBlock, u, end, piece);
+        Codes::unpack(s, s.block(b), u, end, piece);
         multiply<1>(piece, end - u, u, &part);
       }
     }
     for (int r = 0; r < kBlock; ++r) fine[r] = static_cast<double>(kRest) * coarse[r] + rest[r];
   }
 };
-
-template <int kBits, class Table>
-inline void scan_numbers(const Scan& s, int64_t q, int count, int64_t b0, int64_t b1, Collector* collectors) {
-  Numbers<kBits, Table> numbers(s);
-  numbers.scan(s, q, count, b0, b1, collectors);
-}
-
-template <int kBits>
-inline void scan_bits(const Scan& s, int64_t q, int count, int64_t b0, int64_t b1, Collector* collectors) {
-  if (s.given_levels)
-    scan_numbers<kBits, LevelTable<kBits>>(s, q, count, b0, b1, collectors);
-  else
-    scan_numbers<kBits, AsTheyAre>(s, q, count, b0, b1, collectors);
-}
-
-inline void scan_products(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Collector* collectors) {
-  for (int64_t q = q0; q < q1; q += kTogether) {
-    const int count = static_cast<int>(q1 - q < kTogether ? q1 - q : kTogether);
-    Collector* mine = collectors + (q - q0);
-    switch (s.n_bits) {
-      case 1: scan_bits<1>(s, q, count, b0, b1, mine); break;
-      case 2: scan_bits<2>(s, q, count, b0, b1, mine); break;
-      case 3: scan_bits<3>(s, q, count, b0, b1, mine); break;
-      case 4: scan_bits<4>(s, q, count, b0, b1, mine); break;
-      case 5: scan_bits<5>(s, q, count, b0, b1, mine); break;
-      case 6: scan_bits<6>(s, q, count, b0, b1, mine); break;
-      case 7: scan_bits<7>(s, q, count, b0, b1, mine); break;
-      default: scan_bits<8>(s, q, count, b0, b1, mine); break;
-    }
-  }
-}

@@ -48,6 +48,13 @@ struct RowSum {
   }
 };
 
+// What row r's labels add to its sum.
+inline float with_labels(const Scan& s, int64_t q, const uint8_t* block, int64_t r, float sum) {
+  const float* table = s.label_tables + q * s.labels * 256;
+  for (int64_t v = 0; v < s.labels; ++v, table += 256) sum = sum + table[block[(s.head + v) * kBlock + r]];
+  return sum;
+}
+
 struct NumberSums {
   static constexpr int64_t kPiece = 512;  // dimensions of which a row's bytes are gathered at a time
 

@@ -52,6 +52,8 @@ struct LevelTable {
 
 #include "dot/dot.inl"
 
+#include "dot/packed.inl"
+
 #include "dot/few_bits.inl"
 }  // namespace
 }  // namespace vecpress::neon

@@ -6,9 +6,13 @@
 constexpr int64_t kUnit = 32;  // dimensions that are unpacked together
 constexpr int kRest = 128;     // the first part counts so many times
 
-inline int64_t units_of(const Scan& s) { return s.m ? (s.m + kUnit - 1) / kUnit : 1; }  // of nothing, one of zeros
+inline int64_t units_of(const Scan& s) {
+  const int64_t places = s.trellis ? s.trellis->places : s.m;
+  return places ? (places + kUnit - 1) / kUnit : 1;  // of nothing, one of zeros
+}
 inline int64_t part_bytes(const Scan& s) { return units_of(s) * kUnit; }
-inline int64_t row_bytes(const Scan& s) { return 2 * part_bytes(s); }
+// Of a query's numbers, and of those that its label tables are.
+inline int64_t row_bytes(const Scan& s) { return 2 * part_bytes(s) + s.labels * 256 * static_cast<int64_t>(sizeof(uint32_t)); }
 
 // The numbers that levels are, at `step` from the lowest on; returns the largest error.
 inline double number_levels(const float* levels, int count, double low, double step, uint8_t* numbers) {
@@ -23,7 +27,7 @@ inline double number_levels(const float* levels, int count, double low, double s
 }
 
 // out: fresh
-void number_all(const Scan& s, Levels& out) {
+inline void number_all(const Scan& s, Levels& out) {
   const int count = 1 << s.n_bits;
   float low = 0, high = 0;
   for (int c = 0; c < count; ++c) {
@@ -58,7 +62,7 @@ void number_all(const Scan& s, Levels& out) {
   }
 }
 
-void prepare_levels(const Scan& s, Levels& out) {
+inline void prepare_levels(const Scan& s, Levels& out) {
   number_all(s, out);
   bool taken[256] = {};
   for (int c = 0; c < 1 << s.n_bits; ++c) {
@@ -80,6 +84,42 @@ struct PartSums {
   int64_t all() const { return absolute - 2 * negative; }
 };
 
+// A query's label tables, before they are numbers: the absolute values that entries reach, summed; not a number where one is none or infinite.
+inline double largest_labels(const Scan& s, int64_t q) {
+  const float* table = s.label_tables + q * s.labels * 256;
+  double total = 0;
+  for (int64_t v = 0; v < s.labels; ++v, table += 256) {
+    float most = 0;
+    double nothing = 0;
+    for (int c = 0; c < 256; ++c) {
+      const float size = __builtin_fabsf(table[c]);
+      most = size > most ? size : most;
+      nothing += static_cast<double>(table[c]) - table[c];
+    }
+    total += most + nothing;
+  }
+  return total;
+}
+
+// And as multiples of `step` above each table's least entry; returns what these least ones are together. `most`: what rows can add up to.
+inline double number_labels(const Scan& s, int64_t q, double step, uint32_t* numbers, double& most) {
+  const float* table = s.label_tables + q * s.labels * 256;
+  double base = 0;
+  most = 0;
+  for (int64_t v = 0; v < s.labels; ++v, table += 256, numbers += 256) {
+    double low = table[0], high = table[0];
+    for (int c = 1; c < 256; ++c) {
+      low = table[c] < low ? table[c] : low;
+      high = table[c] > high ? table[c] : high;
+    }
+    base += low;
+    most += (high - low) / step + 1;
+    if (!(most < 0x1p30)) return base;
+    for (int c = 0; c < 256; ++c) numbers[c] = static_cast<uint32_t>((table[c] - low) / step + 0.5);
+  }
+  return base;
+}
+
 // Query q's row as whole numbers: component t = factor * (kRest * first + rest) + what is lost. The first parts alone are a row of 8 bits.
 // Dimension 32 u + 8 i + r stands at place 32 u + 4 r + i of each part.
 inline Screen screen_row(const Scan& s, int64_t q, uint8_t* out) {
@@ -97,7 +137,7 @@ inline Screen screen_row(const Scan& s, int64_t q, uint8_t* out) {
     sum += row[t];
     square += static_cast<double>(row[t]) * row[t];
   }
-  const double magnitude = total * levels.largest;
+  const double label_sizes = largest_labels(s, q), magnitude = total * levels.largest + label_sizes;
   screen.square = s.distances ? square : 0;
   const double largest_score = magnitude + __builtin_fabs(s.constant[q]);
   if (!(nothing == 0) || !(largest_score + screen.square <= kLargestScore)) return screen;
@@ -119,11 +159,14 @@ inline Screen screen_row(const Scan& s, int64_t q, uint8_t* out) {
     lost_square += without * without;
     first.add(front);
     rest.add(back);
-    const int64_t place = t / kUnit * kUnit + t % 8 * 4 + t % kUnit / 8;
+    const int64_t place = s.trellis ? s.trellis->place_of[t] : t / kUnit * kUnit + t % 8 * 4 + t % kUnit / 8;
     parts[place] = static_cast<int8_t>(front);
     parts[size + place] = static_cast<int8_t>(back);
   }
-  if (first.absolute * levels.most >= int64_t{1} << 31 || rest.absolute * levels.most >= int64_t{1} << 31) return screen;
+  double label_numbers = 0;
+  const double label_base =
+      number_labels(s, q, factor * levels.step * kRest, reinterpret_cast<uint32_t*>(out + 2 * size), label_numbers);
+  if (static_cast<double>(first.absolute) * levels.most + label_numbers >= 0x1p31 || rest.absolute * levels.most >= int64_t{1} << 31) return screen;
   // Q = offset + sum of numbers * levels, for both parts
   const int64_t offset = first.negative * levels.most, rest_offset = rest.negative * levels.most;
   screen.start = static_cast<uint32_t>(offset + kOrigin * first.all());
@@ -132,14 +175,15 @@ inline Screen screen_row(const Scan& s, int64_t q, uint8_t* out) {
   const double half = levels.most * 0.5, middle = levels.base + levels.step * half, fine_step = factor * levels.step;
   const double coarse_step = fine_step * kRest;
   screen.fine.step = fine_step;
-  screen.fine.base = middle * sum - fine_step * (half * static_cast<double>(kRest * first.all() + rest.all()) +
+  screen.fine.base = label_base + middle * sum - fine_step * (half * static_cast<double>(kRest * first.all() + rest.all()) +
                                                 static_cast<double>(kRest * offset + rest_offset));
   screen.coarse.step = coarse_step;
   screen.coarse.per_step = 1 / coarse_step;
-  screen.coarse.base = middle * sum - coarse_step * (half * static_cast<double>(first.all()) + static_cast<double>(offset));
+  screen.coarse.base = label_base + middle * sum - coarse_step * (half * static_cast<double>(first.all()) + static_cast<double>(offset));
   // float32 rounds d / 16 + 4 operations of a chain, float64 what is computed here
-  const double span = coarse_step * static_cast<double>(first.absolute + s.m) * levels.most;
-  const double rounding = 0x1p-24 * (static_cast<double>(s.m) / 16 + 8) * magnitude + 0x1p-40 * (magnitude + span) + 0x1p-23 * largest_score;
+  const double span = coarse_step * (static_cast<double>(first.absolute + s.m) * levels.most + label_numbers);
+  const double label_error = 0.5 * (1 + 0x1p-20) * coarse_step * static_cast<double>(s.labels);
+  const double rounding = label_error + 0x1p-24 * (static_cast<double>(s.m) / 16 + 8 + static_cast<double>(s.labels)) * magnitude + 0x1p-40 * (magnitude + span) + 0x1p-23 * largest_score;
   screen.sure = levels.error * total + rounding;
   screen.spread = levels.step * __builtin_sqrt(lost_square) * (1 + 0x1p-40);
   screen.fine.high = levels.step * half * lost + screen.sure;

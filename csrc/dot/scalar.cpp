@@ -36,6 +36,8 @@ struct LevelTable {
 #include "dot/exact.inl"
 
 #include "dot/dot.inl"
+
+#include "dot/packed.inl"
 }  // namespace
 }  // namespace vecpress::scalar
 

@@ -10,6 +10,7 @@ from .dot import dot
 from .encode_grid import encode_grid
 from .encode_pq import encode_pq
 from .encode_sq import encode_sq
+from .encode_trellis import decode_trellis, encode_trellis
 from .factors import Factor
 from .flat import flat
 from .hamming import hamming
@@ -23,9 +24,10 @@ from .project import project
 from .quantize import quantize
 from .rotate import rotate
 from .tables import tables
+from .trellis import trellis
 
 __all__ = [
-    "BLOCK", "Blocks", "Factor", "assign", "dot", "encode_grid", "encode_pq", "encode_sq", "flat", "hamming", "label_sums",
-    "lut4", "lut8", "norms", "pack_bits", "pack_bits_within", "pack_codes", "project", "quantize", "rotate", "tables",
-    "unpack_codes",
+    "BLOCK", "Blocks", "Factor", "assign", "decode_trellis", "dot", "encode_grid", "encode_pq", "encode_sq", "encode_trellis",
+    "flat", "hamming", "label_sums", "lut4", "lut8", "norms", "pack_bits", "pack_bits_within", "pack_codes", "project", "quantize",
+    "rotate", "tables", "trellis", "unpack_codes",
 ]
