@@ -14,14 +14,15 @@ from .ops import Blocks, Factor
 class Query(NamedTuple):
     """What a scan needs to score codes against queries. Scores are similarities: larger is better, squared distances negated.
 
-    scan : "lut4" | "lut8" with `tables` float32[nq, m, 16 | 256]; "dot" | "flat" with `rows` float32[nq, d]; "hamming" with
-        `rows` uint8[nq, bytes of bits]
+    scan : "lut4" | "lut8" with `tables` float32[nq, m, 16 | 256]; "dot" | "flat" with `rows` float32[nq, d]; "trellis" with
+        `rows` float32[nq, m] and, where codes have labels, `tables` float32[nq, labels, 256]; "hamming" with `rows` uint8[nq,
+        bytes of bits]
     scale, bias : where in the code the per-vector factors stand; a plain number scales every sum alike
     constant : float32[nq] added to each query's scores
     options : what else the scan is to know, the same for all queries
     """
 
-    scan: Literal["lut4", "lut8", "dot", "flat", "hamming"]
+    scan: Literal["lut4", "lut8", "dot", "flat", "trellis", "hamming"]
     tables: np.ndarray | None = None
     rows: np.ndarray | None = None
     scale: float | Factor = 1.0
@@ -38,10 +39,12 @@ class Query(NamedTuple):
         num_threads: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """The k best of `blocks`: scores float32[nq, k], ids int64[nq, k]. Arguments as in `vecpress.ops.scan.scan`."""
-        operand = self.tables if self.tables is not None else self.rows
+        operand, options = self.tables if self.rows is None else self.rows, self.options or {}
+        if self.rows is not None and self.tables is not None:
+            options = {**options, "tables": self.tables}
         return getattr(ops, self.scan)(
             blocks, operand, k, ids=ids, allow=allow, scale=self.scale, bias=self.bias, constant=self.constant,
-            num_threads=num_threads, **(self.options or {}),
+            num_threads=num_threads, **options,
         )  # fmt: skip
 
     def part(self, which: slice | np.ndarray) -> Query:

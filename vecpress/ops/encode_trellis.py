@@ -59,7 +59,9 @@ def encode_trellis(
     y = array("encode_trellis", "y", y, np.float32, (None, None))
     words, levels = check_words("encode_trellis", words, levels)
     if y.shape[1] != steps_of(words).sum():
-        raise ValueError(f"encode_trellis: y expected {steps_of(words).sum()} columns, the steps of the words, got shape {y.shape}")
+        raise ValueError(
+            f"encode_trellis: y expected {steps_of(words).sum()} columns, the steps of the words, got shape {y.shape}"
+        )
     codes = empty((len(y), int(words[:, 0].sum())), np.uint8)
     values = empty(y.shape, np.int8)
     run("encode_trellis", codes, values, y, words, levels, num_threads=num_threads)

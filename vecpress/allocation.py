@@ -1,0 +1,109 @@
+"""How many bits each component of a transform gets: reverse water-filling in whole words of a trellis code.
+
+Of independent normal components, those get bits whose variance lies above a common level, log2(variance / level) / 2 each, and the
+others none (Kolmogorov 1956). A word gives one rate to as many neighbouring components as it holds, so the best sequence of words
+over components of falling variance is found by dynamic programming; what one word leaves of the strongest components may be coded
+by another, as their rates go up to 8 bits.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .ops.encode_trellis import MAX_BYTES, RATES
+
+PATIENCE = 3  # more words in the second layer that bring nothing, before it is left
+
+
+class Allocation(NamedTuple):
+    """Words of a code, and what each codes.
+
+    words : uint8[w, 2], bytes and rate of each
+    first : int64[w], the first component of each; word i codes components first[i], first[i] + 1, ... as far as there are any
+    layers : words of the first layer; the others code what these leave
+    error : the expected squared error of all components together
+    """
+
+    words: np.ndarray
+    first: np.ndarray
+    layers: int
+    error: float
+
+
+def word_sizes(nbytes: int) -> list[int]:
+    """`nbytes` in as few words as there can be, of nearly equal sizes, the longer ones first."""
+    count = -(-nbytes // MAX_BYTES)
+    return [nbytes // count + (i < nbytes % count) for i in range(count)] if count else []
+
+
+def allocate(variances: np.ndarray, nbytes: int, errors: np.ndarray) -> Allocation:
+    """The words of `nbytes` bytes that leave the least squared error.
+
+    variances : float64[d], by falling size
+    errors : float64[8, 4], of a component of variance 1 in a word of 1 to 8 bytes at rate 1 to 4
+
+    Cost: 4 d operations a word, and for w words about w^2 / 8 times that for the second layer.
+    """
+    sizes = word_sizes(nbytes)
+    first_layer = _Layer(variances, sizes, errors)
+    best, since = first_layer.best(len(sizes)), 0
+    for second in range(1, len(sizes) // 2 + 1):
+        one = first_layer.best(len(sizes) - second)
+        left = variances.copy()
+        for (size, rate), first in zip(one.words.tolist(), one.first.tolist(), strict=True):
+            left[first : first + 8 * size // rate] *= errors[size - 1, rate - 1]
+        reached = int(one.first[-1]) + 8 * int(one.words[-1, 0]) // int(one.words[-1, 1])
+        two = _Layer(left[:reached], sizes[len(sizes) - second :], errors).best(second)
+        error = two.error + float(left[reached:].sum())
+        if error < best.error:
+            best, since = Allocation(np.vstack((one.words, two.words)), np.append(one.first, two.first), one.layers, error), 0
+        elif (since := since + 1) == PATIENCE:
+            break
+    return best
+
+
+class _Layer:
+    """The least error of the first p components in the first w words, for all p and w."""
+
+    def __init__(self, variances: np.ndarray, sizes: list[int], errors: np.ndarray):
+        self.sizes, d = sizes, len(variances)
+        below = np.concatenate(([0.0], np.cumsum(variances)))  # variance of the components before
+        self.left = below[-1] - below
+        self.least = [np.where(np.arange(d + 1) == 0, 0.0, np.inf)]
+        self.rate: list[np.ndarray] = []  # of the word that ends at p, and where it begins
+        self.begin: list[np.ndarray] = []
+        for size in sizes:
+            before = self.least[-1]
+            least, rate, begin = np.full(d + 1, np.inf), np.zeros(d + 1, np.int64), np.zeros(d + 1, np.int64)
+            for r in RATES:
+                steps, kept = 8 * size // r, errors[size - 1, r - 1]
+                open_ends = before - kept * below  # plus kept * below at the end
+                ends = np.arange(min(steps, d + 1), d + 1)
+                cost = np.full(d + 1, np.inf)
+                start = np.arange(d + 1) - steps
+                cost[ends] = open_ends[ends - steps] + kept * below[ends]
+                if d:  # a word that is not filled ends at d
+                    short = np.arange(max(d - steps, 0), d)
+                    last = short[np.argmin(open_ends[short])]
+                    cost[d], start[d] = open_ends[last] + kept * below[d], last
+                better = cost < least
+                least[better], rate[better], begin[better] = cost[better], r, start[better]
+            self.least.append(least)
+            self.rate.append(rate)
+            self.begin.append(begin)
+
+    def best(self, count: int) -> Allocation:
+        """With the first `count` words; fewer if all components are coded before."""
+        count = min(count, len(self.sizes))
+        total = self.least[count] + self.left
+        if count and not np.isfinite(total).any():
+            return self.best(count - 1)
+        end = int(np.argmin(total))
+        error, words, first = float(total[end]), [], []
+        for w in range(count - 1, -1, -1):
+            words.append((self.sizes[w], int(self.rate[w][end])))
+            end = int(self.begin[w][end])
+            first.append(end)
+        return Allocation(np.array(words[::-1], np.uint8).reshape(-1, 2), np.array(first[::-1], np.int64), count, error)

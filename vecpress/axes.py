@@ -1,0 +1,121 @@
+"""Codes of vectors whose components are independent: labels of centroids, and words of a trellis code for what these leave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import ops
+from .allocation import allocate
+from .kmeans import kmeans
+from .ops.encode_trellis import steps_of
+from .ops.trellis_levels import ERRORS, LEVELS, UNITS
+
+CENTROIDS = 256
+LABEL_ROWS = 16384  # that centroids are learned from at most
+ITERATIONS = 10
+FLATTEST = 1e-12  # of the largest variance: less counts as it
+
+
+@dataclass(frozen=True)
+class AxesCode:
+    """t = sum of centroids[v, label v] + sum of units[i] * value[i] along axis component[i].
+
+    centroids : float32[labels, 256, d]
+    words : uint8[w, 2], bytes and rate of each, `ops.encode_trellis`; `layers` of them are the first layer
+    component : int32[m], the axis that each value belongs to, -1 for none
+    units : float32[m]; 0 where there is no axis
+    levels : int8[4, 64]
+    """
+
+    centroids: np.ndarray
+    words: np.ndarray
+    layers: int
+    component: np.ndarray
+    units: np.ndarray
+    levels: np.ndarray
+
+    @classmethod
+    def learn(cls, z: np.ndarray, variances: np.ndarray, nbytes: int, labels: int, seed: int, num_threads: int | None) -> AxesCode:
+        """A code of `nbytes` bytes, `labels` of them labels.
+
+        z : float32[n, d], of which centroids are learned
+        variances : float64[d], of z as a whole, for codes without labels
+        """
+        centroids = np.zeros((labels, CENTROIDS, z.shape[1]), np.float32)
+        rest = z[:LABEL_ROWS].copy() if labels else z
+        for v in range(labels):
+            centroids[v], _ = kmeans(rest, CENTROIDS, (seed, v), iterations=ITERATIONS, num_threads=num_threads)
+            rest -= centroids[v][ops.assign(rest, centroids[v], num_threads=num_threads)[0]]
+        if labels:
+            variances = np.square(rest, dtype=np.float64).mean(axis=0)
+        variances = np.maximum(variances, FLATTEST * variances.max())
+        axes = np.argsort(-variances, kind="stable")
+        plan = allocate(variances[axes], nbytes - labels, ERRORS)
+        component, units, left = [], [], variances[axes]
+        for i, ((size, rate), first) in enumerate(zip(plan.words.tolist(), plan.first.tolist(), strict=True)):
+            if i == plan.layers:  # what the first layer leaves
+                left = left.copy()
+                for (before, its_rate), its_first in zip(plan.words[:i].tolist(), plan.first.tolist(), strict=False):
+                    left[its_first : its_first + 8 * before // its_rate] *= ERRORS[before - 1, its_rate - 1]
+            places = first + np.arange(8 * size // rate)
+            there = places < len(axes)
+            places = np.where(there, places, 0)
+            component.append(np.where(there, axes[places], -1))
+            units.append(np.where(there, np.sqrt(left[places]) / UNITS[rate - 1], 0.0))
+        return cls(
+            centroids, plan.words, plan.layers, np.concatenate([*component, []]).astype(np.int32),
+            np.concatenate([*units, []]).astype(np.float32), LEVELS,
+        )  # fmt: skip
+
+    @property
+    def split(self) -> tuple[slice, slice]:
+        """The values of the two layers."""
+        first = int(steps_of(self.words[: self.layers]).sum())
+        return slice(0, first), slice(first, len(self.units))
+
+    def encode(self, z: np.ndarray, num_threads: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """float32[n, d] to labels and words, uint8[n, nbytes], and what they stand for, t float32[n, d]."""
+        rest, labels = z.copy(), []
+        for centroids in self.centroids:
+            label = ops.assign(rest, centroids, num_threads=num_threads)[0]
+            rest -= centroids[label]
+            labels.append(label.astype(np.uint8)[:, None])
+        codes = []
+        for layer, words in zip(self.split, (self.words[: self.layers], self.words[self.layers :]), strict=True):
+            if not len(words):
+                continue
+            axis, unit = np.maximum(self.component[layer], 0), self.units[layer]
+            with np.errstate(divide="ignore", over="ignore"):
+                inverse = np.where(unit > 0, np.float32(1) / unit, np.float32(0))
+            inverse = np.where(np.isfinite(inverse), inverse, np.float32(0))
+            found, values = ops.encode_trellis(rest[:, axis] * inverse, words, self.levels, num_threads=num_threads)
+            codes.append(found)
+            self._add(rest, layer, values, -1)
+        return np.hstack([*labels, *codes]) if labels or codes else np.empty((len(z), 0), np.uint8), z - rest
+
+    def decode(self, codes: np.ndarray) -> np.ndarray:
+        """uint8[n, nbytes] to t float32[n, d]."""
+        out = np.zeros((len(codes), self.centroids.shape[2]), np.float32)
+        for centroids, label in zip(self.centroids, codes.T, strict=False):
+            out += centroids[label]
+        values = ops.decode_trellis(np.ascontiguousarray(codes[:, len(self.centroids) :]), self.words, self.levels)
+        for layer in self.split:
+            self._add(out, layer, values[:, layer], 1)
+        return out
+
+    def rows(self, q: np.ndarray) -> np.ndarray:
+        """Queries float32[nq, d] to the operand of `ops.trellis`, float32[nq, m]."""
+        return q[:, np.maximum(self.component, 0)] * self.units
+
+    def tables(self, q: np.ndarray, num_threads: int | None) -> np.ndarray | None:
+        """And its tables float32[nq, labels, 256], None where there are no labels."""
+        if not len(self.centroids):
+            return None
+        matrix = np.ascontiguousarray(self.centroids.reshape(-1, q.shape[1]).T)
+        return ops.project(q, matrix, num_threads=num_threads).reshape(len(q), -1, CENTROIDS)
+
+    def _add(self, to: np.ndarray, layer: slice, values: np.ndarray, sign: int) -> None:
+        there = self.component[layer] >= 0  # an axis has one value in a layer
+        to[:, self.component[layer][there]] += values[:, there] * (self.units[layer][there] * np.float32(sign))

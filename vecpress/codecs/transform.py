@@ -1,0 +1,350 @@
+"""Transform coding: query-weighted axes, a few labels, bits by reverse water-filling, and a trellis code; any number of bytes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .. import ops
+from ..arrays import Rows
+from ..axes import CENTROIDS, AxesCode
+from ..checks import check_choice, check_int
+from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
+from ..ops.factors import Factor, from_u2, to_u2
+from ..ops.trellis_levels import LEVELS
+from ..pca import ENOUGH_ROWS, SAMPLE_ROWS, check_columns
+from ..weighting import Transform, moments, weighted_transform
+
+MAX_SEED = 2**63 - 1
+MOST_LABELS = 3
+LEAST_LABEL_ROWS = 8 * CENTROIDS  # without which there are no labels
+SEARCH_ROWS, SEARCH_QUERIES, LEAST_SEARCH_ROWS = 16384, 256, 512  # with which options are chosen
+EXPONENTS = (0.3, 0.0, 0.5, 0.75)
+USUAL_EXPONENT = 0.3
+STRETCHES = (0, 1, 2)  # 2 a
+LABEL_PRICE = 0.002  # of recall, that a label must bring, for it takes time
+NEIGHBOURS = 10
+UNEVEN = 0.2  # spread of norms from which rows are coded at one length
+TWO_BYTES_FROM = 3.0  # largest scale by the least, from which it takes two bytes
+SHORT = 2.0**-100  # vectors so near to the mean count as it
+
+
+class TransformCodec(Codec):
+    """x_hat = mean_ + s back_ (sum of centroids_[v, label v] + sum of units_[t] value[t] along axis component_[t]).
+
+    z = (x - mean_) @ forward_ is x in axes in which components are independent and queries weigh errors alike
+    (`vecpress.weighting`). Up to three labels name a centroid each, of what those before leave. What is left is coded component
+    by component in words of a trellis code, `ops.encode_trellis`, whose rates follow the components' variances
+    (`vecpress.allocation`): some have no bits, the strongest are coded twice. One scale a vector makes up for what is lost.
+
+    Code layout, with t the point that labels and values name:
+
+    | bytes | content |
+    |---|---|
+    | 0, or 0 and 1 | the scale s: its place in scales_; where training rows' scales lie far apart, s / scales_[0] as `ops.factors.to_u2` rounds it |
+    | two more for l2 | |x - mean_| / norm_unit_ as `to_u2` rounds it |
+    | n_labels | labels |
+    | then | the words as `ops.encode_trellis` writes them |
+
+    s = (|z|^2 / <z, t>)^(1 - a) (<z, t> / |t|^2)^a, between the unbiased scale and that of least squares, or 0 where <z, t> is not
+    positive. For ip and cos scores are <q, x_hat> but for float32 rounding. For l2 they are the squared distance with the true norm
+    in place of x_hat's: |q - mean_|^2 + |x - mean_|^2 - 2 <q - mean_, x_hat - mean_>.
+
+    `fit` chooses by held-out recall on its sample: how much queries weigh, how many labels there are, the scale's a. Give it sample
+    queries where you have them: without, it takes rows for queries.
+
+    Parameters
+    ----------
+    code_size : bytes a vector, at least 4; at most one byte a dimension is of use
+    metric : "ip", "l2" or "cos"
+    exponent : how much queries weigh, 0 to 1; None to choose
+    labels : 0 to 3; None to choose
+    seed : of the centroids and of what is held out
+
+    Learned: mean_, forward_ and back_ float32[d, d]; centroids_ float32[n_labels, 256, d]; words_ uint8[n_words, 2], bytes and
+    rate; component_ int32[m], the axis of each component, -1 for none; units_ float32[m]; levels_ int8[4, 64]; scales_ float32[256];
+    norm_unit_ float32[1]; form_ int64[6]: bytes of the scale, labels, words, words of the first layer, 2 a, and 1 where
+    rows are coded at one length.
+
+    Raises ValueError for d beyond 4096, and in `encode` for values beyond `largest`.
+    Cost: fit about 40 d^3 and a few seconds; encode d^2 multiply-adds, 256 d for each label, 200 for each component; a query d^2
+    and 256 d for each label, then d multiply-adds a code, at most.
+    Source: Marcellin and Fischer 1990 (trellis); Huang and Schultheiss, "Block quantization of correlated Gaussian random
+    variables", 1963 (transform and rates); Gao and Long, "RaBitQ", 2024 (unbiased scale).
+    """
+
+    state = {  # noqa: RUF012  ClassVar in Codec
+        "form_": Array("int64", (6,)),
+        "words_": Array("uint8", ("n_words", 2)),
+        "component_": Array("int32", ("n_components",)),
+        "units_": Array("float32", ("n_components",)),
+        "levels_": Array("int8", LEVELS.shape),
+        "mean_": Array("float32", ("dim",)),
+        "forward_": Array("float32", ("dim", "dim")),
+        "back_": Array("float32", ("dim", "dim")),
+        "centroids_": Array("float32", ("n_labels", CENTROIDS, "dim")),
+        "scales_": Array("float32", (256,)),
+        "norm_unit_": Array("float32", (1,)),
+    }
+    form_: np.ndarray
+    words_: np.ndarray
+    component_: np.ndarray
+    units_: np.ndarray
+    levels_: np.ndarray
+    mean_: np.ndarray
+    forward_: np.ndarray
+    back_: np.ndarray
+    centroids_: np.ndarray
+    scales_: np.ndarray
+    norm_unit_: np.ndarray
+
+    def __init__(
+        self, code_size: int, *, metric: Metric = "ip", exponent: float | None = None, labels: int | None = None, seed: int = 0
+    ):
+        self._code_size = check_int("TransformCodec", "code_size", code_size, 4)
+        self.metric = check_choice("TransformCodec", "metric", metric, METRICS)
+        if exponent is not None and not (isinstance(exponent, (int, float)) and 0 <= exponent <= 1):
+            raise ValueError(f"TransformCodec: exponent expected None or a number from 0 to 1, got {exponent!r}")
+        self.exponent = exponent if exponent is None else float(exponent)
+        self.labels = labels if labels is None else check_int("TransformCodec", "labels", labels, 0, MOST_LABELS)
+        self.seed = check_int("TransformCodec", "seed", seed, 0, MAX_SEED)
+
+    @property
+    def code_size(self) -> int:
+        return self._code_size
+
+    @property
+    def scale_bytes(self) -> int:
+        return int(self.form_[0])
+
+    @property
+    def n_labels(self) -> int:
+        return int(self.form_[1])
+
+    @property
+    def n_words(self) -> int:
+        return int(self.form_[2])
+
+    @property
+    def n_components(self) -> int:
+        """Values of all words."""
+        return int((8 * self.words_[:, 0].astype(np.int64) // np.maximum(self.words_[:, 1], 1)).sum())
+
+    @property
+    def head(self) -> int:  # type: ignore[override]
+        return self.scale_bytes + (2 if self.metric == "l2" else 0)
+
+    @property
+    def largest(self) -> float:  # type: ignore[override]
+        return SQUARES_FIT
+
+    @property
+    def enough_rows(self) -> int:
+        return max(ENOUGH_ROWS * self.dim, LEAST_SEARCH_ROWS)
+
+    def _check_dim(self, dim: int) -> None:
+        check_columns("TransformCodec", dim)
+
+    # ---- learning
+
+    def _fit(self, x: Rows, queries: Rows | None, num_threads: int | None) -> None:
+        sample = x.sample(SAMPLE_ROWS, self.seed)
+        asked = None if queries is None else queries.sample(SAMPLE_ROWS, self.seed)
+        exponent, labels, stretch = self._choose(sample, asked, num_threads)
+        self._learn(sample, asked, exponent, labels, num_threads)
+        self._set_form(stretch=stretch)
+        scales = [self._scale(z, self._code.encode(self._evened(z), num_threads)[1], num_threads) for z in self._blocks(sample, num_threads)]
+        self._learn_scales(np.concatenate(scales))
+        norms = np.concatenate([ops.norms(sample[i : i + 8192] - self.mean_, num_threads=num_threads) for i in range(0, len(sample), 8192)])
+        self.norm_unit_ = np.array([_power_of_two(float(norms.max()))], np.float32)
+
+    def _learn(self, x: np.ndarray, queries: np.ndarray | None, exponent: float, labels: int, num_threads: int | None) -> None:
+        """Axes and code for rows x, with a scale of one byte; queries None means rows as queries."""
+        transform = self._axes(x, queries, exponent)
+        self.mean_, self.forward_, self.back_ = transform.mean, transform.forward, transform.back
+        self.scales_, self.levels_ = np.ones(256, np.float32), LEVELS
+        self.form_ = np.array([1, 0, 0, 0, 0, 0])
+        z = np.concatenate(list(self._blocks(x[:SEARCH_ROWS], num_threads)))
+        norms = ops.norms(z, num_threads=num_threads).astype(np.float64)
+        # two bytes must be reckoned with before it is known that scales need them
+        uneven = float(norms.std()) > UNEVEN * float(norms.mean())
+        nbytes = self.code_size - (2 if uneven else 1) - (2 if self.metric == "l2" else 0)
+        self.form_ = np.array([self.code_size - nbytes - (2 if self.metric == "l2" else 0), 0, 0, 0, 0, int(uneven)])
+        variances = transform.variances
+        if uneven:
+            z = self._evened(z)
+            variances = np.square(z, dtype=np.float64).mean(axis=0)
+        labels = min(labels, nbytes - 1)
+        code = AxesCode.learn(z, variances, nbytes, labels, self.seed, num_threads)
+        self.centroids_, self.words_, self.component_, self.units_ = code.centroids, code.words, code.component, code.units
+        self._set_form(labels=labels, words=len(code.words), layers=code.layers)
+
+    def _axes(self, x: np.ndarray, queries: np.ndarray | None, exponent: float) -> Transform:
+        mean, covariance = moments(x, centred=True)
+        if queries is not None and len(queries):
+            of_queries = moments(queries - mean if self.metric == "l2" else queries, centred=False)[1]
+        else:
+            of_queries = covariance if self.metric == "l2" else covariance + np.outer(mean, mean)
+        return weighted_transform(mean, covariance, of_queries, exponent)
+
+    def _choose(self, x: np.ndarray, queries: np.ndarray | None, num_threads: int | None) -> tuple[float, int, int]:
+        """exponent, labels and 2 a by the recall of rows and for queries that were not learned from."""
+        rng = np.random.Generator(np.random.PCG64(self.seed))
+        exponent = USUAL_EXPONENT if self.exponent is None else self.exponent
+        most = MOST_LABELS if self.labels is None else self.labels
+        if len(x) < LEAST_SEARCH_ROWS or (queries is not None and len(queries) < 16):
+            return exponent, 0 if self.labels is None else self.labels, 1
+        x = x[rng.permutation(len(x))[: SEARCH_ROWS + SEARCH_QUERIES]]
+        if queries is None:
+            judges, x, known = x[: min(SEARCH_QUERIES, len(x) // 4)], x[min(SEARCH_QUERIES, len(x) // 4) :], None
+        else:
+            queries = queries[rng.permutation(len(queries))]
+            half = min(len(queries) // 2, SEARCH_QUERIES)
+            judges, known = queries[:half], queries[half:]
+        learned, base = x[: len(x) // 2], x[len(x) // 2 :]
+        true = _nearest(judges, base, self.metric)
+
+        def recalls(exponent: float, labels: int) -> list[float]:
+            self._learn(learned, known, exponent, labels, num_threads)
+            z = np.concatenate(list(self._blocks(base, num_threads)))
+            t = self._code.encode(self._evened(z), num_threads)[1]
+            products = (judges - self.mean_ if self.metric == "l2" else judges) @ self.back_ @ t.T
+            own = np.square(base - self.mean_).sum(axis=1)
+            found = []
+            for stretch in STRETCHES:
+                self._set_form(stretch=stretch)
+                scores = products * self._scale(z, t, num_threads).astype(np.float32)
+                found.append(_share_found(2 * scores - own if self.metric == "l2" else scores, true))
+            return found
+
+        tried: dict[tuple[float, int], list[float]] = {}
+        start = most if self.labels is not None or len(learned) >= LEAST_LABEL_ROWS else 0
+        start = min(start, 2) if self.labels is None else start
+        for candidate in EXPONENTS if self.exponent is None else (self.exponent,):
+            tried[candidate, start] = recalls(candidate, start)
+        exponent = max(tried, key=lambda option: max(tried[option]))[0]
+        if self.labels is None and start:
+            for labels in range(most + 1):
+                if (exponent, labels) not in tried and labels < self.code_size - 4:
+                    tried[exponent, labels] = recalls(exponent, labels)
+        best = max(tried, key=lambda option: max(tried[option]) - LABEL_PRICE * option[1])
+        return (*best, int(np.argmax(tried[best])))
+
+    def _learn_scales(self, scales: np.ndarray) -> None:
+        positive = scales[scales > 0]
+        low, high = (float(positive.min()), float(positive.max())) if len(positive) else (1.0, 1.0)
+        if self.scale_bytes == 2:
+            self.scales_ = np.full(256, _power_of_two(high), np.float32)
+            return
+        low, high = max(low * 0.9, high / 1e3), high * 1.1  # what lies outside counts as the nearest
+        self.scales_ = np.concatenate(([0.0], np.geomspace(low, high, 255))).astype(np.float32)
+
+    def _set_form(self, **changes: int) -> None:
+        names = ("scale_bytes", "labels", "words", "layers", "stretch", "uneven")
+        self.form_ = np.array([changes.get(name, int(old)) for name, old in zip(names, self.form_, strict=True)])
+
+    def _freeze(self) -> None:
+        super()._freeze()
+        scale_bytes, labels, words, layers, stretch, uneven = self.form_.tolist()
+        sizes = self.words_[:, 0].astype(np.int64)
+        if not (
+            scale_bytes in (1, 2) and 0 <= layers <= words and stretch in STRETCHES and uneven in (0, 1)
+            and ((self.words_ >= 1) & (self.words_ <= (8, 4))).all() and self.head + labels + sizes.sum() == self.code_size
+            and (self.component_ >= -1).all() and (self.component_ < self.dim).all()
+        ):  # fmt: skip
+            raise ValueError(f"TransformCodec: form_, words_ and component_ do not belong to code_size={self.code_size}")
+
+    @property
+    def _code(self) -> AxesCode:
+        return AxesCode(self.centroids_, self.words_, int(self.form_[3]), self.component_, self.units_, self.levels_)
+
+    # ---- coding
+
+    def _blocks(self, x: np.ndarray, num_threads: int | None):
+        for start in range(0, max(len(x), 1), 8192):
+            yield ops.project(x[start : start + 8192] - self.mean_, self.forward_, num_threads=num_threads)
+
+    def _evened(self, z: np.ndarray) -> np.ndarray:
+        """Rows at one length, where that is what is coded."""
+        if not self.form_[5]:
+            return z
+        norms = ops.norms(z, num_threads=1)
+        return z * np.where(norms >= SHORT, np.float32(math.sqrt(z.shape[1])) / np.maximum(norms, np.float32(SHORT)), np.float32(0))[:, None]
+
+    def _scale(self, z: np.ndarray, t: np.ndarray, num_threads: int | None) -> np.ndarray:
+        """float64[n]: s, from norms, whose order of summing is fixed."""
+        own, coded, apart = (np.square(ops.norms(a, num_threads=num_threads), dtype=np.float64) for a in (z, t, z - t))
+        product = (own + coded - apart) / 2
+        good = (product > 2.0**-20 * own) & (own > 0)
+        product = np.where(good, product, 1.0)
+        unbiased, least = np.where(good, own, 0.0) / product, product / np.where(good, coded, 1.0)
+        stretch = int(self.form_[4])
+        found = unbiased if stretch == 0 else least if stretch == 2 else np.sqrt(unbiased * least)
+        return np.where(good, found, 0.0)
+
+    def _encode(self, x: np.ndarray, num_threads: int | None) -> np.ndarray:
+        z = ops.project(x - self.mean_, self.forward_, num_threads=num_threads)
+        codes, t = self._code.encode(self._evened(z), num_threads)
+        scale = self._scale(z, t, num_threads)
+        if self.scale_bytes == 1:
+            scales = self.scales_.astype(np.float64)
+            stored = np.searchsorted(np.sqrt(scales[1:] * scales[:-1]), scale).astype(np.uint8)[:, None]
+        else:
+            stored = to_u2((scale / self.scales_[0]).astype(np.float32))[:, None].view(np.uint8)
+        parts = [stored]
+        if self.metric == "l2":
+            norms = ops.norms(x - self.mean_, num_threads=num_threads)
+            parts.append(to_u2(norms / self.norm_unit_)[:, None].view(np.uint8))
+        return np.hstack([*parts, codes])
+
+    def _decode(self, codes: np.ndarray) -> np.ndarray:
+        t = self._code.decode(np.ascontiguousarray(codes[:, self.head :]))
+        if self.scale_bytes == 1:
+            scale = self.scales_[codes[:, 0]]
+        else:
+            scale = from_u2(np.ascontiguousarray(codes[:, :2]).view("<u2")[:, 0]) * self.scales_[0]
+        return ops.project(t * scale[:, None], np.ascontiguousarray(self.back_.T), self.mean_, num_threads=1)
+
+    def _query(self, q: np.ndarray, num_threads: int | None) -> Query:
+        code, bias = self._code, None
+        with np.errstate(over="ignore", invalid="ignore"):  # a query too far away for float32 scores -inf
+            if self.metric == "l2":
+                away = q - self.mean_
+                constant = -np.square(ops.norms(away, num_threads=num_threads))
+                turned = ops.project(away * np.float32(2), self.back_, num_threads=num_threads)
+                bias = Factor(self.scale_bytes, "u2^2", times=-float(self.norm_unit_[0]) ** 2)
+            else:
+                constant = ops.project(q, self.mean_[:, None], num_threads=num_threads)[:, 0]
+                turned = ops.project(q, self.back_, num_threads=num_threads)
+            rows, tables = code.rows(turned), code.tables(turned, num_threads)
+        scale = Factor(0, "u1", table=self.scales_) if self.scale_bytes == 1 else Factor(0, "u2", times=float(self.scales_[0]))
+        options = {"words": self.words_, "levels": self.levels_}
+        return Query("trellis", tables=tables, rows=rows, scale=scale, bias=bias, constant=constant, options=options)
+
+    @classmethod
+    def examples(cls) -> list[Codec]:
+        return [cls(8), cls(13, metric="l2"), cls(6, metric="cos", labels=1), cls(24, exponent=0.5, labels=0, seed=1), cls(16, metric="l2", labels=2)]
+
+    @classmethod
+    def candidates(cls, dim: int, metric: Metric) -> list[Codec]:
+        """1/2, 1, 2 and 4 bits a dimension."""
+        return [cls(max(dim * bits // 16, 4), metric=metric) for bits in (1, 2, 4, 8)] if dim <= 4096 else []
+
+
+def _power_of_two(x: float) -> float:
+    """The least that is x or more, within what two-byte floats and float32 hold."""
+    return 2.0 ** min(max(math.ceil(math.log2(x)), -90), 90) if x > 0 else 1.0
+
+
+def _nearest(q: np.ndarray, x: np.ndarray, metric: Metric) -> np.ndarray:
+    """int64[nq, 10]: the nearest rows, for learning, so by BLAS."""
+    scores = q @ x.T
+    if metric == "l2":
+        scores = 2 * scores - np.square(x).sum(axis=1)
+    return np.argsort(-scores, axis=1, kind="stable")[:, :NEIGHBOURS]
+
+
+def _share_found(scores: np.ndarray, true: np.ndarray) -> float:
+    found = np.argpartition(-scores, min(NEIGHBOURS, scores.shape[1]) - 1, axis=1)[:, :NEIGHBOURS]
+    return float((found[:, :, None] == true[:, None]).any(axis=2).mean())
