@@ -170,12 +170,18 @@ def test_equality_is_that_of_configuration_and_state(codec, dim):
     assert one != "a codec"
     with pytest.raises(TypeError, match="unhashable"):
         hash(one)
+    def differs(config, arrays):
+        try:
+            return one != type(one).restore(config, one.dim, arrays)
+        except ValueError:  # arrays that say how others are to be read do not go with any
+            return True
+
     for name in one.state:
         array = one.arrays()[name].copy()
         array.reshape(-1)[:1] += 1  # bytes wrap around
-        assert one != type(one).restore(one.config(), one.dim, {**one.arrays(), name: array})
+        assert not array.size or differs(one.config(), {**one.arrays(), name: array})
     for metric in set(METRICS) - {one.metric}:  # the same state, read another way
-        assert one != type(one).restore({**one.config(), "metric": metric}, one.dim, one.arrays())
+        assert differs({**one.config(), "metric": metric}, one.arrays())
 
 
 @each_once
@@ -229,9 +235,11 @@ def test_restore_refuses_what_does_not_belong_together(codec, dim):
         with pytest.raises(ValueError, match="arrays expected"):
             restore(one.config(), dim, {k: v for k, v in arrays.items() if k != name})
         for wrong in (a.astype(np.float64), np.concatenate((a, a)), a[None], a[:0]):
+            if wrong.dtype == a.dtype and wrong.shape == a.shape:
+                continue  # of none there is no half
             with pytest.raises(ValueError, match=f"{name}: expected"):
                 restore(one.config(), dim, {**arrays, name: wrong})
-        if a.dtype.kind != "f":
+        if a.dtype.kind != "f" or not a.size:
             continue
         spoilt = a.copy()
         spoilt.flat[-1] = np.nan
@@ -362,7 +370,11 @@ def test_scores_are_the_metric_of_the_decoded_vector(codec, dim):
     else:
         expected = query @ decoded.T
         scale = np.abs(query) @ np.abs(decoded).T
-    error = np.abs(scan_all(codec, codes, codec.query(q)) - expected)
+    scores = scan_all(codec, codes, codec.query(q)).astype(np.float64)
+    if codec.own_norms:  # a number that is the same for all queries
+        scores, expected = scores - scores[:1], expected - expected[:1]
+        scale = scale + scale[:1] + np.abs(scores[:1])
+    error = np.abs(scores - expected)
     assert (error <= (dim + 8) * 2.0**-24 * scale).all()
 
 
@@ -383,6 +395,8 @@ def test_symmetric_scores_obey_their_law(codec, dim):
         assert (order == np.lexsort((np.broadcast_to(np.arange(33), distance.shape), distance))).all()
     else:
         assert bits(scores) == bits(scan_all(codec, codes, codec._query(codec.decode(codes), None)))
+    if codec.own_norms:
+        return  # what is coded is a query, what it is compared with has its own norm
     scale = np.abs(scores).max()
     np.testing.assert_allclose(scores, scores.T, atol=dim * 2.0**-23 * scale)
     if codec.metric == "l2":

@@ -21,7 +21,8 @@ class Allocation(NamedTuple):
     """Words of a code, and what each codes.
 
     words : uint8[w, 2], bytes and rate of each
-    first : int64[w], the first component of each; word i codes components first[i], first[i] + 1, ... as far as there are any
+    first : int64[w], the first component of each; word i codes components first[i], first[i] + 1, ... as far as there are any.
+        Words that nothing is left for begin behind the last one
     layers : words of the first layer; the others code what these leave
     error : the expected squared error of all components together
     """
@@ -61,6 +62,10 @@ def allocate(variances: np.ndarray, nbytes: int, errors: np.ndarray) -> Allocati
             best, since = Allocation(np.vstack((one.words, two.words)), np.append(one.first, two.first), one.layers, error), 0
         elif (since := since + 1) == PATIENCE:
             break
+    spare = sizes[len(best.words) :]
+    if spare:
+        words = np.array([(size, RATES[-1]) for size in spare], np.uint8)
+        best = best._replace(words=np.vstack((best.words, words)), first=np.append(best.first, [len(variances)] * len(spare)))
     return best
 
 

@@ -114,7 +114,7 @@ class AxesCode:
         if not len(self.centroids):
             return None
         matrix = np.ascontiguousarray(self.centroids.reshape(-1, q.shape[1]).T)
-        return ops.project(q, matrix, num_threads=num_threads).reshape(len(q), -1, CENTROIDS)
+        return ops.project(q, matrix, num_threads=num_threads).reshape(len(q), len(self.centroids), CENTROIDS)
 
     def _add(self, to: np.ndarray, layer: slice, values: np.ndarray, sign: int) -> None:
         there = self.component[layer] >= 0  # an axis has one value in a layer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -13,13 +14,15 @@ from ..checks import check_choice, check_int
 from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
 from ..ops.factors import Factor, from_u2, to_u2
 from ..ops.trellis_levels import LEVELS
-from ..pca import ENOUGH_ROWS, SAMPLE_ROWS, check_columns
+from ..pca import ENOUGH_ROWS, MOST_COLUMNS, SAMPLE_ROWS, check_columns
 from ..weighting import Transform, moments, weighted_transform
 
 MAX_SEED = 2**63 - 1
+LEAST_BYTES = 4
 MOST_LABELS = 3
 LEAST_LABEL_ROWS = 8 * CENTROIDS  # without which there are no labels
-SEARCH_ROWS, SEARCH_QUERIES, LEAST_SEARCH_ROWS = 16384, 256, 512  # with which options are chosen
+SEARCH_ROWS, SEARCH_QUERIES = 16384, 256  # with which options are chosen
+LEAST_SEARCH_ROWS, LEAST_SEARCH_QUERIES = 512, 16
 EXPONENTS = (0.3, 0.0, 0.5, 0.75)
 USUAL_EXPONENT = 0.3
 STRETCHES = (0, 1, 2)  # 2 a
@@ -52,14 +55,14 @@ class TransformCodec(Codec):
     in place of x_hat's: |q - mean_|^2 + |x - mean_|^2 - 2 <q - mean_, x_hat - mean_>.
 
     `fit` chooses by held-out recall on its sample: how much queries weigh, how many labels there are, the scale's a. Give it sample
-    queries where you have them: without, it takes rows for queries.
+    queries where you have them: without, it takes rows for queries. It takes the usual choice, and no labels, where it has fewer
+    than 512 rows.
 
     Parameters
     ----------
-    code_size : bytes a vector, at least 4; at most one byte a dimension is of use
+    code_size : bytes a vector, at least 4 and 2 more for l2; more than the factors and one byte a dimension are of no use
     metric : "ip", "l2" or "cos"
-    exponent : how much queries weigh, 0 to 1; None to choose
-    labels : 0 to 3; None to choose
+    labels : 0 to 3, the most labels there may be. Each takes a kilobyte a dimension of state, and time in `fit` and searches
     seed : of the centroids and of what is held out
 
     Learned: mean_, forward_ and back_ float32[d, d]; centroids_ float32[n_labels, 256, d]; words_ uint8[n_words, 2], bytes and
@@ -99,15 +102,10 @@ class TransformCodec(Codec):
     scales_: np.ndarray
     norm_unit_: np.ndarray
 
-    def __init__(
-        self, code_size: int, *, metric: Metric = "ip", exponent: float | None = None, labels: int | None = None, seed: int = 0
-    ):
-        self._code_size = check_int("TransformCodec", "code_size", code_size, 4)
+    def __init__(self, code_size: int, *, metric: Metric = "ip", labels: int = MOST_LABELS, seed: int = 0):
         self.metric = check_choice("TransformCodec", "metric", metric, METRICS)
-        if exponent is not None and not (isinstance(exponent, (int, float)) and 0 <= exponent <= 1):
-            raise ValueError(f"TransformCodec: exponent expected None or a number from 0 to 1, got {exponent!r}")
-        self.exponent = exponent if exponent is None else float(exponent)
-        self.labels = labels if labels is None else check_int("TransformCodec", "labels", labels, 0, MOST_LABELS)
+        self._code_size = check_int("TransformCodec", "code_size", code_size, LEAST_BYTES + self._norm_bytes)
+        self.labels = check_int("TransformCodec", "labels", labels, 0, MOST_LABELS)
         self.seed = check_int("TransformCodec", "seed", seed, 0, MAX_SEED)
 
     @property
@@ -116,7 +114,16 @@ class TransformCodec(Codec):
 
     @property
     def scale_bytes(self) -> int:
-        return int(self.form_[0])
+        """1 or 2; 1 before `fit`, which finds out."""
+        return int(self.form_[0]) if "form_" in self.__dict__ else 1
+
+    @property
+    def _norm_bytes(self) -> int:
+        return 2 if self.metric == "l2" else 0
+
+    @property
+    def own_norms(self) -> bool:  # type: ignore[override]
+        return self.metric == "l2"
 
     @property
     def n_labels(self) -> int:
@@ -133,7 +140,7 @@ class TransformCodec(Codec):
 
     @property
     def head(self) -> int:  # type: ignore[override]
-        return self.scale_bytes + (2 if self.metric == "l2" else 0)
+        return self.scale_bytes + self._norm_bytes
 
     @property
     def largest(self) -> float:  # type: ignore[override]
@@ -169,8 +176,8 @@ class TransformCodec(Codec):
         norms = ops.norms(z, num_threads=num_threads).astype(np.float64)
         # two bytes must be reckoned with before it is known that scales need them
         uneven = float(norms.std()) > UNEVEN * float(norms.mean())
-        nbytes = self.code_size - (2 if uneven else 1) - (2 if self.metric == "l2" else 0)
-        self.form_ = np.array([self.code_size - nbytes - (2 if self.metric == "l2" else 0), 0, 0, 0, 0, int(uneven)])
+        self.form_ = np.array([2 if uneven else 1, 0, 0, 0, 0, int(uneven)])
+        nbytes = self.code_size - self.head
         variances = transform.variances
         if uneven:
             z = self._evened(z)
@@ -191,10 +198,8 @@ class TransformCodec(Codec):
     def _choose(self, x: np.ndarray, queries: np.ndarray | None, num_threads: int | None) -> tuple[float, int, int]:
         """exponent, labels and 2 a by the recall of rows and for queries that were not learned from."""
         rng = np.random.Generator(np.random.PCG64(self.seed))
-        exponent = USUAL_EXPONENT if self.exponent is None else self.exponent
-        most = MOST_LABELS if self.labels is None else self.labels
-        if len(x) < LEAST_SEARCH_ROWS or (queries is not None and len(queries) < 16):
-            return exponent, 0 if self.labels is None else self.labels, 1
+        if len(x) < LEAST_SEARCH_ROWS or (queries is not None and len(queries) < LEAST_SEARCH_QUERIES):
+            return USUAL_EXPONENT, 0, 1
         x = x[rng.permutation(len(x))[: SEARCH_ROWS + SEARCH_QUERIES]]
         if queries is None:
             judges, x, known = x[: min(SEARCH_QUERIES, len(x) // 4)], x[min(SEARCH_QUERIES, len(x) // 4) :], None
@@ -219,15 +224,12 @@ class TransformCodec(Codec):
             return found
 
         tried: dict[tuple[float, int], list[float]] = {}
-        start = most if self.labels is not None or len(learned) >= LEAST_LABEL_ROWS else 0
-        start = min(start, 2) if self.labels is None else start
-        for candidate in EXPONENTS if self.exponent is None else (self.exponent,):
-            tried[candidate, start] = recalls(candidate, start)
-        exponent = max(tried, key=lambda option: max(tried[option]))[0]
-        if self.labels is None and start:
-            for labels in range(most + 1):
-                if (exponent, labels) not in tried and labels < self.code_size - 4:
-                    tried[exponent, labels] = recalls(exponent, labels)
+        most = min(self.labels, self.code_size - self._norm_bytes - LEAST_BYTES) if len(learned) >= LEAST_LABEL_ROWS else 0
+        for exponent in EXPONENTS:
+            tried[exponent, most] = recalls(exponent, most)
+        exponent, _ = max(tried, key=lambda option: max(tried[option]))
+        for labels in range(most):
+            tried[exponent, labels] = recalls(exponent, labels)
         best = max(tried, key=lambda option: max(tried[option]) - LABEL_PRICE * option[1])
         return (*best, int(np.argmax(tried[best])))
 
@@ -261,7 +263,7 @@ class TransformCodec(Codec):
 
     # ---- coding
 
-    def _blocks(self, x: np.ndarray, num_threads: int | None):
+    def _blocks(self, x: np.ndarray, num_threads: int | None) -> Iterator[np.ndarray]:
         for start in range(0, max(len(x), 1), 8192):
             yield ops.project(x[start : start + 8192] - self.mean_, self.forward_, num_threads=num_threads)
 
@@ -324,12 +326,13 @@ class TransformCodec(Codec):
 
     @classmethod
     def examples(cls) -> list[Codec]:
-        return [cls(8), cls(13, metric="l2"), cls(6, metric="cos", labels=1), cls(24, exponent=0.5, labels=0, seed=1), cls(16, metric="l2", labels=2)]
+        return [cls(8), cls(13, metric="l2"), cls(6, metric="cos", labels=1), cls(24, labels=0, seed=1)]
 
     @classmethod
     def candidates(cls, dim: int, metric: Metric) -> list[Codec]:
         """1/2, 1, 2 and 4 bits a dimension."""
-        return [cls(max(dim * bits // 16, 4), metric=metric) for bits in (1, 2, 4, 8)] if dim <= 4096 else []
+        sizes = {max(dim * bits // 16, LEAST_BYTES + (2 if metric == "l2" else 0)): None for bits in (1, 2, 4, 8)}
+        return [cls(size, metric=metric) for size in sizes] if dim <= MOST_COLUMNS else []
 
 
 def _power_of_two(x: float) -> float:
