@@ -37,16 +37,23 @@ class AxesCode:
     levels: np.ndarray
 
     @classmethod
-    def learn(cls, z: np.ndarray, variances: np.ndarray, nbytes: int, labels: int, seed: int, num_threads: int | None) -> AxesCode:
+    def learn(
+        cls, z: np.ndarray, variances: np.ndarray, nbytes: int, labels: int, seed: int, num_threads: int | None,
+        known: np.ndarray | None = None,
+    ) -> AxesCode:  # fmt: skip
         """A code of `nbytes` bytes, `labels` of them labels.
 
         z : float32[n, d], of which centroids are learned
         variances : float64[d], of z as a whole, for codes without labels
+        known : the labels' centroids and perhaps more, if they were learned before
         """
         centroids = np.zeros((labels, CENTROIDS, z.shape[1]), np.float32)
         rest = z[:LABEL_ROWS].copy() if labels else z
         for v in range(labels):
-            centroids[v], _ = kmeans(rest, CENTROIDS, (seed, v), iterations=ITERATIONS, num_threads=num_threads)
+            if known is None:
+                centroids[v], _ = kmeans(rest, CENTROIDS, (seed, v), iterations=ITERATIONS, num_threads=num_threads)
+            else:
+                centroids[v] = known[v]
             rest -= centroids[v][ops.assign(rest, centroids[v], num_threads=num_threads)[0]]
         if labels:
             variances = np.square(rest, dtype=np.float64).mean(axis=0)

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import ops
 from ..arrays import Rows
-from ..axes import CENTROIDS, AxesCode
+from ..axes import CENTROIDS, LABEL_ROWS, AxesCode
 from ..checks import check_choice, check_int
 from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
 from ..ops.factors import Factor, from_u2, to_u2
@@ -21,12 +21,12 @@ MAX_SEED = 2**63 - 1
 LEAST_BYTES = 4
 MOST_LABELS = 3
 LEAST_LABEL_ROWS = 8 * CENTROIDS  # without which there are no labels
-SEARCH_ROWS, SEARCH_QUERIES = 16384, 256  # with which options are chosen
+LEARNED_ROWS, JUDGED_ROWS, JUDGES = 8192, 24576, 256  # with which options are chosen
 LEAST_SEARCH_ROWS, LEAST_SEARCH_QUERIES = 512, 16
-EXPONENTS = (0.3, 0.0, 0.5, 0.75)
-USUAL_EXPONENT = 0.3
-STRETCHES = (0, 1, 2)  # 2 a
-LABEL_PRICE = 0.002  # of recall, that a label must bring, for it takes time
+# options, and by how much recall they must be better than the usual ones: so much is chance
+EXPONENTS = {0.5: 0.0, 0.3: 0.002, 0.0: 0.005}
+STRETCHES = {1: 0.0, 0: 0.002, 2: 0.003}  # 2 a
+LABEL_PRICE = 0.001  # each, for they take time
 NEIGHBOURS = 10
 UNEVEN = 0.2  # spread of norms from which rows are coded at one length
 TWO_BYTES_FROM = 3.0  # largest scale by the least, from which it takes two bytes
@@ -166,13 +166,16 @@ class TransformCodec(Codec):
         norms = np.concatenate([ops.norms(sample[i : i + 8192] - self.mean_, num_threads=num_threads) for i in range(0, len(sample), 8192)])
         self.norm_unit_ = np.array([_power_of_two(float(norms.max()))], np.float32)
 
-    def _learn(self, x: np.ndarray, queries: np.ndarray | None, exponent: float, labels: int, num_threads: int | None) -> None:
-        """Axes and code for rows x, with a scale of one byte; queries None means rows as queries."""
+    def _learn(
+        self, x: np.ndarray, queries: np.ndarray | None, exponent: float, labels: int, num_threads: int | None,
+        centroids: np.ndarray | None = None,
+    ) -> None:  # fmt: skip
+        """Axes and code for rows x; queries None means rows as queries. centroids : of the labels and more, if they are known."""
         transform = self._axes(x, queries, exponent)
         self.mean_, self.forward_, self.back_ = transform.mean, transform.forward, transform.back
         self.scales_, self.levels_ = np.ones(256, np.float32), LEVELS
         self.form_ = np.array([1, 0, 0, 0, 0, 0])
-        z = np.concatenate(list(self._blocks(x[:SEARCH_ROWS], num_threads)))
+        z = np.concatenate(list(self._blocks(x[:LABEL_ROWS], num_threads)))
         norms = ops.norms(z, num_threads=num_threads).astype(np.float64)
         # two bytes must be reckoned with before it is known that scales need them
         uneven = float(norms.std()) > UNEVEN * float(norms.mean())
@@ -183,55 +186,61 @@ class TransformCodec(Codec):
             z = self._evened(z)
             variances = np.square(z, dtype=np.float64).mean(axis=0)
         labels = min(labels, nbytes - 1)
-        code = AxesCode.learn(z, variances, nbytes, labels, self.seed, num_threads)
+        code = AxesCode.learn(z, variances, nbytes, labels, self.seed, num_threads, centroids)
         self.centroids_, self.words_, self.component_, self.units_ = code.centroids, code.words, code.component, code.units
         self._set_form(labels=labels, words=len(code.words), layers=code.layers)
 
     def _axes(self, x: np.ndarray, queries: np.ndarray | None, exponent: float) -> Transform:
         mean, covariance = moments(x, centred=True)
+        of_queries = covariance if self.metric == "l2" else covariance + np.outer(mean, mean)  # rows as queries
         if queries is not None and len(queries):
-            of_queries = moments(queries - mean if self.metric == "l2" else queries, centred=False)[1]
-        else:
-            of_queries = covariance if self.metric == "l2" else covariance + np.outer(mean, mean)
+            given = moments(queries - mean if self.metric == "l2" else queries, centred=False)[1]
+            # a few queries say little of d^2 numbers: they are believed as half as many rows as columns would be
+            share = len(queries) / (len(queries) + x.shape[1] / 2)
+            level = np.trace(given) / max(float(np.trace(of_queries)), 1e-300)
+            of_queries = share * given + (1 - share) * level * of_queries
         return weighted_transform(mean, covariance, of_queries, exponent)
 
     def _choose(self, x: np.ndarray, queries: np.ndarray | None, num_threads: int | None) -> tuple[float, int, int]:
         """exponent, labels and 2 a by the recall of rows and for queries that were not learned from."""
-        rng = np.random.Generator(np.random.PCG64(self.seed))
+        usual = next(iter(EXPONENTS)), 0, next(iter(STRETCHES))
         if len(x) < LEAST_SEARCH_ROWS or (queries is not None and len(queries) < LEAST_SEARCH_QUERIES):
-            return USUAL_EXPONENT, 0, 1
-        x = x[rng.permutation(len(x))[: SEARCH_ROWS + SEARCH_QUERIES]]
+            return usual
+        rng = np.random.Generator(np.random.PCG64(self.seed))
+        x = x[rng.permutation(len(x))]
         if queries is None:
-            judges, x, known = x[: min(SEARCH_QUERIES, len(x) // 4)], x[min(SEARCH_QUERIES, len(x) // 4) :], None
+            half = min(len(x) // 4, JUDGES)
+            judges, x, known = x[:half], x[half:], None
         else:
             queries = queries[rng.permutation(len(queries))]
-            half = min(len(queries) // 2, SEARCH_QUERIES)
+            half = min(len(queries) // 2, JUDGES)
             judges, known = queries[:half], queries[half:]
-        learned, base = x[: len(x) // 2], x[len(x) // 2 :]
-        true = _nearest(judges, base, self.metric)
+        half = min(len(x) // 2, LEARNED_ROWS)
+        learned, base = x[:half], x[half : half + JUDGED_ROWS]
+        true = _best(_scores(judges @ base.T, np.square(base).sum(axis=1), self.metric))
+        tried: dict[tuple[float, int, int], float] = {}
 
-        def recalls(exponent: float, labels: int) -> list[float]:
-            self._learn(learned, known, exponent, labels, num_threads)
+        def judge(exponent: float, labels: int, centroids: np.ndarray | None = None) -> None:
+            self._learn(learned, known, exponent, labels, num_threads, centroids)
             z = np.concatenate(list(self._blocks(base, num_threads)))
             t = self._code.encode(self._evened(z), num_threads)[1]
             products = (judges - self.mean_ if self.metric == "l2" else judges) @ self.back_ @ t.T
             own = np.square(base - self.mean_).sum(axis=1)
-            found = []
-            for stretch in STRETCHES:
+            for stretch, price in STRETCHES.items():
                 self._set_form(stretch=stretch)
-                scores = products * self._scale(z, t, num_threads).astype(np.float32)
-                found.append(_share_found(2 * scores - own if self.metric == "l2" else scores, true))
-            return found
+                found = _best(_scores(products * self._scale(z, t, num_threads).astype(np.float32), own, self.metric))
+                recall = float((found[:, :, None] == true[:, None, :]).any(axis=2).mean())
+                tried[exponent, labels, stretch] = recall - price - LABEL_PRICE * labels - EXPONENTS[exponent]
 
-        tried: dict[tuple[float, int], list[float]] = {}
-        most = min(self.labels, self.code_size - self._norm_bytes - LEAST_BYTES) if len(learned) >= LEAST_LABEL_ROWS else 0
         for exponent in EXPONENTS:
-            tried[exponent, most] = recalls(exponent, most)
-        exponent, _ = max(tried, key=lambda option: max(tried[option]))
-        for labels in range(most):
-            tried[exponent, labels] = recalls(exponent, labels)
-        best = max(tried, key=lambda option: max(tried[option]) - LABEL_PRICE * option[1])
-        return (*best, int(np.argmax(tried[best])))
+            judge(exponent, 0)
+        exponent = max(tried, key=lambda option: tried[option])[0]
+        most = min(self.labels, self.code_size - self._norm_bytes - LEAST_BYTES) if len(learned) >= LEAST_LABEL_ROWS else 0
+        centroids = None
+        for labels in range(most, 0, -1):
+            judge(exponent, labels, centroids)
+            centroids = self.centroids_ if labels == most else centroids  # the others' are the first of these
+        return max(tried, key=lambda option: tried[option])
 
     def _learn_scales(self, scales: np.ndarray) -> None:
         positive = scales[scales > 0]
@@ -340,14 +349,12 @@ def _power_of_two(x: float) -> float:
     return 2.0 ** min(max(math.ceil(math.log2(x)), -90), 90) if x > 0 else 1.0
 
 
-def _nearest(q: np.ndarray, x: np.ndarray, metric: Metric) -> np.ndarray:
-    """int64[nq, 10]: the nearest rows, for learning, so by BLAS."""
-    scores = q @ x.T
-    if metric == "l2":
-        scores = 2 * scores - np.square(x).sum(axis=1)
-    return np.argsort(-scores, axis=1, kind="stable")[:, :NEIGHBOURS]
+def _scores(products: np.ndarray, own: np.ndarray, metric: Metric) -> np.ndarray:
+    """Scores of rows of squared norms `own`, from inner products, but for what is the same for a query's rows."""
+    return 2 * products - own if metric == "l2" else products
 
 
-def _share_found(scores: np.ndarray, true: np.ndarray) -> float:
-    found = np.argpartition(-scores, min(NEIGHBOURS, scores.shape[1]) - 1, axis=1)[:, :NEIGHBOURS]
-    return float((found[:, :, None] == true[:, None]).any(axis=2).mean())
+def _best(scores: np.ndarray) -> np.ndarray:
+    """int64[nq, 10]: the places of the highest scores, in any order."""
+    count = min(NEIGHBOURS, scores.shape[1])
+    return np.argpartition(-scores, count - 1, axis=1)[:, :count]
