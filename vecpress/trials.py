@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 import time
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ MOST_WEIGHING = 10_000  # queries for `fit(queries=)`
 ASKED_SHARE = 5  # without queries, one of so many rows is one
 SMALL_ROWS, SMALL_ASKED = 5000, 250  # of the first stage
 RESAMPLES = 1000
+MOST_LINES = 25  # of a printed report
 ENDS = (0.025, 0.975)
 # what an element of a query's operand costs a code, relative to a look-up in a table of 16: searches of 20,000 codes of 384
 # dimensions, one thread of an AMD EPYC (family 26, model 2), 300 queries at once
@@ -60,6 +62,82 @@ class Row:
     work: float | None = None
     stage: str = ""
     dropped: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `auto` tried and found. print() shows it as a table, `to_dict` gives JSON values.
+
+    best : the winner's row; rows : of all that were offered, the winner first
+    metric, n, dim : of x; k : that recall is of; code_size, target : what was asked for, the other None
+    held_out : what the recalls are measured on, in words; seed; threads
+    seconds : all together; cut : the time limit ended the trials, so another run may find another codec
+    refitted : the codec that came back learned from all of x; else, for want of time, from the trial's rows
+    """
+
+    best: Row
+    rows: tuple[Row, ...]
+    metric: Metric
+    n: int
+    dim: int
+    k: int
+    code_size: int | None
+    target: float | None
+    held_out: str
+    seed: int
+    threads: int
+    seconds: float
+    cut: bool
+    refitted: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON values."""
+        plain = asdict(self)
+        plain["rows"] = list(plain["rows"])
+        for row in (plain["best"], *plain["rows"]):
+            for name, value in row.items():
+                row[name] = list(value) if isinstance(value, tuple) else value
+        return plain
+
+    def __str__(self) -> str:
+        k = self.k
+        if self.target is None:
+            asked = f"at most {self.code_size} bytes a vector"
+        else:
+            missed = "" if (self.best.recall or 0.0) >= self.target else ", which nothing that was tried reaches"
+            asked = f"recall {k}@{k} of {self.target:g}{missed}"
+        lines = [
+            f"{self.n:,} vectors of {self.dim} dimensions, {self.metric}; {asked}",
+            f"held out: {self.held_out}; seed {self.seed}",
+            "",
+            table(
+                ["codec", "bytes", "with state", f"recall {k}@{k}", "behind", "95 %", "searches/s", "encoded/s", "fit s", ""],
+                [_cells(row, self) for row in self.rows[:MOST_LINES]],
+            ),
+            *([f"and {more} more, in rows"] if (more := len(self.rows) - MOST_LINES) > 0 else []),
+            "",
+            "with state: bytes a vector with what the codec learned, once, divided by the number of vectors.",
+            "behind: the winner's recall less this one's, the same queries, with its interval.",
+        ]
+        if any(row.stage == "small" for row in self.rows):
+            lines.append("*: on the small sample, where recalls are higher.")
+        if self.cut:
+            lines.append("The time limit ended the trials: another run may find another codec.")
+        if not self.refitted:
+            lines.append("There was no time to fit the winner on all vectors: it learned from those of its trial.")
+        return "\n".join([*lines, f"Best: {self.best.codec}, {self.seconds:.1f} s in all, threads: {self.threads}"])
+
+
+def _cells(row: Row, report: Report) -> list[str]:
+    low, high = row.behind_interval or (0.0, 0.0)
+    shared = re.compile(rf"(?:, )?\b(?:metric='{report.metric}'|seed={report.seed})")  # the same for all
+    return [
+        shared.sub("", row.codec), str(row.code_size), short(row.nbytes),
+        "-" if row.recall is None else f"{row.recall:.3f}{'*' if row.stage == 'small' else ' '}",
+        "" if row.behind is None or not row.dropped else f"{row.behind:.3f}",
+        "" if row.behind is None or not row.dropped else f"{low:.3f} to {high:.3f}",
+        short(row.searches_per_second), short(row.encode_per_second), short(row.fit_seconds), row.dropped or "best",
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -136,7 +214,7 @@ class Stage:
         before = time.perf_counter()
         found = index.search(self.asked, self.k, num_threads=threads)[1]
         searched = time.perf_counter()
-        nearness = found_similarities(self.asked, codec._rows(self.base, "auto: x"), found, self.metric, threads)
+        nearness = found_similarities(self.asked, codec._rows(self.base, "auto: x", None), found, self.metric, threads)
         hits, there = tied_hits(nearness, bars, self.k, self.k)
         return Measured(
             codec, hits / there, fitted - begin, time.perf_counter() - begin, len(self.base) / (encoded - fitted),
@@ -203,16 +281,15 @@ def split(x: Any, queries: Any, metric: Metric, k: int, seed: int, num_threads: 
     n_asked = 0 if given else min(MOST_ASKED, max(1, len(drawn) // ASKED_SHARE))
     n_fit = min(most, (len(drawn) - n_asked) // 2)
     n_base = min(most, len(drawn) - n_asked - n_fit)
-    fitted_on, base, asked = (
-        rows.take(np.sort(part)) for part in np.split(drawn[: n_fit + n_base + n_asked], [n_fit, n_fit + n_base])
-    )
+    parted = np.split(drawn[: n_fit + n_base + n_asked], [n_fit, n_fit + n_base])
+    fitted_on, base, asked = (_taken(rows, part) for part in parted)
     weights = None
     if given:
         order = rng.permutation(given.n)
         n_judging = min(MOST_ASKED, -(-given.n // 2))
-        asked = given.take(np.sort(order[:n_judging]))
+        asked = given.take(order[:n_judging])
         if given.n > 1:
-            weights = given.take(np.sort(order[n_judging:][:MOST_WEIGHING]))
+            weights = given.take(order[n_judging:][:MOST_WEIGHING])
     # where k were all of a small base, every codec would find all
     judged_by = min(k, max(1, n_base // 2))
     stages = [Stage("full", fitted_on, weights, base, asked, metric, judged_by, seed, num_threads)]
@@ -226,6 +303,14 @@ def split(x: Any, queries: Any, metric: Metric, k: int, seed: int, num_threads: 
     if judged_by < k:
         held_out += f"; k is {judged_by}, not {k}, as there are few rows"
     return Split(again, queries, n, rows.dim, judged_by, held_out, tuple(stages))
+
+
+def _taken(rows: Rows, which: np.ndarray) -> np.ndarray:
+    """float32[r, d], read front to back and in the order asked for: the first of them are then a sample, too."""
+    order = np.argsort(which)
+    out = np.empty((len(which), rows.dim), np.float32)
+    out[order] = rows.take(which[order])
+    return out
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:

@@ -349,7 +349,8 @@ class RaBitQ(Codec):
     def offers(cls, dim: int, code_size: int, metric: Metric, seed: int = 0) -> list[Codec]:
         """As many bits a dimension as fit."""
         sizes = (cls(n_bits, metric=metric, seed=seed) for n_bits in range(8, 0, -1))
-        return [codec for codec in sizes if codec.planned(dim)[0] <= code_size][:1]
+        fitting: list[Codec] = [codec for codec in sizes if codec.planned(dim)[0] <= code_size]
+        return fitting[:1]
 
 
 def _stored(numbers: np.ndarray, kind: str) -> np.ndarray:

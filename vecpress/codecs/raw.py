@@ -67,4 +67,5 @@ class Raw(Codec):
     @classmethod
     def offers(cls, dim: int, code_size: int, metric: Metric, seed: int = 0) -> list[Codec]:
         """The larger of its two sizes that fits."""
-        return [cls(dtype, metric=metric) for dtype, size in BYTES.items() if size * dim <= code_size][:1]
+        fitting: list[Codec] = [cls(dtype, metric=metric) for dtype, size in BYTES.items() if size * dim <= code_size]
+        return fitting[:1]

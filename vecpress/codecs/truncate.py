@@ -162,13 +162,16 @@ class Truncate(Chain):
 
     @classmethod
     def offers(cls, dim: int, code_size: int, metric: Metric, seed: int = 0) -> list[Codec]:
-        """As many components as fit at 8, 4 and 2 bits, where that is fewer than all; half of them by PQ, which may have the rest.
+        """As many principal components as fit at 8, 4, 3, 2 and 1 bits, where these are fewer than all; half of all, by PQ.
 
-        By principal components; by the first ones, for embeddings that are trained to be cut, at 8 and 4 bits. Where the budget
-        is no divisor of d, as many principal components as it divides, by OPQ.
+        And as many first components at 8 and 4 bits, for embeddings that are trained to be cut. Where the budget is no divisor of
+        d, as many principal components as it divides, by OPQ.
         """
         seeded = f"seed={seed})"
-        scalar = ((code_size, "SQ(n_bits=8)"), *((8 * (code_size - 2) // b, f"LloydMax(n_bits={b}, {seeded}") for b in (4, 2)))
+        left = code_size - 2  # bytes beside the scale; 3 bits are stored in planes of 8 labels a byte
+        fits = {4: 2 * left, 3: left // 3 * 8, 2: 4 * left, 1: 8 * left}
+        lloydmax = ((dims, f"LloydMax(n_bits={bits}, {seeded}") for bits, dims in fits.items())
+        scalar = ((code_size, "SQ(n_bits=8)"), *lloydmax)
         wanted = [(dims, inner, "pca") for dims, inner in scalar] + [(dims, inner, "first") for dims, inner in scalar[:2]]
         wanted.append((dim // 2 // code_size * code_size, f"PQ(m={code_size}, {seeded}", "pca"))
         if dim % code_size:
