@@ -79,6 +79,7 @@ def without_times(data: dict[str, Any]) -> dict[str, Any]:
 
 LINES = [
     "demo", "demo --no-plot --seed 3", "demo --plot x.png --json",
+    "auto x.npy --code-size 48", "auto x.npy --recall .9 --queries q.npy -k 5 --time-limit 1.5 -o c.vpz --json",
     "fit x.npy --codec PQ -o c.vpz", "fit x.npy --codec PQ --output=c.vpz --set m=4 --set n_bits=8 --seed 7",
     "fit --codec PQ x.npy -oc.vpz --metric l2 --queries q.npy --sample 10 --json --threads 2",
     "encode x.npy --codec c.vpz -o i.vpz", "encode --threads 1 x.npy -o i.npy --codec c.vpz",
@@ -91,6 +92,7 @@ LINES = [
 ]  # fmt: skip
 WRONG_LINES = [
     "nothing", "--nothing", "demo extra", "demo --seed", "demo --seed x", "demo --seed 1.0", "demo --see 1",
+    "auto", "auto x.npy --code-size", "auto x.npy --code-size 4.5", "auto x.npy --recall x", "auto x.npy --time-limit soon",
     "fit", "fit x.npy", "fit x.npy --codec PQ", "fit x.npy --codec PQ -o c.vpz --nothing", "fit --codec PQ -o c.vpz",
     "encode x.npy -o i.vpz", "search", "search i.vpz", "search i.vpz q.npy r.npy", "search i.vpz q.npy -k",
     "search i.vpz q.npy -k many", "search i.vpz q.npy --mmap=1", "search i.vpz q.npy --radius x",
@@ -159,7 +161,8 @@ def test_version(front: str, capsys) -> None:
 
 def test_every_command_of_the_issue_is_there() -> None:
     assert list(COMMANDS) == [
-        "demo", "fit", "encode", "search", "merge", "export", "import", "inspect", "inspect-data", "verify", "bench", "doctor",
+        "demo", "auto", "fit", "encode", "search", "merge", "export", "import", "inspect", "inspect-data", "verify", "bench",
+        "doctor",
     ]  # fmt: skip
 
 
