@@ -61,11 +61,11 @@ def auto(
     then the codec wins that is faster to search. Last, the winner learns from all of x, and all queries.
 
     What a codec learns is stored as well. Where x has fewer than 10,000 rows, a codec wins only if code_size + state_nbytes / n
-    is at most 1.2 times the budget or, where no codec is so small, 1.2 times the smallest. From there on codes are what counts,
-    and the report has both figures.
+    is at most 1.2 times the budget; where none is so small, the smallest wins. From there on codes are what counts, and the
+    report has both figures. So hand in all vectors, not a sample: a file by its path, or an iterator.
 
-    With `recall` the smallest code_size is bisected for; a size counts as enough if a codec's recall on the held-out queries
-    is the target or more. That larger sizes do not lose what smaller ones reach is assumed.
+    With `recall` the smallest budget is bisected for with which a codec's recall on the held-out queries is the target or more.
+    That larger budgets do not lose what smaller ones reach is assumed.
 
     The same seed and x give the same codec, unless the time limit cuts the trials; the report then says so. Rates in it are
     measured and vary, and nothing depends on them.
@@ -139,7 +139,7 @@ class _Search:
         self.known: dict[str, Candidate] = {}
         self.last = 0.0  # seconds of the last trial: candidates that learn more come later
         self.target: float | None = None
-        self.most = math.inf  # bytes a vector with what was learned, of what may win
+        self.most = 0  # the largest size that wins
 
     # ---- what there is
 
@@ -155,12 +155,12 @@ class _Search:
                 found[repr(codec)] = self.known.setdefault(repr(codec), new)
         return sorted(found.values(), key=Candidate.order)
 
-    def may_win(self, candidates: list[Candidate], budget: int) -> list[Candidate]:
-        """Those that are small enough with what they learn, where there are few vectors to share it."""
-        if self.parts.n >= FEW_ROWS or not candidates:
-            return candidates
-        self.most = ALLOWED * max(budget, min(one.nbytes for one in candidates))
-        return [one for one in candidates if one.nbytes <= self.most]
+    def size(self, one: Candidate) -> int:
+        """The least budget that it may win: its code_size, or more where there are few vectors to share what it learns."""
+        return one.code_size if self.parts.n >= FEW_ROWS else max(one.code_size, math.ceil(one.nbytes / ALLOWED))
+
+    def within(self, budget: int) -> list[Candidate]:
+        return [one for one in self.offered(budget) if self.size(one) <= budget]
 
     # ---- trials
 
@@ -235,7 +235,8 @@ class _Search:
         for stage in reversed(self.parts.stages):
             tried = [one for one in candidates if stage.name in one.results]
             if tried:
-                return self.choose(self.may_win(tried, budget), stage), stage
+                self.most = max(budget, min(map(self.size, tried)))
+                return self.choose((one for one in tried if self.size(one) <= self.most), stage), stage
         raise ValueError(f"auto: x expected values that a codec takes; {candidates[0].codec!r} {candidates[0].why}")
 
     # ---- the smallest size
@@ -246,7 +247,7 @@ class _Search:
         low, high = 0, 4 * self.parts.dim  # floats in float32 are exact
         self.say(f"the fewest bytes for a recall of {target:g}; {self.parts.held_out}")
         reached = self.reaching(high, target)
-        while reached is not None and (high := reached.code_size) - low > 1:
+        while reached is not None and (high := self.size(reached)) - low > 1:
             middle = max(low + 1, min(high - 1, round(math.sqrt(max(low, 1) * high))))
             smaller = self.reaching(middle, target)
             if not self.clock.allows(0.0) and smaller is None:
@@ -254,21 +255,19 @@ class _Search:
             low, reached = (middle, reached) if smaller is None else (low, smaller)
         if reached is None:
             return self.pick(list(self.known.values()), high)
-        candidates = self.may_win(self.offered(high), high)
+        self.most, name = high, self.full.name
+        candidates = self.within(high)
         for one in self.survivors(candidates):
             self.measure(one, self.full)
-        name = self.full.name
-        enough = [one for one in (reached, *candidates) if name in one.results and one.results[name].recall >= target]
-        least = min(one.code_size for one in enough)
-        return self.choose([one for one in enough if one.code_size == least], self.full), self.full
+        enough = [one for one in candidates if name in one.results and one.results[name].recall >= target]
+        return self.choose(enough or [reached], self.full), self.full
 
     def reaching(self, budget: int, target: float) -> Candidate | None:
         """One within the budget whose recall is the target or more, or None."""
-        candidates = self.may_win(self.offered(budget), budget)
-        name = self.full.name
+        candidates, name = self.within(budget), self.full.name
         done = [one for one in candidates if name in one.results and one.results[name].recall >= target]
         if done:
-            return min(done, key=lambda one: one.code_size)
+            return min(done, key=self.size)
         hopeful: list[tuple[float, Candidate]] = []
         for one in candidates:
             if self.small is None:
@@ -323,10 +322,8 @@ class _Search:
             return one.why
         if self.target is not None and recall < self.target:
             return "misses the recall"
-        if self.target is not None and one.code_size > winner.code_size:
-            return "larger"
-        if one.nbytes > self.most:
-            return "too large with what it learned"
+        if self.size(one) > self.most:
+            return "larger" if one.code_size > self.most else "too large with what it learned"
         if recall >= winner.results[stage.name].recall - TIED and one.results[stage.name].work >= winner.results[stage.name].work:
             return "no better, more work to search"
         return "less recall"
