@@ -12,7 +12,7 @@ from .checks import Metric, check_choice, check_int
 from .codec import METRICS, Codec, codecs
 from .dispatch import check_threads
 from .ops.scan import MAX_K
-from .trials import Candidate, Measured, Report, Row, Split, Stage, split
+from .trials import FEW_ASKED, Candidate, Measured, Report, Row, Split, Stage, split
 
 __all__ = ["Report", "Row", "auto"]
 
@@ -20,7 +20,6 @@ MAX_SEED = 2**63 - 1
 FEW_ROWS = 10_000  # with fewer in all, what a codec learns counts as bytes of its vectors
 ALLOWED = 1.2  # times the budget, for codes and what was learned together, as peers are allowed in vecpress.bench
 KEPT = 3  # one of so many candidates is on the full sample in any case
-FEW_ASKED = 30  # with fewer queries none is dropped after the small sample: an interval of so few means nothing
 LEARNING = 0.05  # recall that a codec may gain from the rows which the small sample lacks
 TIED = 0.002  # a smaller difference in recall, within its interval, is none
 TRYING = 0.7  # of the time limit is for trials, the rest for the final fit
@@ -197,7 +196,7 @@ class _Search:
         for rank, (one, result) in enumerate(measured):
             lead = measured[0][1].shares - result.shares
             learning = result.codec.enough_rows > len(stage.fitted_on) and lead.mean() <= LEARNING
-            among = rank < math.ceil(len(measured) / KEPT) or len(lead) < FEW_ASKED
+            among = rank < math.ceil(len(measured) / KEPT) or len(lead) < FEW_ASKED  # nothing is known of so few
             if among or learning or stage.interval(lead)[0] <= 0:
                 kept.append(one)
             else:
@@ -268,23 +267,24 @@ class _Search:
         done = [one for one in candidates if name in one.results and one.results[name].recall >= target]
         if done:
             return min(done, key=self.size)
-        hopeful: list[tuple[float, Candidate]] = []
         for one in candidates:
-            if self.small is None:
-                hopeful.append((0.0, one))
-                continue
-            result = self.measure(one, self.small)
-            if result is None:
-                continue
-            if result.recall >= target and self.reaches(one, target):
+            result = None if self.small is None else self.measure(one, self.small)
+            if result is not None and result.recall >= target and self.reaches(one, target):
                 return one
-            learning = LEARNING if result.codec.enough_rows > len(self.small.fitted_on) else 0.0
-            if self.small.interval(result.shares)[1] + learning >= target:  # fewer rows are told apart more easily
-                hopeful.append((-result.recall, one))
-            else:
-                one.why = "misses the recall on the small sample"
-        hopeful.sort(key=lambda pair: pair[0])
-        return next((one for _, one in hopeful if self.reaches(one, target)), None)
+        return next(
+            (one for one in self.survivors(candidates) if self.may_reach(one, target) and self.reaches(one, target)), None
+        )
+
+    def may_reach(self, one: Candidate, target: float) -> bool:
+        """Whether the small sample, where recalls are higher, leaves hope for the full one."""
+        if self.small is None:
+            return True
+        result = one.results[self.small.name]
+        learning = LEARNING if result.codec.enough_rows > len(self.small.fitted_on) else 0.0
+        if self.small.interval(result.shares)[1] + learning >= target:
+            return True
+        one.why = "misses the recall on the small sample"
+        return False
 
     def reaches(self, one: Candidate, target: float) -> bool:
         result = self.measure(one, self.full)

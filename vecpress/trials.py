@@ -25,6 +25,7 @@ MOST_ASKED = 1000  # queries that judge: the interval of a difference is then ab
 MOST_WEIGHING = 10_000  # queries for `fit(queries=)`
 ASKED_SHARE = 5  # without queries, one of so many rows is one
 SMALL_ROWS, SMALL_ASKED = 5000, 250  # of the first stage
+FEW_ASKED = 30  # with fewer queries an interval means nothing
 RESAMPLES = 1000
 MOST_LINES = 25  # of a printed report
 ENDS = (0.025, 0.975)
@@ -300,6 +301,8 @@ def split(x: Any, queries: Any, metric: Metric, k: int, seed: int, num_threads: 
     held_out = f"{whose}, {n_base:,} rows searched; fitted on {n_fit:,} others"
     if weights is not None:
         held_out += f" and {len(weights):,} other queries"
+    if len(asked) < FEW_ASKED:
+        held_out += "; so few queries tell little"
     if judged_by < k:
         held_out += f"; k is {judged_by}, not {k}, as there are few rows"
     return Split(again, queries, n, rows.dim, judged_by, held_out, tuple(stages))
