@@ -249,8 +249,12 @@ def test_what_is_learned_counts_where_there_are_few_vectors(only):
     eight = next(row for row in report.rows if "n_bits=8" in row.codec)
     assert eight.recall > report.best.recall and eight.dropped == "too large with what it learned"
     assert eight.nbytes == 4 + 256 * 32 * 4 / 600 and eight.state_nbytes == 256 * 32 * 4
+    assert report.smaller is None
     many, report = vp.auto(x, code_size=4, **THREADS)
-    assert isinstance(many, vp.PQ) and report.rows[0] == report.best
+    assert isinstance(many, vp.PQ) and many.n_bits == 8 and report.rows[0] == report.best
+    assert report.best.nbytes == 4 + 256 * 32 * 4 / 12_000 > 1.2 * 4 >= report.smaller.nbytes  # not few, but it is said
+    assert report.smaller.codec == "PQ(m=8, n_bits=4, metric='ip', seed=0)"
+    assert f"{report.smaller.codec} is the best, {report.smaller.behind:.3f} behind" in str(report)
 
 
 def test_where_none_is_small_enough_the_smallest_wins(only):

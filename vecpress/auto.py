@@ -12,13 +12,13 @@ from .checks import Metric, check_choice, check_int
 from .codec import METRICS, Codec, codecs
 from .dispatch import check_threads
 from .ops.scan import MAX_K
-from .trials import FEW_ASKED, Candidate, Measured, Report, Row, Split, Stage, split
+from .trials import ALLOWED, FEW_ASKED, Candidate, Measured, Report, Row, Split, Stage, split
 
 __all__ = ["Report", "Row", "auto"]
 
 MAX_SEED = 2**63 - 1
-FEW_ROWS = 10_000  # with fewer in all, what a codec learns counts as bytes of its vectors
-ALLOWED = 1.2  # times the budget, for codes and what was learned together, as peers are allowed in vecpress.bench
+# with fewer in all, what a codec learns counts as bytes of its vectors: 256 centroids are then a quarter of these, and more
+FEW_ROWS = 1000
 KEPT = 3  # one of so many candidates is on the full sample in any case
 LEARNING = 0.05  # recall that a codec may gain from the rows which the small sample lacks
 TIED = 0.002  # a smaller difference in recall, within its interval, is none
@@ -59,9 +59,9 @@ def auto(
     of the best or may gain from more rows, on 20,000. Differences less than 0.2 points whose 95 % interval includes 0 are none:
     then the codec wins that is faster to search. Last, the winner learns from all of x, and all queries.
 
-    What a codec learns is stored as well. Where x has fewer than 10,000 rows, a codec wins only if code_size + state_nbytes / n
-    is at most 1.2 times the budget; where none is so small, the smallest wins. From there on codes are what counts, and the
-    report has both figures. So hand in all vectors, not a sample: a file by its path, or an iterator.
+    What a codec learns is stored as well. Where x has fewer than 1,000 rows, a codec wins only if code_size + state_nbytes / n
+    is at most 1.2 times the budget; where none is so small, the smallest wins. From there on codes are what counts: the report
+    has both figures, and names the best that is so small where the winner is not.
 
     With `recall` the smallest budget is bisected for with which a codec's recall on the held-out queries is the target or more.
     That larger budgets do not lose what smaller ones reach is assumed.

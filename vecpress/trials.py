@@ -25,6 +25,7 @@ MOST_ASKED = 1000  # queries that judge: the interval of a difference is then ab
 MOST_WEIGHING = 10_000  # queries for `fit(queries=)`
 ASKED_SHARE = 5  # without queries, one of so many rows is one
 SMALL_ROWS, SMALL_ASKED = 5000, 250  # of the first stage
+ALLOWED = 1.2  # times the budget, for codes and what was learned together, as peers are allowed in vecpress.bench
 FEW_ASKED = 30  # with fewer queries an interval means nothing
 RESAMPLES = 1000
 MOST_LINES = 25  # of a printed report
@@ -91,6 +92,15 @@ class Report:
     cut: bool
     refitted: bool
 
+    @property
+    def smaller(self) -> Row | None:
+        """The best of at most 1.2 times the budget with what it learned, where the winner takes more; None where there is none."""
+        most = ALLOWED * (self.code_size or self.best.code_size)
+        if self.best.nbytes <= most:
+            return None
+        others = [row for row in self.rows if row.behind is not None and row.nbytes <= most]
+        return min(others, key=lambda row: row.behind or 0.0, default=None)
+
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON values."""
         plain = asdict(self)
@@ -122,6 +132,11 @@ class Report:
         ]
         if any(row.stage == "small" for row in self.rows):
             lines.append("*: on the small sample, where recalls are higher.")
+        if self.smaller:
+            lines.append(
+                f"With what it learned the best takes {short(self.best.nbytes)} bytes a vector here. Of those that take at most "
+                f"{ALLOWED:g} times the budget {self.smaller.codec} is the best, {self.smaller.behind:.3f} behind."
+            )
         if self.cut:
             lines.append("The time limit ended the trials: another run may find another codec.")
         if not self.refitted:
