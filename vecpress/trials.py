@@ -74,6 +74,7 @@ class Report:
     metric, n, dim : of x; k : that recall is of; code_size, target : what was asked for, the other None
     held_out : what the recalls are measured on, in words; seed; threads
     seconds : all together; cut : the time limit ended the trials, so another run may find another codec
+    smaller : where the winner is large with what it learned, the best that is not
     refitted : the codec that came back learned from all of x; else, for want of time, from the trial's rows
     """
 
@@ -94,7 +95,7 @@ class Report:
 
     @property
     def smaller(self) -> Row | None:
-        """The best of at most 1.2 times the budget with what it learned, where the winner takes more; None where there is none."""
+        """The best of at most 1.2 times the budget with what it learned, where the winner takes more; None if there is none."""
         most = ALLOWED * (self.code_size or self.best.code_size)
         if self.best.nbytes <= most:
             return None
@@ -105,6 +106,7 @@ class Report:
         """The report as JSON values."""
         plain = asdict(self)
         plain["rows"] = list(plain["rows"])
+        plain["smaller"] = None if self.smaller is None else self.smaller.codec
         for row in (plain["best"], *plain["rows"]):
             for name, value in row.items():
                 row[name] = list(value) if isinstance(value, tuple) else value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +13,8 @@ from ..codec import METRICS
 from .command import Opt, Result, command
 from .console import Console
 from .files import Threads, Vectors, check_output, read_rows
+
+SECONDS_BETWEEN_NOTES = 2.0  # a recall takes a hundred trials
 
 
 @command("Find the codec for a size or a recall.")
@@ -38,7 +42,7 @@ def auto(
     asked = None if queries is None else read_rows(queries).all()
     codec, report = choose(
         Path(vectors), asked, code_size=code_size, recall=recall, metric=metric, k=k, seed=seed,  # type: ignore[arg-type]  # checked
-        time_limit=time_limit, progress=console.note, num_threads=threads,
+        time_limit=time_limit, progress=_now_and_then(console), num_threads=threads,
     )  # fmt: skip
     if output is not None:
         codec.save(output)
@@ -52,3 +56,15 @@ def auto(
     }
     how = f"In Python: vp.{codec!r}.fit(x)" if output is None else f"{output}: {codec!r}, fitted"
     return Result(data, f"{report}\n{how}")
+
+
+def _now_and_then(console: Console) -> Callable[[str], None]:
+    last = float("-inf")
+
+    def note(line: str) -> None:
+        nonlocal last
+        if time.monotonic() - last >= SECONDS_BETWEEN_NOTES:
+            last = time.monotonic()
+            console.note(line)
+
+    return note
