@@ -241,6 +241,25 @@ def test_ties_go_to_the_one_that_is_faster_to_search(only):
     assert report.rows[1].work > report.best.work and report.rows[1].dropped == "no better, more work to search"
 
 
+def test_few_queries_show_no_tie(only):
+    """Where the interval is wide, equal recalls are chance, and the one ahead is taken, be it slower."""
+
+    def shares(recall: float, spread: float) -> np.ndarray:
+        return recall + spread * np.resize([1.0, -1.0], 100)
+
+    stage = trials.split(np.arange(600, dtype=np.float32)[:, None], None, "ip", 10, 0, 1).stages[-1]
+    stage.resampled = stage.resampled[:, :100] / stage.resampled[:, :100].sum(axis=1, keepdims=True)
+
+    def choose(spread: float) -> str:
+        ahead, behind = (trials.Candidate(codec, 1, 0, 1.0) for codec in (vp.PQ(1), vp.PQ(1, 4)))
+        ahead.results["full"] = trials.Measured(ahead.codec, shares(0.601, spread), 1, 1, 1, 1, 2.4)
+        behind.results["full"] = trials.Measured(behind.codec, shares(0.600, -spread), 1, 1, 1, 1, 1.0)
+        return repr(module._Search.choose(None, [behind, ahead], stage).codec)
+
+    assert choose(0.01) == repr(vp.PQ(1, 4))  # 0.1 points behind, within 0.4, and faster
+    assert choose(0.2) == repr(vp.PQ(1))  # within 8 points
+
+
 def test_what_is_learned_counts_where_there_are_few_vectors(only):
     """Product quantization finds more, but its codebooks are many times the codes of 600 vectors; of 12,000 they are not."""
     only(vp.PQ, vp.Sign)

@@ -21,7 +21,8 @@ MAX_SEED = 2**63 - 1
 FEW_ROWS = 1000
 KEPT = 3  # one of so many candidates is on the full sample in any case
 LEARNING = 0.05  # recall that a codec may gain from the rows which the small sample lacks
-TIED = 0.002  # a smaller difference in recall, within its interval, is none
+TIED = 0.002  # a smaller difference in recall, within its interval, is none,
+UNKNOWN = 0.015  # but where the interval reaches further few queries were asked, and nothing is shown
 TRYING = 0.7  # of the time limit is for trials, the rest for the final fit
 LEARNED_ROWS = 65536  # that codecs with codebooks learn from at most
 
@@ -56,8 +57,9 @@ def auto(
 
     Every codec class proposes its own (`Codec.offers`). Each is fitted on rows of x, searches other rows, and is judged by the
     recall of exact neighbours, ties counted: first all on 5,000 rows, then the best third, and whatever is within the interval
-    of the best or may gain from more rows, on 20,000. Differences less than 0.2 points whose 95 % interval includes 0 are none:
-    then the codec wins that is faster to search. Last, the winner learns from all of x, and all queries.
+    of the best or may gain from more rows, on 20,000. Differences less than 0.2 points whose 95 % interval includes 0, and no
+    more than 1.5 points, are none: then the codec wins that is faster to search. Last, the winner learns from all of x, and all
+    queries. Some 500 queries make intervals that narrow; with a hundred, codecs two points apart may be taken for each other.
 
     What a codec learns is stored as well. Where x has fewer than 1,000 rows, a codec wins only if code_size + state_nbytes / n
     is at most 1.2 times the budget; where none is so small, the smallest wins. From there on codes are what counts: the report
@@ -211,7 +213,7 @@ class _Search:
         def ties(one: Candidate) -> bool:
             lead = best - one.results[stage.name].shares
             low, high = stage.interval(lead)
-            return lead.mean() < TIED and low <= 0 <= high
+            return one is ranked[0] or (lead.mean() < TIED and low <= 0 <= high <= UNKNOWN)
 
         def cost(one: Candidate) -> tuple[Any, ...]:
             result = one.results[stage.name]
@@ -324,7 +326,7 @@ class _Search:
             return "misses the recall"
         if self.size(one) > self.most:
             return "larger" if one.code_size > self.most else "too large with what it learned"
-        if recall >= winner.results[stage.name].recall - TIED and one.results[stage.name].work >= winner.results[stage.name].work:
+        if recall >= winner.results[stage.name].recall and one.results[stage.name].work >= winner.results[stage.name].work:
             return "no better, more work to search"
         return "less recall"
 
