@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vecpress.arrays import Rows
-from vecpress.evaluate import _found_similarities
+from vecpress.evaluate import found_similarities
 
 from .records import DIGITS
 
@@ -52,7 +52,7 @@ def check_found(found: object, nq: int, k: int, n: int) -> np.ndarray:
 def nearness(queries: np.ndarray, base: np.ndarray, found: np.ndarray, metric: str, threads: int | None = None) -> np.ndarray:
     """float32[nq, k]: the exact similarity of what was found, larger for nearer, -inf for -1; bit for bit `vecpress.exact`'s."""
     rows = Rows(base, "base", unit=metric == "cos", num_threads=threads)
-    return _found_similarities(queries, rows, found, metric, threads)
+    return found_similarities(queries, rows, found, metric, threads)
 
 
 def recalls(near: np.ndarray, near_wide: np.ndarray, bars: np.ndarray) -> Recalls:

@@ -79,6 +79,7 @@ def without_times(data: dict[str, Any]) -> dict[str, Any]:
 
 LINES = [
     "demo", "demo --no-plot --seed 3", "demo --plot x.png --json",
+    "auto x.npy --code-size 48", "auto x.npy --recall .9 --queries q.npy -k 5 --time-limit 1.5 -o c.vpz --json",
     "fit x.npy --codec PQ -o c.vpz", "fit x.npy --codec PQ --output=c.vpz --set m=4 --set n_bits=8 --seed 7",
     "fit --codec PQ x.npy -oc.vpz --metric l2 --queries q.npy --sample 10 --json --threads 2",
     "encode x.npy --codec c.vpz -o i.vpz", "encode --threads 1 x.npy -o i.npy --codec c.vpz",
@@ -91,6 +92,7 @@ LINES = [
 ]  # fmt: skip
 WRONG_LINES = [
     "nothing", "--nothing", "demo extra", "demo --seed", "demo --seed x", "demo --seed 1.0", "demo --see 1",
+    "auto", "auto x.npy --code-size", "auto x.npy --code-size 4.5", "auto x.npy --recall x", "auto x.npy --time-limit soon",
     "fit", "fit x.npy", "fit x.npy --codec PQ", "fit x.npy --codec PQ -o c.vpz --nothing", "fit --codec PQ -o c.vpz",
     "encode x.npy -o i.vpz", "search", "search i.vpz", "search i.vpz q.npy r.npy", "search i.vpz q.npy -k",
     "search i.vpz q.npy -k many", "search i.vpz q.npy --mmap=1", "search i.vpz q.npy --radius x",
@@ -159,7 +161,8 @@ def test_version(front: str, capsys) -> None:
 
 def test_every_command_of_the_issue_is_there() -> None:
     assert list(COMMANDS) == [
-        "demo", "fit", "encode", "search", "merge", "export", "import", "inspect", "inspect-data", "verify", "bench", "doctor",
+        "demo", "auto", "fit", "encode", "search", "merge", "export", "import", "inspect", "inspect-data", "verify", "bench",
+        "doctor",
     ]  # fmt: skip
 
 
@@ -210,6 +213,67 @@ def test_inspect_data_refuses(argv: list[str], message: str, front: str, folder:
 def test_inspect_data_draws_for_any_terminal(folder: Path, capsys, monkeypatch) -> None:
     monkeypatch.setattr("vecpress.cli.inspect_data._draws_bars", lambda: False)
     assert run(capsys, "inspect-data", "base.npy")[1].isascii()
+
+
+# ---- auto
+
+
+@pytest.mark.parametrize("asked", [["--code-size", "6"], ["--recall", "0.6"]], ids=lambda asked: asked[0])
+def test_auto_finds_what_the_library_finds(asked: list[str], front: str, folder: Path, capsys) -> None:
+    argv = ["auto", "base.npy", *asked, "--queries", "queries.npy", "--metric", "l2", "-k", "5", "--seed", "3"]
+    data = run_json(capsys, *argv, "-o", "new.vpz", "--threads", "1")
+    wanted = {"code_size": 6} if asked[0] == "--code-size" else {"recall": 0.6}
+    x, queries = np.load("base.npy"), np.load("queries.npy")
+    expected, report = vp.auto(x, queries, metric="l2", k=5, seed=3, num_threads=1, **wanted)
+    assert vp.load("new.vpz") == expected
+    assert (data["command"], data["vectors"], data["output"]) == ("auto", "base.npy", "new.vpz")
+    assert (data["codec"], data["config"], data["state_nbytes"]) == (
+        type(expected).__name__, expected.config(), expected.state_nbytes,
+    )  # fmt: skip
+    assert [row["codec"] for row in data["report"]["rows"]] == [row.codec for row in report.rows]
+    assert data["report"]["best"]["recall"] == report.best.recall and data["report"]["held_out"] == report.held_out
+
+
+def test_auto_prints_a_table_and_says_what_it_does(front: str, folder: Path, capsys) -> None:
+    code, out, err = run(capsys, "auto", "base.npy", "--code-size", "6", "--threads", "1")
+    assert code == 0 and "700 vectors of 24 dimensions, ip; at most 6 bytes a vector" in out
+    assert "rows of x as queries" in out and "recall 10@10" in out and out.splitlines()[-1].startswith("In Python: vp.")
+    assert all(line.startswith("vecpress: ") for line in err.splitlines()) and "codecs of at most 6 bytes a vector" in err
+    assert len(err.splitlines()) < 10  # now and then, not one a trial
+    scope = {"vp": vp, "x": np.load("base.npy")}
+    exec(f"codec = {out.splitlines()[-1].removeprefix('In Python: ')}", scope)
+    assert scope["codec"].code_size <= 6
+    assert sorted(path.name for path in folder.iterdir()) == ["base.npy", "codec.vpz", "index.vpz", "queries.npy"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "expected exactly one of --code-size and --recall, got neither"),
+        (["--code-size", "6", "--recall", "0.9"], "expected exactly one of --code-size and --recall, got both"),
+        (["--code-size", "0"], "auto: code_size expected at least 1, got 0"),
+        (["--recall", "95"], "auto: recall expected a number above 0, at most 1, got 95"),
+        (["--code-size", "6", "--metric", "dot"], "vecpress auto: --metric expected one of 'ip', 'l2', 'cos', got 'dot'"),
+        (["--code-size", "6", "--time-limit", "0"], "auto: time_limit expected a number above 0, got 0"),
+        (["--code-size", "6", "--queries", "wide.npy"], "auto: queries expected d=24 columns, got shape (2, 25)"),
+        (["--code-size", "6", "--queries", "nothing.npy"], "nothing.npy: No such file or directory"),
+        (["--code-size", "6", "-o", "new.npy"], "new.npy: suffix expected .vpz, got '.npy'"),
+        (["--code-size", "6", "--seed", "-1"], "auto: seed expected 0 to"),
+    ],
+)
+def test_auto_refuses(options: list[str], message: str, front: str, folder: Path, capsys) -> None:
+    np.save("wide.npy", np.zeros((2, DIM + 1), np.float32))
+    output = [] if "-o" in options else ["-o", "new.vpz"]
+    code, out, err = run(capsys, "auto", "base.npy", *output, *options)
+    assert (code, out) == (2, "") and message in err.splitlines()[-1] and len(err.splitlines()) == 1
+    assert not Path("new.vpz").exists()
+
+
+def test_auto_names_a_file_that_is_not_there(front: str, folder: Path, capsys) -> None:
+    assert run(capsys, "auto", "nothing.npy", "--code-size", "6")[::2] == (
+        2,
+        "vecpress: nothing.npy: No such file or directory\n",
+    )
 
 
 # ---- fit

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import codecs as _codecs  # noqa: F401  defines and registers every codec
 from . import datasets
+from .auto import auto
 from .codec import Codec, Query, codec_class, codecs
 from .dispatch import backends, explain, use
 from .errors import BackendError, CorruptFileError, NotFittedError, SmallTrainingSetWarning
@@ -43,7 +44,7 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "BackendError", "Codec", "CorruptFileError", "Index", "KeyedIndex", "NotFittedError", "Query", "SmallTrainingSetWarning",
-    "backends", "codec_class", "codecs", "datasets", "diagnose", "evaluate", "exact", "explain", "load", "recall", "synthetic",
-    "use",
+    "auto", "backends", "codec_class", "codecs", "datasets", "diagnose", "evaluate", "exact", "explain", "load", "recall",
+    "synthetic", "use",
     *(cls.__name__ for cls in codecs()),
 ]  # fmt: skip

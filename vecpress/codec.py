@@ -8,6 +8,7 @@ equality, copies, repr, registration.
 from __future__ import annotations
 
 import inspect
+import math
 import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -122,6 +123,17 @@ class Codec(ABC):
     def sized(cls, dim: int, code_size: int, metric: Metric) -> list[Codec] | None:
         """Instances for so many bytes a vector, that the benchmark is to measure; None: it searches the constructor's numbers."""
         return None
+
+    @classmethod
+    def offers(cls, dim: int, code_size: int, metric: Metric, seed: int = 0) -> list[Codec]:
+        """Unfitted instances that `vecpress.auto` tries for vectors of `dim` columns and a budget; none unless overridden.
+
+        code_size : bytes a vector, factors included, that none may exceed, 1 or more
+        metric, seed : of every instance, where it has a seed
+
+        One for every way in which the codec may be good, as large as fits: what is smaller is offered at smaller budgets.
+        """
+        return []
 
     # ---- what every codec has
 
@@ -284,6 +296,18 @@ class Codec(ABC):
     def state_nbytes(self) -> int:
         """Bytes of the learned arrays."""
         return sum(a.nbytes for a in self.arrays().values())
+
+    def planned(self, dim: int) -> tuple[int, int]:
+        """code_size and state_nbytes as they will be once it is fitted on vectors of `dim` columns.
+
+        Raises ValueError if the configuration cannot serve these.
+        """
+        self._check_dim(dim)
+        other = type(self)(**self.config())
+        other.dim_ = dim
+        lengths = ([getattr(other, s) if isinstance(s, str) else s for s in array.shape] for array in other.state.values())
+        sizes = (np.dtype(array.dtype).itemsize for array in other.state.values())
+        return other.code_size, sum(size * math.prod(shape) for size, shape in zip(sizes, lengths, strict=True))
 
     def config(self) -> dict[str, Any]:
         """The constructor's arguments, JSON values: type(codec)(**codec.config()) is an unfitted copy."""

@@ -200,14 +200,14 @@ def evaluate(
         raise ValueError(f"evaluate: x and queries expected at least one row, got {base.n} and {len(q)}")
     if truth is None:
         truth = exact(q, x, k, codec.metric, num_threads=num_threads)
-    bars = _similarities(truth, len(q), k, codec.metric)
+    bars = similarities(truth, len(q), k, codec.metric)
     index, distortion, encode_seconds = _encode_all(codec, base, num_threads)
 
     def search(rows: np.ndarray, wanted: int = k) -> tuple[np.ndarray, np.ndarray]:
         return index.search(rows, wanted, symmetric=symmetric, num_threads=num_threads)
 
     width = min(WIDE * k, base.n)
-    nearness = _found_similarities(q, base, search(q, width)[1], codec.metric, num_threads)
+    nearness = found_similarities(q, base, search(q, width)[1], codec.metric, num_threads)
     batch = statistics.median(_seconds(lambda: search(q), MIN_SECONDS) for _ in range(repeats))
     single = statistics.median(_seconds(functools.partial(search, q[i : i + 1])) for i in range(min(len(q), SINGLE_QUERIES)))
     return Evaluation(
@@ -255,7 +255,7 @@ def _id_table(ids: Any, what: str, columns: int) -> np.ndarray:
 # ---- the parts of an evaluation
 
 
-def _similarities(truth: tuple[Any, Any], nq: int, k: int, metric: str) -> np.ndarray:
+def similarities(truth: tuple[Any, Any], nq: int, k: int, metric: str) -> np.ndarray:
     """The true scores float32[nq, k], larger for nearer."""
     scores = truth[0].detach().cpu().numpy() if is_torch(truth[0]) else np.asarray(truth[0])
     if scores.ndim != 2 or len(scores) != nq or scores.shape[1] < k:
@@ -283,7 +283,7 @@ def _encode_all(codec: Codec, base: Rows, num_threads: int | None) -> tuple[Inde
     return index, error / spread if spread else (0.0 if error == 0 else float("inf")), seconds
 
 
-def _found_similarities(q: np.ndarray, base: Rows, found: np.ndarray, metric: str, num_threads: int | None) -> np.ndarray:
+def found_similarities(q: np.ndarray, base: Rows, found: np.ndarray, metric: str, num_threads: int | None) -> np.ndarray:
     """The exact similarity of every vector found, -inf for the id -1; bit for bit the numbers of `exact`."""
     out = np.full(found.shape, -np.inf, np.float32)
     queries = Rows(q, "evaluate: queries", unit=metric == "cos", num_threads=num_threads).blocks(1)
@@ -297,10 +297,15 @@ def _found_similarities(q: np.ndarray, base: Rows, found: np.ndarray, metric: st
 
 def _tied_recall(nearness: np.ndarray, bars: np.ndarray, k: int, at: int) -> float:
     """k@at, where everything as near as the k-th true neighbour (of those there are) counts as found."""
+    hits, there = tied_hits(nearness, bars, k, at)
+    return float(hits.sum() / there.sum())
+
+
+def tied_hits(nearness: np.ndarray, bars: np.ndarray, k: int, at: int) -> tuple[np.ndarray, np.ndarray]:
+    """How many of each query's true k were found among the first `at`, ties counted, and how many there are: int64[nq] each."""
     there = np.minimum((~np.isnan(bars[:, :k])).sum(axis=1), k)
     bar = bars[np.arange(len(bars)), there - 1]
-    hits = np.minimum((nearness[:, :at] >= bar[:, None]).sum(axis=1), there)
-    return float(hits.sum() / there.sum())
+    return np.minimum((nearness[:, :at] >= bar[:, None]).sum(axis=1), there), there
 
 
 def _seconds(call: Callable[[], Any], at_least: float = 0.0) -> float:

@@ -26,7 +26,7 @@ class Stream:
 
     blocks : [r, d] each, any r, of the kinds of values that `Rows` takes; a vector [d] is a block of one row
     what, dim, unit, largest, num_threads : as in `Rows`; errors name the row by its number in the whole stream
-    n : rows in all where that is known, else None
+    n : rows in all where that is known, else None; seen : rows read so far
 
     The first block is taken at once, so that a wrong kind or a wrong width is found before anything else is done. `dim` is None
     where there are no rows to tell it. Raises what `Rows` raises, when a block is read.
@@ -44,6 +44,7 @@ class Stream:
         num_threads: int | None = None,
     ):
         self.what, self.dim, self.n, self.unit, self.largest, self.num_threads = what, dim, n, unit, largest, num_threads
+        self.seen = 0
         self._blocks = iter(blocks)
         self._first = next((rows for rows in map(self._rows, self._blocks, itertools.repeat(0)) if rows.n), None)
         if self._first is not None:
@@ -55,7 +56,7 @@ class Stream:
         while rows is not None:
             for at, block in rows.blocks():
                 yield start + at, block
-            start += rows.n
+            self.seen = start = start + rows.n
             item = next(self._blocks, None)
             rows = None if item is None else self._rows(item, start)
         if self.n is not None and start != self.n:

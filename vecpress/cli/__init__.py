@@ -1,5 +1,5 @@
-"""The command line: `vecpress demo | fit | encode | search | merge | export | import | inspect | inspect-data | verify | bench |
-doctor`.
+"""The command line: `vecpress demo | auto | fit | encode | search | merge | export | import | inspect | inspect-data | verify |
+bench | doctor`.
 
 Each command is a file here with one typed function; command.py says how it becomes a command. A command
 returns a Result. This file alone prints it, turns errors into one line on standard error, and chooses the
@@ -26,7 +26,7 @@ from typing import Any
 from .. import __version__
 from ..errors import BackendError, CorruptFileError
 
-from . import demo, fit, encode, search, merge, export, import_, inspect, inspect_data, verify, bench, doctor  # noqa: F401  # isort: skip  the help's order
+from . import demo, auto, fit, encode, search, merge, export, import_, inspect, inspect_data, verify, bench, doctor  # noqa: F401  # isort: skip  the help's order
 from .command import Call, UsageError
 from .console import Console, fancy, to_json
 

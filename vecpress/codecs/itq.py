@@ -8,7 +8,7 @@ from ..arrays import Rows
 from ..chain import Chain, Projection, square
 from ..checks import check_choice, check_int
 from ..codec import METRICS, Array, Codec, Metric
-from ..pca import ENOUGH_ROWS, SAMPLE_ROWS, check_columns, nearest_rotation, principal, random_rotation
+from ..pca import ENOUGH_ROWS, MOST_COLUMNS, SAMPLE_ROWS, check_columns, nearest_rotation, principal, random_rotation
 from .pq import MAX_SEED
 from .sign import Sign
 
@@ -111,3 +111,8 @@ class ITQ(Chain):
     def candidates(cls, dim: int, metric: Metric) -> list[Codec]:
         """As many bits as dimensions, and half of them."""
         return [cls(bits, metric=metric) for bits in sorted({dim, max(dim // 2, 1)}, reverse=True)]
+
+    @classmethod
+    def offers(cls, dim: int, code_size: int, metric: Metric, seed: int = 0) -> list[Codec]:
+        """As many bits as fit, at most one a dimension."""
+        return [cls(min(dim, 8 * code_size), metric=metric, seed=seed)] if dim <= MOST_COLUMNS else []

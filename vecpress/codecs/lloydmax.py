@@ -169,6 +169,13 @@ class LloydMax(Codec):
         """1, 2, 4 and 8 bits a dimension."""
         return [cls(n_bits, metric=metric) for n_bits in (1, 2, 4, 8)]
 
+    @classmethod
+    def offers(cls, dim: int, code_size: int, metric: Metric, seed: int = 0) -> list[Codec]:
+        """As many bits a dimension as fit."""
+        sizes = (cls(n_bits, metric=metric, seed=seed) for n_bits in range(8, 0, -1))
+        fitting: list[Codec] = [codec for codec in sizes if codec.planned(dim)[0] <= code_size]
+        return fitting[:1]
+
 
 def normal_levels(n_bits: int) -> np.ndarray:
     """float64[2**n_bits], ascending: the levels of least mean squared error for N(0, 1), n_bits from 1 to 8.

@@ -6,9 +6,9 @@ import numpy as np
 
 from .. import ops
 from ..arrays import Rows
-from ..codec import Array, Query
+from ..codec import Array, Codec, Metric, Query
 from ..kmeans import moved
-from ..pca import check_columns, nearest_rotation, principal
+from ..pca import MOST_COLUMNS, check_columns, nearest_rotation, principal
 from .pq import PQ, TRAIN_ROWS
 
 ROTATION_ROWS = 32768  # the rotation is learned from at most; the codebooks from as many as those of PQ
@@ -117,6 +117,11 @@ class OPQ(PQ):
             new[j] = moved(part, labels, distances, count, num_threads)
             decoded[:, j * self.dsub : (j + 1) * self.dsub] = new[j][labels]
         return error, new, decoded
+
+    @classmethod
+    def offers(cls, dim: int, code_size: int, metric: Metric, seed: int = 0) -> list[Codec]:
+        """As PQ, where its rotation can be learned."""
+        return super().offers(dim, code_size, metric, seed) if dim <= MOST_COLUMNS else []
 
 
 def balanced_directions(x: np.ndarray, m: int) -> np.ndarray:

@@ -142,3 +142,10 @@ class PQ(Codec):
             m = max(m for m in range(1, max(1, dim // dsub) + 1) if dim % m == 0)
             found.append(cls(m, n_bits, metric=metric))
         return [codec for i, codec in enumerate(found) if codec not in found[:i]]
+
+    @classmethod
+    def offers(cls, dim: int, code_size: int, metric: Metric, seed: int = 0) -> list[Codec]:
+        """As many sub-vectors as fit, of 8 bits and of 4."""
+        most = {8: code_size, 4: 2 * code_size}
+        cuts = {bits: max(m for m in range(1, min(most[bits], dim) + 1) if dim % m == 0) for bits in most}
+        return [cls(m, n_bits, metric=metric, seed=seed) for n_bits, m in cuts.items()]

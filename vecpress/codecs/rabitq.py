@@ -345,6 +345,13 @@ class RaBitQ(Codec):
         """1, 2 and 4 bits a dimension."""
         return [cls(n_bits, metric=metric) for n_bits in (1, 2, 4)]
 
+    @classmethod
+    def offers(cls, dim: int, code_size: int, metric: Metric, seed: int = 0) -> list[Codec]:
+        """As many bits a dimension as fit."""
+        sizes = (cls(n_bits, metric=metric, seed=seed) for n_bits in range(8, 0, -1))
+        fitting: list[Codec] = [codec for codec in sizes if codec.planned(dim)[0] <= code_size]
+        return fitting[:1]
+
 
 def _stored(numbers: np.ndarray, kind: str) -> np.ndarray:
     """float64[n] as bytes uint8[n, width]."""

@@ -63,3 +63,9 @@ class Raw(Codec):
     @classmethod
     def examples(cls) -> list[Codec]:
         return [cls(dtype, metric=metric) for metric in METRICS for dtype in BYTES]
+
+    @classmethod
+    def offers(cls, dim: int, code_size: int, metric: Metric, seed: int = 0) -> list[Codec]:
+        """The larger of its two sizes that fits."""
+        fitting: list[Codec] = [cls(dtype, metric=metric) for dtype, size in BYTES.items() if size * dim <= code_size]
+        return fitting[:1]

@@ -116,6 +116,11 @@ class Sign(Codec):
     def examples(cls) -> list[Codec]:
         return [cls(), cls(metric="l2"), cls(metric="cos")]
 
+    @classmethod
+    def offers(cls, dim: int, code_size: int, metric: Metric, seed: int = 0) -> list[Codec]:
+        """Itself where a bit a dimension fits."""
+        return [cls(metric=metric)] if -(-dim // 8) <= code_size else []
+
 
 def _signed_tables(one: np.ndarray, num_threads: int | None) -> np.ndarray:
     """`_nibble_tables` where a bit 0 takes away what a bit 1 adds: products with the signs, which are exact."""

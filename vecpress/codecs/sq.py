@@ -118,6 +118,12 @@ class SQ(Codec):
     def examples(cls) -> list[Codec]:
         return [cls(n_bits, metric=metric) for metric in METRICS for n_bits in (8, 4, 16)]
 
+    @classmethod
+    def offers(cls, dim: int, code_size: int, metric: Metric, seed: int = 0) -> list[Codec]:
+        """8 bits or 4 a dimension, the larger that fits; 16 bits are Raw's."""
+        fitting: list[Codec] = [cls(n_bits, metric=metric) for n_bits in (8, 4) if -(-dim * n_bits // 8) <= code_size]
+        return fitting[:1]
+
 
 def _labels(x: np.ndarray, low: np.ndarray, step: np.ndarray, most: int) -> np.ndarray:
     """float32[n, d]: the whole numbers that the components of x are rounded to."""

@@ -11,7 +11,7 @@ from ..arrays import Rows
 from ..chain import Chain, Projection, describe, inner_codec, square, squared_norms
 from ..checks import check_choice, check_int
 from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric
-from ..pca import ENOUGH_ROWS, SAMPLE_ROWS, check_columns, principal
+from ..pca import ENOUGH_ROWS, MOST_COLUMNS, SAMPLE_ROWS, check_columns, principal
 
 
 class Truncate(Chain):
@@ -159,3 +159,22 @@ class Truncate(Chain):
         halved = dim // 2 // code_size * code_size  # m divides it
         found: list[Codec] = [cls(halved, f"PQ(m={code_size}, n_bits=8)", "pca", metric=metric)] if halved else []
         return [*found, cls(code_size, "SQ(n_bits=8)", "pca", metric=metric)] if code_size < dim else found
+
+    @classmethod
+    def offers(cls, dim: int, code_size: int, metric: Metric, seed: int = 0) -> list[Codec]:
+        """As many principal components as fit at 8, 4, 3, 2 and 1 bits, where these are fewer than all; half of all, by PQ.
+
+        And as many first components at 8 and 4 bits, for embeddings that are trained to be cut. Where the budget is no divisor of
+        d, as many principal components as it divides, by OPQ.
+        """
+        seeded = f"seed={seed})"
+        left = code_size - 2  # bytes beside the scale; 3 bits are stored in planes of 8 labels a byte
+        fits = {4: 2 * left, 3: left // 3 * 8, 2: 4 * left, 1: 8 * left}
+        lloydmax = ((dims, f"LloydMax(n_bits={bits}, {seeded}") for bits, dims in fits.items())
+        scalar = ((code_size, "SQ(n_bits=8)"), *lloydmax)
+        wanted = [(dims, inner, "pca") for dims, inner in scalar] + [(dims, inner, "first") for dims, inner in scalar[:2]]
+        wanted.append((dim // 2 // code_size * code_size, f"PQ(m={code_size}, {seeded}", "pca"))
+        if dim % code_size:
+            wanted.append((dim // code_size * code_size, f"OPQ(m={code_size}, {seeded}", "pca"))
+        served = (one for one in wanted if 1 <= one[0] < dim and (one[2] == "first" or dim <= MOST_COLUMNS))
+        return [cls(dims, inner, basis, metric=metric) for dims, inner, basis in served]
