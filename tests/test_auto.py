@@ -91,7 +91,12 @@ def test_offers_are_as_large_as_fits():
 @pytest.mark.parametrize("cls", vp.codecs(), ids=lambda cls: cls.__name__)
 def test_planned_sizes_are_those_of_the_fitted_codec(cls, base):
     for codec in cls.examples():
-        assert codec.planned(24) == (codec.fit(base).code_size, codec.state_nbytes)
+        size, state = codec.planned(24)
+        assert size == codec.fit(base).code_size
+        if "form_" in codec.state:  # `fit` decides how many labels and components there are
+            assert codec.state_nbytes <= 1.2 * state + 256
+        else:
+            assert codec.state_nbytes == state
     with pytest.raises(ValueError, match="d=5"):
         vp.PQ(4).planned(5)
 

@@ -298,7 +298,7 @@ class Codec(ABC):
         return sum(a.nbytes for a in self.arrays().values())
 
     def planned(self, dim: int) -> tuple[int, int]:
-        """code_size and state_nbytes as they will be once it is fitted on vectors of `dim` columns.
+        """code_size and state_nbytes as they will be, about, once it is fitted on vectors of `dim` columns.
 
         Raises ValueError if the configuration cannot serve these.
         """

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .. import ops
+from ..allocation import word_sizes
 from ..arrays import Rows
 from ..axes import CENTROIDS, LABEL_ROWS, AxesCode
 from ..checks import check_choice, check_int
@@ -113,9 +114,31 @@ class TransformCodec(Codec):
         return self._code_size
 
     @property
+    def _form(self) -> list[int]:
+        """form_, or what is likely before `fit`."""
+        if "form_" in self.__dict__:
+            return self.form_.tolist()
+        words = len(word_sizes(self.code_size - 1 - self._norm_bytes - self.labels))
+        return [1, self.labels, words, words, next(iter(STRETCHES)), 0]
+
+    @property
     def scale_bytes(self) -> int:
-        """1 or 2; 1 before `fit`, which finds out."""
-        return int(self.form_[0]) if "form_" in self.__dict__ else 1
+        return self._form[0]
+
+    @property
+    def n_labels(self) -> int:
+        return self._form[1]
+
+    @property
+    def n_words(self) -> int:
+        return self._form[2]
+
+    @property
+    def n_components(self) -> int:
+        """Values of all words; before `fit` as many as there would be at 2 bits."""
+        if "words_" not in self.__dict__:
+            return 4 * (self.code_size - self.head - self.n_labels)
+        return int((8 * self.words_[:, 0].astype(np.int64) // np.maximum(self.words_[:, 1], 1)).sum())
 
     @property
     def _norm_bytes(self) -> int:
@@ -124,19 +147,6 @@ class TransformCodec(Codec):
     @property
     def own_norms(self) -> bool:  # type: ignore[override]
         return self.metric == "l2"
-
-    @property
-    def n_labels(self) -> int:
-        return int(self.form_[1])
-
-    @property
-    def n_words(self) -> int:
-        return int(self.form_[2])
-
-    @property
-    def n_components(self) -> int:
-        """Values of all words."""
-        return int((8 * self.words_[:, 0].astype(np.int64) // np.maximum(self.words_[:, 1], 1)).sum())
 
     @property
     def head(self) -> int:  # type: ignore[override]
@@ -340,8 +350,21 @@ class TransformCodec(Codec):
     @classmethod
     def candidates(cls, dim: int, metric: Metric) -> list[Codec]:
         """1/2, 1, 2 and 4 bits a dimension."""
-        sizes = {max(dim * bits // 16, LEAST_BYTES + (2 if metric == "l2" else 0)): None for bits in (1, 2, 4, 8)}
+        least = LEAST_BYTES + (2 if metric == "l2" else 0)
+        sizes = dict.fromkeys(max(dim * bits // 16, least) for bits in (1, 2, 4, 8))
         return [cls(size, metric=metric) for size in sizes] if dim <= MOST_COLUMNS else []
+
+    @classmethod
+    def sized(cls, dim: int, code_size: int, metric: Metric) -> list[Codec]:
+        return cls.offers(dim, code_size, metric)
+
+    @classmethod
+    def offers(cls, dim: int, code_size: int, metric: Metric, seed: int = 0) -> list[Codec]:
+        """All the bytes there are, up to 8 bits a dimension."""
+        factors = 3 if metric == "l2" else 1
+        size = min(code_size, factors + max(dim, LEAST_BYTES))
+        least = LEAST_BYTES + factors - 1
+        return [cls(size, metric=metric, seed=seed)] if dim <= MOST_COLUMNS and size >= least else []
 
 
 def _power_of_two(x: float) -> float:
