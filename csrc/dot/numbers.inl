@@ -101,7 +101,8 @@ inline double largest_labels(const Scan& s, int64_t q) {
   return total;
 }
 
-// And as multiples of `step` above each table's least entry; returns what these least ones are together. `most`: what rows can add up to.
+// And as multiples of `step` above each table's least entry; returns what these least ones are together. `most`: what rows can add up to;
+// where that is too much for 32 bits, the numbers are not written.
 inline double number_labels(const Scan& s, int64_t q, double step, uint32_t* numbers, double& most) {
   const float* table = s.label_tables + q * s.labels * 256;
   double base = 0;
@@ -114,7 +115,10 @@ inline double number_labels(const Scan& s, int64_t q, double step, uint32_t* num
     }
     base += low;
     most += (high - low) / step + 1;
-    if (!(most < 0x1p30)) return base;
+    if (!(most < 0x1p31)) {
+      most = 0x1p31;
+      return base;
+    }
     for (int c = 0; c < 256; ++c) numbers[c] = static_cast<uint32_t>((table[c] - low) / step + 0.5);
   }
   return base;
