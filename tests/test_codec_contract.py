@@ -64,6 +64,15 @@ def as_coded(codec: vp.Codec, x: np.ndarray) -> np.ndarray:
     return x / np.where(length > 0, length, 1)
 
 
+def level_rounding(query: vp.Query, codes: np.ndarray) -> np.ndarray:
+    """float64[n]: how far a bias that is one of 256 levels is off at most, half the way to the next one; other biases are not."""
+    if query.bias is None or query.bias.kind != "u1":
+        return np.zeros(len(codes))
+    gaps = np.abs(np.diff(query.bias.table.astype(np.float64)))
+    level = codes[:, query.bias.offset].astype(int)
+    return np.maximum(np.append(gaps, 0)[level], np.append(0, gaps)[level]) / 2
+
+
 # ---- configuration
 
 
@@ -293,6 +302,8 @@ def test_encoding_in_blocks_changes_nothing(codec, dim, monkeypatch):
 def test_a_decoded_code_encodes_to_itself(codec, dim):
     if codec.head:  # a stored scale serves estimates, or is rounded: what it decodes to has another
         pytest.skip("codes with factors are not projections")
+    if isinstance(codec, vp.RQ):  # tests/codecs/test_rq.py has what holds instead
+        pytest.skip("a search over sums may find another sum for what it decodes to")
     codec = fitted(codec, dim)
     codes = codec.encode(np.concatenate((more(dim), values(6, 33, dim))))
     # under "cos" `encode` scales to length 1 first, which a decoded vector need not have
@@ -362,8 +373,9 @@ def test_scores_are_the_metric_of_the_decoded_vector(codec, dim):
     else:
         expected = query @ decoded.T
         scale = np.abs(query) @ np.abs(decoded).T
-    error = np.abs(scan_all(codec, codes, codec.query(q)) - expected)
-    assert (error <= (dim + 8) * 2.0**-24 * scale).all()
+    found = codec.query(q)
+    error = np.abs(scan_all(codec, codes, found) - expected)
+    assert (error <= (dim + 8) * 2.0**-24 * scale + level_rounding(found, codes)).all()
 
 
 @every_case
@@ -384,9 +396,10 @@ def test_symmetric_scores_obey_their_law(codec, dim):
     else:
         assert bits(scores) == bits(scan_all(codec, codes, codec._query(codec.decode(codes), None)))
     scale = np.abs(scores).max()
-    np.testing.assert_allclose(scores, scores.T, atol=dim * 2.0**-23 * scale)
+    off = dim * 2.0**-23 * scale + level_rounding(query, codes)
+    assert (np.abs(scores - scores.T) <= 1e-7 * np.abs(scores) + off + off[:, None]).all()
     if codec.metric == "l2":
-        assert (np.abs(np.diag(scores)) <= dim * 2.0**-23 * scale).all()  # the distance of a code from itself
+        assert (np.abs(np.diag(scores)) <= off).all()  # the distance of a code from itself
 
 
 @pytest.mark.parametrize("codec", [c for c in EXAMPLES if c.metric == "cos"], ids=repr)

@@ -23,7 +23,7 @@ GAIN = 2e-3  # a round that lowers the held-out error by a smaller share is the 
 MOST = 32  # codebooks a part: tables of pairs and least squares grow with its square
 BLOCK_ROWS = 256  # coded at a time: what a step works on stays in the cache
 MAX_SEED = 2**63 - 1
-LEVELS = 256  # of squared distances from the centre
+LEVELS = 256  # of the cross terms
 
 
 class RQ(Codec):
@@ -40,11 +40,11 @@ class RQ(Codec):
 
     | bytes | content |
     |---|---|
-    | 0, l2 only | the number of the level in norms_ next to the squared distance of x_hat from the centre |
+    | 0, l2 only | the number of the level in cross_ next to the squared distance of x_hat from the centre |
     | l + b, n_bits 8 | label b |
     | l + b, n_bits 4 | label 2 b in the low half, label 2 b + 1 in the high half; the last high half is 0 where m is odd |
 
-    Scores are <q, x_hat>, or -|q - x_hat|^2 with the squared distance of x_hat from the centre as it was rounded to norms_. The
+    Scores are <q, x_hat>, or -|q - x_hat|^2 with the squared distance of x_hat from the centre as it was rounded to cross_. The
     centre is the mean of each part's first codebook: what is far from 0 loses no digits.
 
     Arithmetic, all in float32: with y = x - centre, entries c of codebook j, and c' for those of a first codebook less the
@@ -65,9 +65,9 @@ class RQ(Codec):
     metric : "ip", "l2" or "cos"
     seed : of the sample that is learned from and of k-means, 0 .. 2^63 - 1
 
-    Learned: codebooks_ float32[m, 2**n_bits, d / parts]; norms_ float32[256], ascending: squared distances of decoded vectors from
-    the centre, half of them equally many training rows apart, others evenly spaced and beyond those that occurred. Learns from
-    32,768 rows at most. Fewer than 39 rows an entry raise a SmallTrainingSetWarning.
+    Learned: codebooks_ float32[m, 2**n_bits, d / parts]; cross_ float32[256], ascending: squared distances of decoded vectors
+    from the centre, half of them equally many training rows apart, others evenly spaced and beyond those that occurred. Learns
+    from 32,768 rows at most. Fewer than 39 rows an entry raise a SmallTrainingSetWarning.
 
     What a late codebook is learned from looks like noise, and the mean of n_c rows has 1 / n_c of that noise. So codebook j is
     learned by k-means from random rows of what the 4 best paths leave, with entries sum / (n_c + lambda_j), lambda_j = variance
@@ -91,11 +91,11 @@ class RQ(Codec):
 
     state = {  # noqa: RUF012  declared ClassVar in Codec
         "codebooks_": Array("float32", ("m", "ks", "dsub")),
-        "norms_": Array("float32", (LEVELS,)),
+        "cross_": Array("float32", (LEVELS,)),
     }
     largest = SQUARES_FIT
     codebooks_: np.ndarray
-    norms_: np.ndarray
+    cross_: np.ndarray
 
     def __init__(self, m: int, n_bits: int = 8, *, parts: int = 1, beam: int = 8, metric: Metric = "ip", seed: int = 0):
         self.m = check_int("RQ", "m", m, 1)
@@ -143,7 +143,7 @@ class RQ(Codec):
         sample = x.sample(TRAIN_ROWS, self.seed)
         parts = [self._learn(columns, part, num_threads) for part, columns in enumerate(self._split(sample))]
         self.codebooks_ = np.concatenate(parts)
-        self.norms_ = self._levels(sample, num_threads)
+        self.cross_ = self._levels(sample, num_threads)
 
     def _learn(self, x: np.ndarray, part: int, num_threads: int | None) -> np.ndarray:
         """float32[depth, ks, dsub]: the codebooks of one part, x float32[n, dsub]."""
@@ -178,15 +178,15 @@ class RQ(Codec):
         return best
 
     def _levels(self, x: np.ndarray, num_threads: int | None) -> np.ndarray:
-        """float32[256]: what squared distances of decoded vectors from the centre are rounded to."""
-        occurred = np.sort(self._squares(self._find(x, num_threads), num_threads).astype(np.float64))
+        """float32[256]: what the cross terms are rounded to."""
+        occurred = np.sort(self._cross(self._find(x, num_threads), num_threads).astype(np.float64))
         low, high = occurred[0], occurred[-1]
         longest = np.sqrt(np.square(self._tables(num_threads).entries, dtype=np.float64).sum(axis=2)).max(axis=1)
-        most = max(high, np.square(longest.reshape(self.parts, self.depth).sum(axis=1)).sum())  # no labels have more
+        most = np.square(longest.reshape(self.parts, self.depth).sum(axis=1)).sum()  # no labels have more, or less than -most
         equally_many = occurred[((np.arange(128) + 0.5) / 128 * len(occurred)).astype(int)]
-        beyond = high + (most - high) * (np.arange(1, 33) / 32) ** 3
-        levels = (equally_many, np.linspace(low, high, 64), low * np.arange(32) / 32, beyond)
-        return np.sort(np.concatenate(levels)).astype(np.float32)
+        share = (np.arange(1, 33) / 32) ** 3
+        above, below = high + max(most - high, 0.0) * share, low - max(most + low, 0.0) * share
+        return np.sort(np.concatenate((equally_many, np.linspace(low, high, 64), above, below))).astype(np.float32)
 
     # ---- coding
 
@@ -194,8 +194,8 @@ class RQ(Codec):
         labels = self._find(x, num_threads)
         out = empty((len(x), self.code_size), np.uint8)
         if self.head:
-            between = (self.norms_[1:] + self.norms_[:-1]) / np.float32(2)
-            out[:, 0] = np.searchsorted(between, self._squares(labels, num_threads))
+            between = (self.cross_[1:] + self.cross_[:-1]) / np.float32(2)
+            out[:, 0] = np.searchsorted(between, self._cross(labels, num_threads))
         if self.n_bits == 8:
             out[:, self.head :] = labels
         else:
@@ -223,11 +223,15 @@ class RQ(Codec):
         pairs = zip(np.split(books, self.parts), np.split(labels, self.parts, axis=1), strict=True)
         return np.hstack([_sums(of_part, columns) for of_part, columns in pairs])
 
-    def _squares(self, labels: np.ndarray, num_threads: int | None) -> np.ndarray:
-        """float32[n]: squared distances of decoded vectors from the centre."""
-        decoded = self._sum(self._tables(num_threads).entries, labels)
-        with np.errstate(over="ignore"):
-            return np.square(ops.norms(decoded, num_threads=num_threads))
+    def _cross(self, labels: np.ndarray, num_threads: int | None) -> np.ndarray:
+        """float32[n]: twice the products of each two entries of a part."""
+        total = np.zeros(len(labels), np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for steps, columns in zip(self._tables(num_threads).steps, np.split(labels, self.parts, axis=1), strict=True):
+                for j, step in enumerate(steps):
+                    for i in range(j):
+                        total += step.pairs[i * self.ks + columns[:, i].astype(np.intp), columns[:, j]]
+        return total
 
     def _decode(self, codes: np.ndarray) -> np.ndarray:
         labels = codes[:, self.head :]
@@ -247,9 +251,9 @@ class RQ(Codec):
                 constant = ops.project(q, tables.centre[:, None], num_threads=num_threads)[:, 0]
             steps = ((columns, step) for columns, of_part in zip(self._split(q), tables.steps, strict=True) for step in of_part)
             for j, (columns, step) in enumerate(steps):
-                out[:, j] = ops.project(columns, step.weights, num_threads=num_threads)
+                out[:, j] = ops.project(columns, step.weights, step.offset if l2 else None, num_threads=num_threads)
         scan: Any = "lut8" if self.n_bits == 8 else "lut4"
-        bias = Factor(0, "u1", table=-self.norms_) if l2 else None
+        bias = Factor(0, "u1", table=-self.cross_) if l2 else None
         return Query(scan, tables=out, scale=-1.0 if l2 else -0.5, bias=bias, constant=constant)  # weights are -2 entries
 
     def _tables(self, num_threads: int | None) -> _Tables:
@@ -285,6 +289,9 @@ class RQ(Codec):
         """One up to 32 codebooks, beyond that none."""
         m = code_size - (metric == "l2")
         return [cls(m, metric=metric)] if 1 <= m <= MOST else []
+
+
+_Paths = tuple[np.ndarray, np.ndarray]  # labels so far, uint8[n, paths, labels], best first; scores float32[n, paths]
 
 
 class _Step(NamedTuple):
@@ -331,16 +338,11 @@ def _step(books: np.ndarray, j: int, num_threads: int | None) -> _Step:
 
 
 def _search(
-    y: np.ndarray,
-    steps: list[_Step],
-    beam: int,
-    last: int,
-    num_threads: int | None,
-    found: tuple[np.ndarray, np.ndarray] | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
+    y: np.ndarray, steps: list[_Step], beam: int, last: int, num_threads: int | None, found: _Paths | None = None
+) -> _Paths:
     """Goes `steps` from the paths and scores `found`, or from the start; keeps `beam` paths a row, `last` at the end.
 
-    Returns paths uint8[n, paths, labels], best first, and their scores float32[n, paths], which are squared errors less |y|^2.
+    Scores are squared errors less |y|^2.
     """
     n = len(y)
     paths, scores = found or (np.empty((n, 1, 0), np.uint8), np.zeros((n, 1), np.float32))
@@ -355,9 +357,7 @@ def _search(
     return np.concatenate([block[0] for block in done]), np.concatenate([block[1] for block in done])
 
 
-def _grow(
-    paths: np.ndarray, scores: np.ndarray, cost: np.ndarray, pairs: np.ndarray, keep: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _grow(paths: np.ndarray, scores: np.ndarray, cost: np.ndarray, pairs: np.ndarray, keep: int) -> _Paths:
     """The `keep` best continuations of each row's paths, best first; cost float32[n, ks], the rest as in `_search`, `_Step`."""
     n, b, j = paths.shape
     ks = cost.shape[1]
