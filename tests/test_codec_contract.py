@@ -10,7 +10,7 @@ import pickle
 import numpy as np
 import pytest
 from hard_values import DTYPES, NOT_FINITE, SIZES, WRONG_DTYPES, values
-from helpers import bits, clustered, runnable, scan_all
+from helpers import bits, clustered, level_rounding, runnable, scan_all
 
 import vecpress as vp
 from vecpress.codec import METRICS
@@ -62,15 +62,6 @@ def as_coded(codec: vp.Codec, x: np.ndarray) -> np.ndarray:
         return x
     length = np.sqrt((x**2).sum(axis=1, keepdims=True))
     return x / np.where(length > 0, length, 1)
-
-
-def level_rounding(query: vp.Query, codes: np.ndarray) -> np.ndarray:
-    """float64[n]: how far a bias that is one of 256 levels is off at most, half the way to the next one; other biases are not."""
-    if query.bias is None or query.bias.kind != "u1":
-        return np.zeros(len(codes))
-    gaps = np.abs(np.diff(query.bias.table.astype(np.float64)))
-    level = codes[:, query.bias.offset].astype(int)
-    return np.maximum(np.append(gaps, 0)[level], np.append(0, gaps)[level]) / 2
 
 
 # ---- configuration
