@@ -48,8 +48,8 @@ class RQ(Codec):
         score[0 .. j] = score[0 .. j - 1] + (cost[j, label j] + 2 <c_0, c_j> + 2 <c_1, c_j> + ...)         in order, within a part
         cross terms = sum of 2 <c_i, c_j> over i < j within a part
 
-    so a vector meets every entry once, whatever the beam, and errors below some 2^-11 of |y| are not told from each other. Ties go
-    to the better rank one codebook before, then to the lower label.
+    so a vector meets every entry once, whatever the beam, and errors below some 2^-11 of |y| are not told from each other. Ties
+    go to the better rank one codebook before, then to the lower label.
 
     Scores are <q, x_hat>, or -|q - x_hat|^2 but for the rounding of the cross terms, about 1 % of the code's own error: on 20,000
     SIFT vectors recall 10@10 at 8 bytes is 0.5769, with exact cross terms 0.5771, with a codebook less for a finer level 0.537.
