@@ -94,7 +94,7 @@ def test_the_level_is_the_nearest_to_the_cross_terms():
     x = clustered(0, 700, 12)
     for parts in (1, 2):
         codec = vp.RQ(4, parts=parts, metric="l2").fit(x)
-        codes = codec.encode(clustered(0, 300, 12, draw=1) * np.float32(1.5))
+        codes = codec.encode(np.concatenate((clustered(0, 200, 12, draw=1), 3 * clustered(0, 100, 12, draw=2))))
         books = codec.codebooks_.astype(np.float64).copy()
         books[:: 4 // parts] -= books[:: 4 // parts].mean(axis=1, keepdims=True)
         labels = labels_of(codec, codes)
@@ -106,7 +106,7 @@ def test_the_level_is_the_nearest_to_the_cross_terms():
         assert (away[np.arange(300), codes[:, 0]] <= away.min(axis=1) + slack).all()
         assert (away.min(axis=1) <= level_rounding(codec.query(x[:1]), codes) + slack).all()
         assert (np.diff(codec.cross_) >= 0).all()
-        assert np.sqrt((away.min(axis=1) ** 2).mean()) < 0.03 * cross.std()
+        assert np.sqrt((away.min(axis=1)[:200] ** 2).mean()) < 0.03 * cross[:200].std()
 
 
 def test_an_unused_half_byte_means_nothing():

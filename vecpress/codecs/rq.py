@@ -16,7 +16,8 @@ from ..ops.factors import Factor
 TRAIN_ROWS = 32768  # learned from at most: 128 an entry at 8 bits
 ENOUGH_ROWS = 39  # an entry, as of PQ
 HELD_OUT = 16  # one of so many rows is not learned from: it tells whether least squares helped
-WAYS = 4  # the best so many paths of a row leave the residuals that the next codebook is learned from
+WAYS = 8  # so many paths of a row leave the residuals that the next codebook is learned from, where WAYS_ROWS allow
+WAYS_ROWS = 131072  # residuals that a codebook is learned from
 MOVES = 10  # of k-means a codebook; least squares moves all entries afterwards
 ROUNDS = 8  # of least squares at most
 GAIN = 2e-3  # a round that lowers the held-out error by a smaller share is the last
@@ -67,17 +68,17 @@ class RQ(Codec):
     rows each. Learns from 32,768 rows at most; fewer than 39 an entry raise a SmallTrainingSetWarning.
 
     What late codebooks are learned from looks like noise, and a mean of n rows has 1 / n of it. So codebook j is learned by
-    k-means from what the 4 best paths of each row leave, its entries being sums / (n + lambda_j), with lambda_j the variance
+    k-means from what the 4 to 8 best paths of each row leave, its entries being sums / (n + lambda_j), with lambda_j the variance
     within clusters by that of the entries. Then all entries become those of least squared error for the labels, C of
     (B^T B + diag(lambda)) C = B^T X with B[i, (j, label j of row i)] = 1, and rows are labelled anew, while rows that are not
-    learned from, one of 16, get less error. From 10,000 embeddings at 12 bytes: without lambda error + 10 %, without the 4 paths
+    learned from, one of 16, get less error. From 10,000 embeddings at 12 bytes: without lambda error + 10 %, with one path
     + 4 %, without least squares + 2 %.
 
     Raises ValueError for values beyond 2^50.
 
     Cost: encode n d m 2^n_bits / parts multiply-adds and some n beam 2^n_bits m (m / parts + 3) / 2 additions, these in NumPy on
-    one thread; fit k-means of 4 rows a row, 8 times at most encoding and a system of m 2^n_bits / parts unknowns a part, of
-    which it holds the matrix twice; a query d m 2^n_bits / parts multiply-adds; a code m look-ups. Products of entries, 2 m^2
+    one thread; fit k-means of 131,072 rows at most, 8 times at most encoding and a system of m 2^n_bits / parts unknowns a part,
+    of which it holds the matrix twice; a query d m 2^n_bits / parts multiply-adds; a code m look-ups. Products of entries, 2 m^2
     4^n_bits / parts bytes, are made when first needed and kept, outside the state.
 
     Source: Chen, Guan, Wang, "Approximate nearest neighbor search by residual vector quantization", Sensors 2010; Babenko and
@@ -149,7 +150,7 @@ class RQ(Codec):
             rng = np.random.Generator(np.random.PCG64((self.seed, part, j)))
             books[j], ridge[j] = _entries(residuals, self.ks, rng, num_threads)
             found = _walk(learned, _steps(books[: j + 1], num_threads, j), self.beam, self.beam, num_threads, found)
-            ways = found[0].transpose(1, 0, 2)[:WAYS]
+            ways = found[0].transpose(1, 0, 2)[: max(1, min(WAYS, WAYS_ROWS // len(learned)))]
             residuals = np.concatenate([learned - _sums(books, labels) for labels in ways])
 
         def left(books: np.ndarray) -> float:
