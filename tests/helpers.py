@@ -39,6 +39,15 @@ def scan_all(codec: vp.Codec, codes: np.ndarray, query: vp.Query, num_threads: i
     return out
 
 
+def level_rounding(query: vp.Query, codes: np.ndarray) -> np.ndarray:
+    """float64[n]: how far a bias that is one of 256 levels is off at most, half the way to the next one; other biases are not."""
+    if query.bias is None or query.bias.kind != "u1":
+        return np.zeros(len(codes))
+    gaps = np.abs(np.diff(query.bias.table.astype(np.float64)))
+    level = codes[:, query.bias.offset].astype(int)
+    return np.maximum(np.append(gaps, 0)[level], np.append(0, gaps)[level]) / 2
+
+
 def runnable() -> list[str]:
     """The backends that run on this machine, the reference included."""
     return [name for name, state in vp.backends().items() if state == "ok"]

@@ -10,7 +10,7 @@ import pickle
 import numpy as np
 import pytest
 from hard_values import DTYPES, NOT_FINITE, SIZES, WRONG_DTYPES, values
-from helpers import bits, clustered, runnable, scan_all
+from helpers import bits, clustered, level_rounding, runnable, scan_all
 
 import vecpress as vp
 from vecpress.codec import METRICS
@@ -301,6 +301,8 @@ def test_encoding_in_blocks_changes_nothing(codec, dim, monkeypatch):
 def test_a_decoded_code_encodes_to_itself(codec, dim):
     if codec.head:  # a stored scale serves estimates, or is rounded: what it decodes to has another
         pytest.skip("codes with factors are not projections")
+    if isinstance(codec, vp.RQ):  # tests/codecs/test_rq.py has what holds instead
+        pytest.skip("a search over sums may find another sum for what it decodes to")
     codec = fitted(codec, dim)
     codes = codec.encode(np.concatenate((more(dim), values(6, 33, dim))))
     # under "cos" `encode` scales to length 1 first, which a decoded vector need not have
@@ -370,12 +372,13 @@ def test_scores_are_the_metric_of_the_decoded_vector(codec, dim):
     else:
         expected = query @ decoded.T
         scale = np.abs(query) @ np.abs(decoded).T
-    scores = scan_all(codec, codes, codec.query(q)).astype(np.float64)
+    found = codec.query(q)
+    scores = scan_all(codec, codes, found).astype(np.float64)
     if codec.own_norms:  # a number that is the same for all queries
         scores, expected = scores - scores[:1], expected - expected[:1]
         scale = scale + scale[:1] + np.abs(scores[:1])
     error = np.abs(scores - expected)
-    assert (error <= (dim + 8) * 2.0**-24 * scale).all()
+    assert (error <= (dim + 8) * 2.0**-24 * scale + level_rounding(found, codes)).all()
 
 
 @every_case
@@ -398,9 +401,10 @@ def test_symmetric_scores_obey_their_law(codec, dim):
     if codec.own_norms:
         return  # what is coded is a query, what it is compared with has its own norm
     scale = np.abs(scores).max()
-    np.testing.assert_allclose(scores, scores.T, atol=dim * 2.0**-23 * scale)
+    off = dim * 2.0**-23 * scale + level_rounding(query, codes)
+    assert (np.abs(scores - scores.T) <= 1e-7 * np.abs(scores) + off + off[:, None]).all()
     if codec.metric == "l2":
-        assert (np.abs(np.diag(scores)) <= dim * 2.0**-23 * scale).all()  # the distance of a code from itself
+        assert (np.abs(np.diag(scores)) <= off).all()  # the distance of a code from itself
 
 
 @pytest.mark.parametrize("codec", [c for c in EXAMPLES if c.metric == "cos"], ids=repr)
