@@ -12,18 +12,12 @@ from ..checks import Metric, check_choice, check_int
 from ..codec import METRICS, SQUARES_FIT, Array, Codec, Query
 from ..dispatch import empty
 from ..ops.factors import Factor
+from ..residual import Step, best_labels, learn_books, search_steps, sums
 from .pq import MAX_SEED
 
 TRAIN_ROWS = 32768  # learned from at most: 128 an entry at 8 bits
 ENOUGH_ROWS = 39  # an entry, as of PQ
-HELD_OUT = 16  # one of so many rows is not learned from: they tell whether least squares helped
-WAYS = 8  # so many paths of a row leave the residuals that the next codebook is learned from, where WAYS_ROWS allow
-WAYS_ROWS = 131072  # residuals that a codebook is learned from
-MOVES = 10  # of k-means a codebook; least squares moves all entries afterwards
-ROUNDS = 8  # of least squares at most
-GAIN = 2e-3  # a round that lowers the held-out error by a smaller share is the last
 MOST = 32  # codebooks a part: tables of pairs and least squares grow with its square
-BLOCK_ROWS = 256  # coded at a time: what a step works on stays in the cache
 
 
 class RQ(Codec):
@@ -132,38 +126,10 @@ class RQ(Codec):
 
     def _fit(self, x: Rows, queries: Rows | None, num_threads: int | None) -> None:
         sample = x.sample(TRAIN_ROWS, self.seed)
-        parts = [self._learn(columns, part, num_threads) for part, columns in enumerate(self._split(sample))]
+        pairs = enumerate(self._split(sample))
+        parts = [learn_books(x, self.depth, self.ks, self.beam, (self.seed, part), num_threads) for part, x in pairs]
         self.codebooks_ = np.concatenate(parts)
         self.cross_ = self._levels(sample, num_threads)
-
-    def _learn(self, x: np.ndarray, part: int, num_threads: int | None) -> np.ndarray:
-        """float32[depth, ks, dsub]: the codebooks of one part, x float32[n, dsub]."""
-        mean = x.mean(axis=0, dtype=np.float64).astype(np.float32)
-        x = x - mean
-        held_out = np.arange(len(x)) % HELD_OUT == HELD_OUT - 1
-        learned, other = x[~held_out], x[held_out] if held_out.any() else x
-        books, ridge = np.zeros((self.depth, self.ks, x.shape[1]), np.float32), np.zeros(self.depth)
-        residuals, found = learned, None
-        for j in range(self.depth):
-            rng = np.random.Generator(np.random.PCG64((self.seed, part, j)))
-            books[j], ridge[j] = _entries(residuals, self.ks, rng, num_threads)
-            found = _walk(learned, _steps(books[: j + 1], num_threads, j), self.beam, self.beam, num_threads, found)
-            ways = found[0].transpose(1, 0, 2)[: max(1, min(WAYS, WAYS_ROWS // len(learned)))]
-            residuals = np.concatenate([learned - _sums(books, labels) for labels in ways])
-
-        def left(books: np.ndarray) -> float:
-            error = other - _sums(books, self._labels(other, _steps(books, num_threads), num_threads))
-            return float(np.square(error, dtype=np.float64).sum())
-
-        best, lowest, labels = books, left(books), ways[0]
-        for _ in range(ROUNDS if self.depth > 1 else 0):
-            books = _solved(learned, labels, books, ridge, num_threads)
-            before, error = lowest, left(books)
-            best, lowest = (books, error) if error < lowest else (best, lowest)
-            if not error < before * (1 - GAIN):
-                break
-            labels = self._labels(learned, _steps(books, num_threads), num_threads)
-        return np.concatenate((best[:1] + mean, best[1:]))
 
     def _levels(self, x: np.ndarray, num_threads: int | None) -> np.ndarray:
         """float32[256]: what the cross terms are rounded to."""
@@ -192,11 +158,7 @@ class RQ(Codec):
         """uint8[n, m]: the labels of x."""
         tables = self._tables(num_threads)
         pairs = zip(self._split(x - tables.centre), tables.steps, strict=True)
-        return np.hstack([self._labels(columns, steps, num_threads) for columns, steps in pairs])
-
-    def _labels(self, y: np.ndarray, steps: list[_Step], num_threads: int | None) -> np.ndarray:
-        """uint8[n, depth]: the labels of one part."""
-        return _walk(y, steps, self.beam, 1, num_threads)[0][:, 0]
+        return np.hstack([best_labels(columns, steps, self.beam, num_threads) for columns, steps in pairs])
 
     def _split(self, x: np.ndarray) -> list[np.ndarray]:
         """The columns of each part."""
@@ -205,7 +167,7 @@ class RQ(Codec):
     def _sum(self, books: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """float32[n, d]: the labels' entries, summed up part by part."""
         pairs = zip(np.split(books, self.parts), np.split(labels, self.parts, axis=1), strict=True)
-        return np.hstack([_sums(of_part, columns) for of_part, columns in pairs])
+        return np.hstack([sums(of_part, columns) for of_part, columns in pairs])
 
     def _cross(self, labels: np.ndarray, num_threads: int | None) -> np.ndarray:
         """float32[n]: twice the products of each two entries of a part."""
@@ -272,27 +234,12 @@ class RQ(Codec):
         return [cls(m, metric=metric, seed=seed)] if 1 <= (m := code_size - (metric == "l2")) <= MOST else []
 
 
-_Paths = tuple[np.ndarray, np.ndarray]  # labels so far, uint8[n, paths, labels], best first; squared errors less |y|^2
-
-
-class _Step(NamedTuple):
-    """What the search needs of a codebook of one part.
-
-    weights : float32[d, ks], -2 times its entries; offset : float32[ks], their squared lengths; pairs : float32[j * ks, ks],
-        twice the products of the entries of the j codebooks before it with its own
-    """
-
-    weights: np.ndarray
-    offset: np.ndarray
-    pairs: np.ndarray
-
-
 class _Tables(NamedTuple):
     """centre : float32[d]; entries : float32[m, ks, dsub], each part's first codebook less the centre; steps : of each part."""
 
     centre: np.ndarray
     entries: np.ndarray
-    steps: list[list[_Step]]
+    steps: list[list[Step]]
 
 
 def _tables_of(codebooks: np.ndarray, parts: int, num_threads: int | None) -> _Tables:
@@ -302,101 +249,4 @@ def _tables_of(codebooks: np.ndarray, parts: int, num_threads: int | None) -> _T
         total = ops.label_sums(first, np.zeros(ks, np.int32), 1, num_threads=num_threads)[0]  # in a fixed order
         centres.append((total / ks).astype(np.float32))
         first -= centres[-1]
-    return _Tables(np.concatenate(centres), entries, [_steps(books, num_threads) for books in np.split(entries, parts)])
-
-
-def _steps(books: np.ndarray, num_threads: int | None, first: int = 0) -> list[_Step]:
-    """Of the codebooks of one part, float32[depth, ks, d], from the first that is wanted on."""
-    found = []
-    for j, book in enumerate(books[first:], first):
-        twice = np.ascontiguousarray(book.T) * np.float32(2)
-        with np.errstate(over="ignore", invalid="ignore"):
-            products = ops.project(books[: j + 1].reshape(-1, len(twice)), twice, num_threads=num_threads)
-        before, own = np.split(products, [j * len(book)])
-        found.append(_Step(-twice, np.diagonal(own) / np.float32(2), before.copy()))
-    return found
-
-
-def _walk(y: np.ndarray, steps: list[_Step], beam: int, last: int, num_threads: int | None, at: _Paths | None = None) -> _Paths:
-    """Goes `steps` from the paths `at`, or from the start; keeps `beam` paths a row, `last` at the end."""
-    n = len(y)
-    paths, scores = at or (np.empty((n, 1, 0), np.uint8), np.zeros((n, 1), np.float32))
-    done = []
-    for start in range(0, max(n, 1), BLOCK_ROWS):
-        rows = slice(start, start + BLOCK_ROWS)
-        block = paths[rows], scores[rows]
-        for i, step in enumerate(steps):
-            cost = ops.project(y[rows], step.weights, step.offset, num_threads=num_threads)
-            block = _grow(*block, cost, step.pairs, beam if i < len(steps) - 1 else last)
-        done.append(block)
-    return np.concatenate([block[0] for block in done]), np.concatenate([block[1] for block in done])
-
-
-def _grow(paths: np.ndarray, scores: np.ndarray, cost: np.ndarray, pairs: np.ndarray, keep: int) -> _Paths:
-    """The `keep` best continuations of each row's paths, best first; cost float32[n, ks], the rest as in `_walk`, `_Step`."""
-    n, b, j = paths.shape
-    ks = cost.shape[1]
-    total = np.repeat(cost[:, None], b, axis=1)
-    added = np.empty_like(total)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for i in range(j):
-            np.take(pairs[i * ks : (i + 1) * ks], paths[:, :, i], axis=0, out=added, mode="clip")
-            total += added
-        total += scores[:, :, None]
-    flat, row, keep = total.reshape(n, b * ks), np.arange(n), min(keep, b * ks)
-    grown, best = np.empty((n, keep, j + 1), np.uint8), np.empty((n, keep), np.float32)
-    for k in range(keep):
-        at = flat.argmin(axis=1)  # the first of equals
-        best[:, k] = flat[row, at]
-        flat[row, at] = np.inf
-        grown[:, k, :j] = paths[row, at // ks]
-        grown[:, k, j] = at % ks
-    return grown, best
-
-
-def _sums(books: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """float32[n, d]: the sum of the labels' entries, in order; there may be fewer labels than codebooks."""
-    total = books[0][labels[:, 0]]
-    for book, column in zip(books[1:], labels.T[1:], strict=False):
-        total += book[column]
-    return total
-
-
-def _entries(x: np.ndarray, ks: int, rng: np.random.Generator, num_threads: int | None) -> tuple[np.ndarray, float]:
-    """float32[ks, d]: entries near which the rows of x are, and the lambda that they are shrunk by.
-
-    k-means from random rows: k-means++ would start at the longest residuals, which are noise.
-    """
-    n = len(x)
-    entries = x[np.sort(rng.choice(n, ks, replace=n < ks))]
-    total = float(np.square(x, dtype=np.float64).sum())
-    for _ in range(MOVES):
-        labels, _ = ops.assign(x, entries, num_threads=num_threads)
-        count = np.bincount(labels, minlength=ks)
-        sums = ops.label_sums(x, labels, ks, num_threads=num_threads)
-        between = float((np.square(sums).sum(axis=1) / np.maximum(count, 1)).sum())
-        noise = max(total - between, 0.0) / max(n - ks, 1)  # of a row; an entry has noise / count of it
-        signal = (between - ks * noise) / n  # of an entry
-        # where rows are few the estimate is poor: no entry of usual count is shrunk to less than half
-        ridge = min(noise / signal, n / ks) if signal * n / ks > noise else (n / ks if noise > 0 else 0.0)
-        entries = (sums / np.maximum(count + ridge, 1)[:, None]).astype(np.float32)
-        unused = np.flatnonzero(count == 0)
-        entries[unused] = x[rng.choice(n, len(unused))]
-    return entries, ridge
-
-
-def _solved(x: np.ndarray, labels: np.ndarray, books: np.ndarray, ridge: np.ndarray, num_threads: int | None) -> np.ndarray:
-    """float32[depth, ks, d]: the entries C of least |x - sum of C|^2 + ridge |C - books|^2, ridge float64[depth]."""
-    depth, ks, dim = books.shape
-    residuals = x - _sums(books, labels)
-    right, matrix = np.empty((depth, ks, dim)), np.empty((depth, ks, depth, ks))
-    for j in range(depth):
-        own = labels[:, j].astype(np.int32)
-        right[j] = ops.label_sums(residuals, own, ks, num_threads=num_threads)
-        for i in range(j + 1):
-            both = np.bincount(own * ks + labels[:, i], minlength=ks * ks).reshape(ks, ks)
-            matrix[j, :, i], matrix[i, :, j] = both, both.T
-    square = matrix.reshape(depth * ks, depth * ks)
-    square[np.diag_indices(len(square))] += np.repeat(ridge, ks) + 1e-3  # unused entries must not make it singular
-    step = np.linalg.solve(square, right.reshape(-1, dim))
-    return (books + step.reshape(books.shape)).astype(np.float32)
+    return _Tables(np.concatenate(centres), entries, [search_steps(books, num_threads) for books in np.split(entries, parts)])

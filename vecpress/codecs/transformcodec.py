@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -20,14 +21,16 @@ from ..weighting import Transform, moments, weighted_transform
 
 MAX_SEED = 2**63 - 1
 LEAST_BYTES = 4
-MOST_LABELS = 3
+MOST_LABELS, USUAL_LABELS = 32, 12
+ALL_LABELS = 24  # bytes up to which the usual code has as many labels as it may, and
+SOME_LABELS = 8  # beyond
 LEAST_LABEL_ROWS = 8 * CENTROIDS  # without which there are no labels
 LEARNED_ROWS, JUDGED_ROWS, JUDGES = 8192, 24576, 256  # with which options are chosen
 LEAST_SEARCH_ROWS, LEAST_SEARCH_QUERIES = 512, 16
 # options, and by how much recall they must be better than the usual ones: so much is chance
 EXPONENTS = {0.5: 0.0, 0.3: 0.002, 0.0: 0.005}
 STRETCHES = {1: 0.0, 0: 0.002, 2: 0.003}  # 2 a
-LABEL_PRICE = 0.001  # each, for they take time
+UNUSUAL_LABELS = 0.01
 NEIGHBOURS = 10
 UNEVEN = 0.2  # spread of norms from which rows are coded at one length
 TWO_BYTES_FROM = 3.0  # largest scale by the least, from which it takes two bytes
@@ -38,7 +41,7 @@ class TransformCodec(Codec):
     """x_hat = mean_ + s back_ (sum of centroids_[v, label v] + sum of units_[t] value[t] along axis component_[t]).
 
     z = (x - mean_) @ forward_ is x in axes in which components are independent and queries weigh errors alike
-    (`vecpress.weighting`). Up to three labels name a centroid each, of what those before leave. What is left is coded component
+    (`vecpress.weighting`). Labels name a centroid each, of what the others leave (`vecpress.residual`). What is left is coded component
     by component in words of a trellis code, `ops.encode_trellis`, whose rates follow the components' variances
     (`vecpress.allocation`): some have no bits, the strongest are coded twice. One scale a vector makes up for what is lost.
 
@@ -63,7 +66,8 @@ class TransformCodec(Codec):
     ----------
     code_size : bytes a vector, at least 4 and 2 more for l2; more than the factors and one byte a dimension are of no use
     metric : "ip", "l2" or "cos"
-    labels : 0 to 3, the most labels there may be. Each takes a kilobyte a dimension of state, and time in `fit` and searches
+    labels : 0 to 32, the most labels there may be. Each takes a kilobyte a dimension of state, and time in `fit`, `encode` and
+        searches; up to 24 bytes a vector more of them keep more recall
     seed : of the centroids and of what is held out
 
     Learned: mean_, forward_ and back_ float32[d, d]; centroids_ float32[n_labels, 256, d]; words_ uint8[n_words, 2], bytes and
@@ -103,7 +107,7 @@ class TransformCodec(Codec):
     scales_: np.ndarray
     norm_unit_: np.ndarray
 
-    def __init__(self, code_size: int, *, metric: Metric = "ip", labels: int = MOST_LABELS, seed: int = 0):
+    def __init__(self, code_size: int, *, metric: Metric = "ip", labels: int = USUAL_LABELS, seed: int = 0):
         self.metric = check_choice("TransformCodec", "metric", metric, METRICS)
         self._code_size = check_int("TransformCodec", "code_size", code_size, LEAST_BYTES + self._norm_bytes)
         self.labels = check_int("TransformCodec", "labels", labels, 0, MOST_LABELS)
@@ -195,7 +199,7 @@ class TransformCodec(Codec):
         if uneven:
             z = self._evened(z)
             variances = np.square(z, dtype=np.float64).mean(axis=0)
-        labels = min(labels, nbytes - 1)
+        labels = min(labels, nbytes)
         code = AxesCode.learn(z, variances, nbytes, labels, self.seed, num_threads, centroids)
         self.centroids_, self.words_, self.component_, self.units_ = code.centroids, code.words, code.component, code.units
         self._set_form(labels=labels, words=len(code.words), layers=code.layers)
@@ -229,6 +233,8 @@ class TransformCodec(Codec):
         learned, base = x[:half], x[half : half + JUDGED_ROWS]
         true = _best(_scores(judges @ base.T, np.square(base).sum(axis=1), self.metric))
         tried: dict[tuple[float, int, int], float] = {}
+        most = min(self.labels, self.code_size - self._norm_bytes - 1) if len(learned) >= LEAST_LABEL_ROWS else 0
+        usual_labels = most if self.code_size <= ALL_LABELS else min(most, SOME_LABELS)
 
         def judge(exponent: float, labels: int, centroids: np.ndarray | None = None) -> None:
             self._learn(learned, known, exponent, labels, num_threads, centroids)
@@ -240,14 +246,13 @@ class TransformCodec(Codec):
                 self._set_form(stretch=stretch)
                 found = _best(_scores(products * self._scale(z, t, num_threads).astype(np.float32), own, self.metric))
                 recall = float((found[:, :, None] == true[:, None, :]).any(axis=2).mean())
-                tried[exponent, labels, stretch] = recall - price - LABEL_PRICE * labels - EXPONENTS[exponent]
+                tried[exponent, labels, stretch] = recall - price - EXPONENTS[exponent] - UNUSUAL_LABELS * (labels != usual_labels)
 
         for exponent in EXPONENTS:
             judge(exponent, 0)
         exponent = max(tried, key=lambda option: tried[option])[0]
-        most = min(self.labels, self.code_size - self._norm_bytes - LEAST_BYTES) if len(learned) >= LEAST_LABEL_ROWS else 0
         centroids = None
-        for labels in range(most, 0, -1):
+        for labels in sorted({most, min(most, SOME_LABELS), min(most, SOME_LABELS // 2)} - {0}, reverse=True):
             judge(exponent, labels, centroids)
             centroids = self.centroids_ if labels == most else centroids  # the others' are the first of these
         return max(tried, key=lambda option: tried[option])
@@ -278,7 +283,17 @@ class TransformCodec(Codec):
 
     @property
     def _code(self) -> AxesCode:
-        return AxesCode(self.centroids_, self.words_, int(self.form_[3]), self.component_, self.units_, self.levels_)
+        """Made when first asked for and kept as long as the arrays are the same: it makes tables of its own."""
+        form, parts = self.form_, (self.centroids_, self.words_, self.component_, self.units_, self.levels_)
+        made_of, kept = self.__dict__.get("_kept_code", ((), None))
+        if kept is None or len(made_of) != len(parts) or any(a is not b for a, b in zip(made_of, parts, strict=True)):
+            centroids, words, *others = parts
+            kept = AxesCode(centroids, words, int(form[3]), *others)
+            self.__dict__["_kept_code"] = parts, kept
+        return kept
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_kept_code"}
 
     # ---- coding
 

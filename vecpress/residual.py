@@ -1,0 +1,184 @@
+"""Residual quantization: sums of codebook entries, found by a beam search; how codebooks for that are learned.
+
+What late codebooks are learned from looks like noise, and a mean of n rows has 1 / n of it. So codebook j is learned by k-means
+from what the best paths of each row leave, its entries being sums / (n + lambda_j), with lambda_j the variance within clusters by
+that of the entries. Then all entries become those of least squared error for the labels, C of
+
+    (B^T B + diag(lambda)) (C - old) = B^T (X - B old),    B[i, (j, label j of row i)] = 1
+
+and rows are labelled anew, while rows that are not learned from get less error. Least squares that pull to 0 have less error
+still, and less recall.
+
+Source: Chen, Guan, Wang, "Approximate nearest neighbor search by residual vector quantization", Sensors 2010; Babenko and
+Lempitsky, "Additive quantization for extreme vector compression", CVPR 2014 (beam, least squares); Martinez et al., "LSQ++",
+ECCV 2018 (with a ridge). Differs in lambda and in held-out rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from . import ops
+
+HELD_OUT = 16  # one of so many rows is not learned from: they tell whether least squares helped
+WAYS = 8  # so many paths of a row leave the residuals that the next codebook is learned from, where `ways_rows` allow
+WAYS_ROWS = 131072  # residuals that a codebook is learned from
+MOVES = 10  # of k-means a codebook; least squares moves all entries afterwards
+ROUNDS = 8  # of least squares at most
+GAIN = 2e-3  # a round that lowers the held-out error by a smaller share is the last
+BLOCK_ROWS = 256  # coded at a time: what a step works on stays in the cache
+
+Paths = tuple[np.ndarray, np.ndarray]  # labels so far, uint8[n, paths, labels], best first; squared errors less |y|^2
+
+
+class Step(NamedTuple):
+    """What the search needs of a codebook of one part.
+
+    weights : float32[d, ks], -2 times its entries; offset : float32[ks], their squared lengths; pairs : float32[j * ks, ks],
+        twice the products of the entries of the j codebooks before it with its own
+    """
+
+    weights: np.ndarray
+    offset: np.ndarray
+    pairs: np.ndarray
+
+
+def learn_books(
+    x: np.ndarray, depth: int, ks: int, beam: int, seed: Sequence[int], num_threads: int | None,
+    *, ways_rows: int = WAYS_ROWS, rounds: int = ROUNDS,
+) -> np.ndarray:  # fmt: skip
+    """float32[depth, ks, d]: codebooks for the rows of x, float32[n, d], that are searched with so wide a beam.
+
+    ways_rows, rounds : less of either is learned faster, and worse
+    """
+    mean = x.mean(axis=0, dtype=np.float64).astype(np.float32)
+    x = x - mean
+    held_out = np.arange(len(x)) % HELD_OUT == HELD_OUT - 1
+    learned, other = x[~held_out], x[held_out] if held_out.any() else x
+    books, ridge = np.zeros((depth, ks, x.shape[1]), np.float32), np.zeros(depth)
+    residuals, found = learned, None
+    for j in range(depth):
+        rng = np.random.Generator(np.random.PCG64((*seed, j)))
+        books[j], ridge[j] = _entries(residuals, ks, rng, num_threads)
+        found = _walk(learned, search_steps(books[: j + 1], num_threads, j), beam, beam, num_threads, found)
+        ways = found[0].transpose(1, 0, 2)[: max(1, min(WAYS, ways_rows // len(learned)))]
+        residuals = np.concatenate([learned - sums(books, labels) for labels in ways])
+
+    def left(books: np.ndarray) -> float:
+        error = other - sums(books, best_labels(other, search_steps(books, num_threads), beam, num_threads))
+        return float(np.square(error, dtype=np.float64).sum())
+
+    best, lowest, labels = books, left(books), ways[0]
+    for _ in range(rounds if depth > 1 else 0):
+        books = _solved(learned, labels, books, ridge, num_threads)
+        before, error = lowest, left(books)
+        best, lowest = (books, error) if error < lowest else (best, lowest)
+        if not error < before * (1 - GAIN):
+            break
+        labels = best_labels(learned, search_steps(books, num_threads), beam, num_threads)
+    return np.concatenate((best[:1] + mean, best[1:]))
+
+
+def best_labels(y: np.ndarray, steps: list[Step], beam: int, num_threads: int | None) -> np.ndarray:
+    """uint8[n, depth]: the labels of rows y float32[n, d]. Row by row: a row has the same alone and in a batch."""
+    return _walk(y, steps, beam, 1, num_threads)[0][:, 0]
+
+
+def search_steps(books: np.ndarray, num_threads: int | None, first: int = 0) -> list[Step]:
+    """Of the codebooks of one part, float32[depth, ks, d], from the first that is wanted on."""
+    found = []
+    for j, book in enumerate(books[first:], first):
+        twice = np.ascontiguousarray(book.T) * np.float32(2)
+        with np.errstate(over="ignore", invalid="ignore"):
+            products = ops.project(books[: j + 1].reshape(-1, len(twice)), twice, num_threads=num_threads)
+        before, own = np.split(products, [j * len(book)])
+        found.append(Step(-twice, np.diagonal(own) / np.float32(2), before.copy()))
+    return found
+
+
+def _walk(y: np.ndarray, steps: list[Step], beam: int, last: int, num_threads: int | None, at: Paths | None = None) -> Paths:
+    """Goes `steps` from the paths `at`, or from the start; keeps `beam` paths a row, `last` at the end."""
+    n = len(y)
+    paths, scores = at or (np.empty((n, 1, 0), np.uint8), np.zeros((n, 1), np.float32))
+    done = []
+    for start in range(0, max(n, 1), BLOCK_ROWS):
+        rows = slice(start, start + BLOCK_ROWS)
+        block = paths[rows], scores[rows]
+        for i, step in enumerate(steps):
+            cost = ops.project(y[rows], step.weights, step.offset, num_threads=num_threads)
+            block = _grow(*block, cost, step.pairs, beam if i < len(steps) - 1 else last)
+        done.append(block)
+    return np.concatenate([block[0] for block in done]), np.concatenate([block[1] for block in done])
+
+
+def _grow(paths: np.ndarray, scores: np.ndarray, cost: np.ndarray, pairs: np.ndarray, keep: int) -> Paths:
+    """The `keep` best continuations of each row's paths, best first; cost float32[n, ks], the rest as in `_walk`, `Step`."""
+    n, b, j = paths.shape
+    ks = cost.shape[1]
+    total = np.repeat(cost[:, None], b, axis=1)
+    added = np.empty_like(total)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for i in range(j):
+            np.take(pairs[i * ks : (i + 1) * ks], paths[:, :, i], axis=0, out=added, mode="clip")
+            total += added
+        total += scores[:, :, None]
+    flat, row, keep = total.reshape(n, b * ks), np.arange(n), min(keep, b * ks)
+    grown, best = np.empty((n, keep, j + 1), np.uint8), np.empty((n, keep), np.float32)
+    for k in range(keep):
+        at = flat.argmin(axis=1)  # the first of equals
+        best[:, k] = flat[row, at]
+        flat[row, at] = np.inf
+        grown[:, k, :j] = paths[row, at // ks]
+        grown[:, k, j] = at % ks
+    return grown, best
+
+
+def sums(books: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """float32[n, d]: the sum of the labels' entries, in order; there may be fewer labels than codebooks."""
+    total = books[0][labels[:, 0]]
+    for book, column in zip(books[1:], labels.T[1:], strict=False):
+        total += book[column]
+    return total
+
+
+def _entries(x: np.ndarray, ks: int, rng: np.random.Generator, num_threads: int | None) -> tuple[np.ndarray, float]:
+    """float32[ks, d]: entries near which the rows of x are, and the lambda that they are shrunk by.
+
+    k-means from random rows: k-means++ would start at the longest residuals, which are noise.
+    """
+    n = len(x)
+    entries = x[np.sort(rng.choice(n, ks, replace=n < ks))]
+    total = float(np.square(x, dtype=np.float64).sum())
+    for _ in range(MOVES):
+        labels, _ = ops.assign(x, entries, num_threads=num_threads)
+        count = np.bincount(labels, minlength=ks)
+        sums = ops.label_sums(x, labels, ks, num_threads=num_threads)
+        between = float((np.square(sums).sum(axis=1) / np.maximum(count, 1)).sum())
+        noise = max(total - between, 0.0) / max(n - ks, 1)  # of a row; an entry has noise / count of it
+        signal = (between - ks * noise) / n  # of an entry
+        # where rows are few the estimate is poor: no entry of usual count is shrunk to less than half
+        ridge = min(noise / signal, n / ks) if signal * n / ks > noise else (n / ks if noise > 0 else 0.0)
+        entries = (sums / np.maximum(count + ridge, 1)[:, None]).astype(np.float32)
+        unused = np.flatnonzero(count == 0)
+        entries[unused] = x[rng.choice(n, len(unused))]
+    return entries, ridge
+
+
+def _solved(x: np.ndarray, labels: np.ndarray, books: np.ndarray, ridge: np.ndarray, num_threads: int | None) -> np.ndarray:
+    """float32[depth, ks, d]: the entries C of least |x - sum of C|^2 + ridge |C - books|^2, ridge float64[depth]."""
+    depth, ks, dim = books.shape
+    residuals = x - sums(books, labels)
+    right, matrix = np.empty((depth, ks, dim)), np.empty((depth, ks, depth, ks))
+    for j in range(depth):
+        own = labels[:, j].astype(np.int32)
+        right[j] = ops.label_sums(residuals, own, ks, num_threads=num_threads)
+        for i in range(j + 1):
+            both = np.bincount(own * ks + labels[:, i], minlength=ks * ks).reshape(ks, ks)
+            matrix[j, :, i], matrix[i, :, j] = both, both.T
+    square = matrix.reshape(depth * ks, depth * ks)
+    square[np.diag_indices(len(square))] += np.repeat(ridge, ks) + 1e-3  # unused entries must not make it singular
+    step = np.linalg.solve(square, right.reshape(-1, dim))
+    return (books + step.reshape(books.shape)).astype(np.float32)
