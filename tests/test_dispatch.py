@@ -207,7 +207,10 @@ LAYERS = (  # a module imports from layers above it here, or from its own; nothi
     {"errors", "checks"},
     {"dispatch", "native", "container"},
     {"ops"},
-    {"arrays", "bounds", "datasets", "ids", "kmeans", "pca", "rwlock", "sources", "synthetic", "vectorfiles"},
+    {
+        "allocation", "arrays", "axes", "bounds", "datasets", "ids", "kmeans", "pca", "rwlock", "sources", "synthetic",
+        "vectorfiles", "weighting",
+    },  # fmt: skip
     {"query"},
     {"codec"},
     {"chain", "labels"},

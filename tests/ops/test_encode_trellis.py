@@ -1,4 +1,4 @@
-"""What encode_trellis promises: planted paths, the least error of all rings where that can be known, the shipped errors, any hard value."""
+"""What encode_trellis promises: planted rings, errors near to the least of all rings, the shipped errors, any hard value."""
 
 from __future__ import annotations
 
@@ -143,8 +143,7 @@ def test_mixtures_equal_the_reference(n, backend):
 
 def test_hard_values_equal_the_reference(backend):
     """One kind of number in each row, and single ones among ordinary numbers."""
-    far = [1000, np.nextafter(np.float32(1000), np.float32(2000)), np.nextafter(np.float32(1000), np.float32(0)), 999.5, 127, 127.5]
-    hard = np.array([0, 1e-45, 1e-38, 1e-20, 3e38, np.inf, *far], np.float32)
+    hard = np.array([0, 1e-45, 1e-38, 1e-20, 127, 127.5, 999.5, 999.99994, 1000, 1000.0001, 3e38, np.inf], np.float32)
     hard = np.concatenate((hard, -hard))
     rng = np.random.default_rng(0)
     strewn = normal(0, 64, ALL_WORDS)
@@ -166,7 +165,7 @@ def test_what_lies_beyond_1000_counts_as_it(name):
     y[:, 3::7] = np.float32(-1000)
     beyond = np.where(np.abs(y) == 1000, y * np.float32(1e30), y)
     with vp.use(name):
-        for got, wanted in zip(ops.encode_trellis(beyond, ALL_WORDS, LEVELS), ops.encode_trellis(y, ALL_WORDS, LEVELS), strict=True):
+        for got, wanted in zip(*(ops.encode_trellis(x, ALL_WORDS, LEVELS) for x in (beyond, y)), strict=True):
             assert bits(got) == bits(wanted)
 
 
@@ -222,8 +221,9 @@ def test_the_oracle_is_the_least_of_every_ring(size, rate):
     np.testing.assert_allclose(least(y, size, rate, LEVELS), exhaustive, rtol=1e-9)
 
 
-# bytes of a word: the largest ratio of mean errors to the least ones at any rate, and the least share of rows that have these
-MARGINS = {1: (3.2, 0.1), 2: (1.6, 0.25), 3: (1.25, 0.4), 4: (1.12, 0.45), 5: (1.06, 0.55), 6: (1.04, 0.55), 7: (1.03, 0.6), 8: (1.02, 0.6)}
+# by bytes of a word: the largest ratio of mean errors to the least ones at any rate, and the least share of rows that have these
+RATIOS = (3.2, 1.6, 1.25, 1.12, 1.06, 1.04, 1.03, 1.02)
+SHARES = (0.1, 0.25, 0.4, 0.45, 0.55, 0.55, 0.6, 0.6)
 
 
 @every_word
@@ -231,9 +231,8 @@ def test_errors_are_near_to_the_least_of_all_rings(size, rate):
     y = normal(8, 400, one(size, rate))
     got, wanted = errors(y, ops.encode_trellis(y, one(size, rate), LEVELS)[1]), least(y, size, rate, LEVELS)
     assert (got >= wanted * (1 - 1e-9) - 1e-6).all()
-    ratio, share = MARGINS[size]
-    assert got.mean() <= ratio * wanted.mean()
-    assert (got <= wanted * (1 + 1e-5) + 1e-6).mean() >= share
+    assert got.mean() <= RATIOS[size - 1] * wanted.mean()
+    assert (got <= wanted * (1 + 1e-5) + 1e-6).mean() >= SHARES[size - 1]
 
 
 @pytest.mark.xfail(strict=True, reason="where words are short the way to the best end seldom begins where the best ring does")
@@ -286,7 +285,7 @@ below[2, 5] = -128
 BAD = [
     (lambda: ops.encode_trellis(f(2, 8).astype(float), one(1, 1), LEVELS), TypeError, "y expected a float32 array, got float64"),
     (lambda: ops.encode_trellis(f(8), one(1, 1), LEVELS), ValueError, r"y expected shape \(any, any\), got \(8,\)"),
-    (lambda: ops.encode_trellis(f(2, 7), one(1, 1), LEVELS), ValueError, r"y expected 8 columns, the steps of the words, .*\(2, 7\)"),
+    (lambda: ops.encode_trellis(f(2, 7), one(1, 1), LEVELS), ValueError, r"y expected 8 columns, the steps .*\(2, 7\)"),
     (lambda: ops.encode_trellis(f(2, 21), one(8, 4), LEVELS), ValueError, r"y expected 16 columns, the steps of the words"),
     (lambda: ops.encode_trellis(f(2, 1), one(1, 1)[:0], LEVELS), ValueError, r"y expected 0 columns"),
     (lambda: ops.encode_trellis(f(2, 0), one(0, 1), LEVELS), ValueError, r"words expected 1 to 8 bytes .*, got \[\[0, 1\]\]"),
@@ -305,7 +304,7 @@ BAD_CODES = [
     (lambda: ops.decode_trellis(np.zeros((2, 2), np.uint8), one(1, 1), LEVELS), ValueError, r"codes expected shape \(any, 1\)"),
     (lambda: ops.decode_trellis(f(2, 1), one(1, 1), LEVELS), TypeError, "codes expected a uint8 array, got float32"),
     (lambda: ops.decode_trellis(np.zeros((2, 9), np.uint8), one(9, 1), LEVELS), ValueError, r"words expected 1 to 8 bytes"),
-    (lambda: ops.decode_trellis(np.zeros((2, 1), np.uint8), one(1, 1), below), ValueError, "levels expected -127 to 127, got -128"),
+    (lambda: ops.decode_trellis(np.zeros((2, 1), np.uint8), one(1, 1), below), ValueError, "levels expected -127 to 127"),
 ]  # fmt: skip
 
 
