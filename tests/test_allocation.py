@@ -124,7 +124,7 @@ def test_the_error_falls_with_every_byte(d, most, kind):
     assert errors[-1] < 0.02 * errors[0]
 
 
-@pytest.mark.xfail(strict=True, reason="what a word leaves is no normal number: two layers of 4 bits leave 5 times what is expected")
+@pytest.mark.xfail(strict=True, reason="what a word leaves is no normal number: 4 bits and 4 more leave 5 times what is expected")
 @pytest.mark.parametrize(("first", "second"), [(2, 2), (4, 1), (4, 4)])
 def test_two_layers_leave_what_is_expected(first, second):
     x, expected = np.random.default_rng(0).standard_normal((500, 192)).astype(np.float32), 1.0

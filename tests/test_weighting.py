@@ -1,4 +1,4 @@
-"""Query-weighted axes: inner products are kept, components vary independently, and what queries lose is least where they weigh fully."""
+"""Query-weighted axes: inner products are kept, components vary independently, and full weight loses least."""
 
 from __future__ import annotations
 

@@ -182,7 +182,7 @@ def _steps(rate: int) -> int:
 
 
 def _search(n: int, rate: int) -> tuple[float, int, dict[str, float]]:
-    """64 windows a component, in two passes and one over 24 of a word's components: each a multiply-add, an addition, a comparison."""
+    """64 windows a component, in two passes and one over 24 components of a word: a multiply-add, an addition, a comparison."""
     steps = _steps(rate) // 8
     windows, nbytes = n * 8 * 64 * (2 * steps + min(steps, 24)), n * (5 * _steps(rate) + CODE_SIZE)
     return windows, nbytes, {"sgemm": 3 * windows, "read": nbytes}

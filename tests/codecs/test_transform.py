@@ -1,4 +1,4 @@
-"""What only TransformCodec promises: it finds more than others in as many bytes, and learns what queries ask, clusters and lengths."""
+"""What only TransformCodec promises: it finds more than others in as many bytes, and learns queries, clusters and lengths."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ METRICS = ("ip", "l2", "cos")
 
 
 def planted(n: int, d: int = 64, *, clusters: int = 40, seed: int = 0, draw: int = 0, tight: float = 1.0) -> np.ndarray:
-    """float32[n, d]: normal numbers around centres, along random axes whose strength falls; two draws of a seed are of one source."""
+    """float32[n, d]: normal numbers around centres, along random axes whose strength falls; draws of one seed are of one source."""
     rng = np.random.default_rng(seed)
     axes = np.linalg.qr(rng.standard_normal((d, d)))[0] * np.exp(-2 * np.arange(d) / d)
     centres, mean = 0.7 * rng.standard_normal((clusters, d)), 0.2 * rng.standard_normal(d)
@@ -95,7 +95,8 @@ def test_clustered_rows_have_labels_and_every_backend_gives_the_same(metric, tig
     results = []
     for name in runnable():
         with vp.use(name):
-            results.append((bits(codec.encode(x[:150])), bits(scan_all(codec, codes, codec.query(q[:5]))), bits(codec.decode(codes))))
+            scores = scan_all(codec, codes, codec.query(q[:5]))
+            results.append((bits(codec.encode(x[:150])), bits(scores), bits(codec.decode(codes))))
     assert len(set(results)) == 1
 
 
