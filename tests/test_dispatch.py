@@ -210,7 +210,7 @@ LAYERS = (  # a module imports from layers above it here, or from its own; nothi
     {
         "allocation", "arrays", "axes", "bounds", "datasets", "ids", "kmeans", "pca", "rwlock", "sources", "synthetic",
         "vectorfiles", "weighting",
-    },  # fmt: skip
+    },
     {"query"},
     {"codec"},
     {"chain", "labels"},

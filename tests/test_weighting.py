@@ -73,13 +73,13 @@ def test_full_weight_loses_least_of_inner_products(kept):
     x, q = rows()
     of_queries = q.astype(np.float64).T @ q / len(q)
     lost = []
-    for exponent in EXPONENTS:
+    for exponent in (*EXPONENTS, 1.4):
         t = transform(x, q, exponent)
         away = x.astype(np.float64) - t.mean
         error = away - (away @ t.forward[:, :kept]) @ t.back[:, :kept].T
         lost.append(float(np.trace(of_queries @ (error.T @ error)) / len(x)))
-    assert lost[-1] == min(lost) and lost[-1] < 0.9 * lost[0]
-    assert (np.diff(lost) < 0).all()  # the more weight, the less is lost
+    assert lost[-2] == min(lost) and lost[-2] < 0.9 * lost[0]
+    assert (np.diff(lost[:-1]) < 0).all()  # the more weight up to 1, the less is lost
     assert lost[-1] == pytest.approx(np.square(q[:1000] @ error.T).mean(), rel=0.15)
 
 

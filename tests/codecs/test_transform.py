@@ -15,7 +15,7 @@ METRICS = ("ip", "l2", "cos")
 
 
 def planted(n: int, d: int = 64, *, clusters: int = 40, seed: int = 0, draw: int = 0, tight: float = 1.0) -> np.ndarray:
-    """float32[n, d]: normal numbers around centres, along random axes whose strength falls; draws of one seed are of one source."""
+    """float32[n, d]: normal numbers around centres, along random axes whose strength falls; draws of a seed share these."""
     rng = np.random.default_rng(seed)
     axes = np.linalg.qr(rng.standard_normal((d, d)))[0] * np.exp(-2 * np.arange(d) / d)
     centres, mean = 0.7 * rng.standard_normal((clusters, d)), 0.2 * rng.standard_normal(d)
