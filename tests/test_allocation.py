@@ -85,7 +85,7 @@ def test_rates_follow_reverse_water_filling(kind, bits_each):
 @pytest.mark.parametrize("d", [1, 2, 3, 5, 8, 16, 17, 33, 64, 100, 299, 300])
 def test_bytes_add_up_and_the_error_is_that_of_the_words(d, kind):
     variances = spectrum(kind, d)
-    for nbytes in range(0, 2 * d + 1, 1 if d < 40 else d // 17):
+    for nbytes in range(0, 2 * d + 1, 1 if d < 20 else d // 11):
         plan = allocate(variances, nbytes, ERRORS)
         assert plan.words.dtype == np.uint8 and plan.words.shape == (len(plan.first), 2)
         assert plan.words[:, 0].astype(int).tolist() == word_sizes(nbytes)

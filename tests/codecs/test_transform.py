@@ -36,7 +36,7 @@ def error(codec: vp.Codec, x: np.ndarray) -> float:
 
 @pytest.fixture(scope="module")
 def data() -> tuple[np.ndarray, np.ndarray]:
-    return planted(5000), planted(100, draw=1)
+    return planted(3000), planted(100, draw=1)
 
 
 # ---- what it is for
@@ -54,9 +54,9 @@ def test_finds_more_than_others_in_as_many_bytes(n_bits, metric, data):
 
 def test_recall_and_error_improve_with_bytes(data):
     x, q = data
-    codecs = [vp.TransformCodec(size).fit(x) for size in (6, 12, 24, 48)]
+    codecs = [vp.TransformCodec(size).fit(x) for size in (6, 16, 48)]
     assert (np.diff([recall(codec, x, q) for codec in codecs]) > 0.02).all()
-    errors = [error(vp.TransformCodec(size, metric="l2").fit(x), x) for size in (6, 12, 24, 48)]
+    errors = [error(vp.TransformCodec(size, metric="l2").fit(x), x) for size in (6, 16, 48)]
     assert (np.diff(errors) < 0).all() and errors[-1] < 0.03 and errors[0] < 0.7
 
 

@@ -164,7 +164,7 @@ def some_levels(rng: np.random.Generator) -> np.ndarray:
 @calls_of("encode_trellis")
 def encode_trellis(size: int) -> Iterator[Call]:
     rng = np.random.default_rng(size)
-    for n, words in ((size, some_words(rng, 6)), (3, some_words(rng, size)), (size % 5, ALL_WORDS)):
+    for n, words in ((size, some_words(rng, 6)), (3, some_words(rng, size)), (size % 5 // 4, ALL_WORDS)):
         for make in (values, extreme):
             levels, m = some_levels(rng), int(steps_of(words).sum())
             y = make(size, n, m) * np.float32(1 if make is extreme else 40)

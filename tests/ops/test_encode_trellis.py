@@ -228,7 +228,7 @@ SHARES = (0.1, 0.25, 0.4, 0.45, 0.55, 0.55, 0.6, 0.6)
 
 @every_word
 def test_errors_are_near_to_the_least_of_all_rings(size, rate):
-    y = normal(8, 400, one(size, rate))
+    y = normal(8, 200, one(size, rate))
     got, wanted = errors(y, ops.encode_trellis(y, one(size, rate), LEVELS)[1]), least(y, size, rate, LEVELS)
     assert (got >= wanted * (1 - 1e-9) - 1e-6).all()
     assert got.mean() <= RATIOS[size - 1] * wanted.mean()

@@ -264,7 +264,7 @@ WORDS = np.array([[8, 1], [7, 3], [3, 4], [5, 2]], np.uint8)
 )
 def test_hard_tables(name, tables_of, kernel):
     rng = np.random.default_rng(7)
-    blocks = Blocks.pack(random_codes(rng, 1200, WORDS, 2))
+    blocks = Blocks.pack(random_codes(rng, 700, WORDS, 2))
     for nq in (3, 18):
         rows = rng.standard_normal((nq, columns(WORDS))).astype(np.float32)
         with np.errstate(all="ignore"):
@@ -292,7 +292,7 @@ def test_hard_tables(name, tables_of, kernel):
 def test_hard_queries(name, rows_of, kernel):
     rng = np.random.default_rng(8)
     for labels in (0, 2):
-        blocks = Blocks.pack(random_codes(rng, 1200, WORDS, labels))
+        blocks = Blocks.pack(random_codes(rng, 700, WORDS, labels))
         for nq in (3, 18):
             with np.errstate(all="ignore"):
                 rows = rows_of(rng.standard_normal((nq, columns(WORDS)))).astype(np.float32)
