@@ -207,7 +207,10 @@ LAYERS = (  # a module imports from layers above it here, or from its own; nothi
     {"errors", "checks"},
     {"dispatch", "native", "container"},
     {"ops"},
-    {"allocation", "arrays", "axes", "bounds", "datasets", "ids", "kmeans", "pca", "residual", "rwlock", "sources", "synthetic", "vectorfiles", "weighting"},
+    {
+        "allocation", "arrays", "axes", "bounds", "datasets", "ids", "kmeans", "pca", "residual", "rwlock", "sources", "synthetic",
+        "vectorfiles", "weighting",
+    },
     {"query"},
     {"codec"},
     {"chain", "labels"},

@@ -55,11 +55,9 @@ def allocate(variances: np.ndarray, nbytes: int, errors: np.ndarray) -> Allocati
         left = variances.copy()
         for (size, rate), first in zip(one.words.tolist(), one.first.tolist(), strict=True):
             left[first : first + 8 * size // rate] *= errors[size - 1, rate - 1]
-        reached = int(one.first[-1]) + 8 * int(one.words[-1, 0]) // int(one.words[-1, 1])
-        two = _Layer(left[:reached], sizes[len(sizes) - second :], errors).best(second)
-        error = two.error + float(left[reached:].sum())
-        if error < best.error:
-            best, since = Allocation(np.vstack((one.words, two.words)), np.append(one.first, two.first), one.layers, error), 0
+        two = _Layer(left, sizes[len(one.words) : len(one.words) + second], errors).best(second)
+        if two.error < best.error:
+            best, since = Allocation(np.vstack((one.words, two.words)), np.append(one.first, two.first), one.layers, two.error), 0
         elif (since := since + 1) == PATIENCE:
             break
     spare = sizes[len(best.words) :]

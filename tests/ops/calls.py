@@ -14,7 +14,9 @@ from hard_values import FINITE, values
 
 from vecpress import dispatch, ops
 from vecpress.ops import Blocks, Factor
+from vecpress.ops.encode_trellis import steps_of
 from vecpress.ops.pack_codes import packed_size
+from vecpress.ops.trellis_levels import LEVELS
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,42 @@ def tables(size: int) -> Iterator[Call]:
                         f"{label} by column",
                         lambda t, q=q, c=columns, l2=l2: ops.tables(q, c, l2=l2, by_column=True, num_threads=t),
                     )
+
+
+ALL_WORDS = np.array([(size, rate) for size in range(1, 9) for rate in range(1, 5)], np.uint8)
+
+
+def some_words(rng: np.random.Generator, nbytes: int) -> np.ndarray:
+    """uint8[w, 2]: words of any sizes and rates, `nbytes` together."""
+    sizes = []
+    while nbytes:
+        sizes.append(int(rng.integers(1, min(nbytes, 8) + 1)))
+        nbytes -= sizes[-1]
+    return np.stack((np.array(sizes, np.uint8), rng.integers(1, 5, len(sizes), dtype=np.uint8)), axis=1)
+
+
+def some_levels(rng: np.random.Generator) -> np.ndarray:
+    """int8[4, 64]: the usual ones, any, few different ones so that many ways are equally good, or the largest."""
+    tables = (
+        LEVELS, rng.integers(-127, 128, LEVELS.shape), rng.integers(-1, 2, LEVELS.shape), rng.choice([-127, 127], LEVELS.shape),
+    )  # fmt: skip
+    return tables[rng.integers(len(tables))].astype(np.int8)
+
+
+@calls_of("encode_trellis")
+def encode_trellis(size: int) -> Iterator[Call]:
+    rng = np.random.default_rng(size)
+    for n, words in ((size, some_words(rng, 6)), (3, some_words(rng, size)), (size % 5 // 4, ALL_WORDS)):
+        for make in (values, extreme):
+            levels, m = some_levels(rng), int(steps_of(words).sum())
+            y = make(size, n, m) * np.float32(1 if make is extreme else 40)
+            halves = rng.integers(-255, 256, (n, m)).astype(np.float32) / 2  # at levels and between two
+            for name, rows in ((make.__name__, y), ("halves", halves)):
+                label = f"n={n} words={words.tolist()} {name}"
+                yield Call(label, lambda t, y=rows, w=words, v=levels: ops.encode_trellis(y, w, v, num_threads=t))
+    if size == 130:  # more rows than a thread takes at once
+        rows, one = values(3, 1501, 8) * np.float32(50), np.array([[3, 3]], np.uint8)
+        yield Call("n=1501", lambda t: ops.encode_trellis(rows, one, LEVELS, num_threads=t))
 
 
 @calls_of("encode_sq")
@@ -430,6 +468,12 @@ def scan_call(op: str, seed: tuple[int, ...], n: int, payload: int, mix: dict[st
         options |= {"n_bits": n_bits, "levels": levels, "l2": bool(rng.integers(2))}
         if options["l2"]:
             options.pop("bias", None)
+    elif op == "trellis":
+        labels = int(rng.integers(0, min(payload, 3) + 1))
+        codes, words = _bytes(rng, data, n, payload), some_words(rng, payload - labels)
+        operand = _numbers(rng, data, nq, int(steps_of(words).sum()))
+        tables = _numbers(rng, data, nq, labels, 256) if labels or rng.integers(2) else None
+        options |= {"words": words, "levels": some_levels(rng), "tables": tables}
     else:
         codes = _bytes(rng, data, n, payload)
         if op == "hamming":
@@ -447,7 +491,7 @@ def scan_call(op: str, seed: tuple[int, ...], n: int, payload: int, mix: dict[st
     return Call(label, lambda t: getattr(ops, op)(blocks, operand, k, num_threads=t, **options))
 
 
-SCANS = ("hamming", "lut4", "lut8", "flat", "dot")
+SCANS = ("hamming", "lut4", "lut8", "flat", "dot", "trellis")
 
 
 def _scan(op: str) -> Callable[[int], Iterator[Call]]:

@@ -7,6 +7,7 @@ import pytest
 
 from vecpress import dispatch, ops
 from vecpress.ops import Blocks, Factor
+from vecpress.ops.trellis_levels import LEVELS
 
 F = np.float32
 
@@ -37,6 +38,14 @@ def hamming(**options):
     return ops.hamming(**arguments)
 
 
+word = np.array([[1, 1]], np.uint8)
+
+
+def trellis(**options):
+    arguments = {"blocks": Blocks.pack(u(5, 1)), "rows": f(1, 8), "k": 1, "words": word, "levels": LEVELS} | options
+    return ops.trellis(**arguments)
+
+
 BAD = [
     ("project", lambda: ops.project([[1.0]], f(1, 1)), TypeError, "project: x expected a float32 array, got list"),
     ("project", lambda: ops.project(f(2, 3).astype(float), f(3, 1)), TypeError, "project: x expected a float32 array"),
@@ -54,6 +63,9 @@ BAD = [
     ("encode_grid", lambda: ops.encode_grid(f(2, 3), 9), ValueError, "encode_grid: n_bits expected one of 1, .*, 8, got 9"),
     ("encode_grid", lambda: ops.encode_grid(f(2, 3), 4, f(2)), ValueError, r"encode_grid: along expected shape \(3\), got"),
     ("encode_grid", lambda: ops.encode_grid(f(2, 0), 4), ValueError, "encode_grid: y expected at least 1 column"),
+    ("encode_trellis", lambda: ops.encode_trellis(f(2, 7), word, LEVELS), ValueError, "encode_trellis: y expected 8 columns"),
+    ("encode_trellis", lambda: ops.encode_trellis(u(2, 8), word, LEVELS), TypeError, "encode_trellis: y expected a float32"),
+    ("encode_trellis", lambda: ops.encode_trellis(f(2, 8), word + 8, LEVELS), ValueError, "encode_trellis: words expected 1"),
     ("encode_pq", lambda: ops.encode_pq(f(2, 6), f(3, 17, 2)), ValueError, "encode_pq: codebooks expected 16 or 256 on axis 1"),
     ("encode_pq", lambda: ops.encode_pq(f(2, 6), f(3, 16, 2), by_column=True), ValueError, "expected 16 or 256 on axis 2"),
     ("encode_pq", lambda: ops.encode_pq(f(2, 7), f(3, 16, 2)), ValueError, r"encode_pq: x expected shape \(any, 6\)"),
@@ -128,6 +140,9 @@ BAD = [
     ("dot", lambda: ops.dot(rows, f(1, 16), 1, n_bits=4), ValueError, "dot: blocks expected group 1, got 4"),
     ("dot", lambda: ops.dot(codes, f(1, 6), 1, n_bits=4, levels=f(15)), ValueError, "dot: levels expected shape"),
     ("dot", lambda: ops.dot(codes, f(1, 6), 1, n_bits=4, l2=True, bias=Factor(0, "u1")), ValueError, "dot: bias expected None"),
+    ("trellis", lambda: trellis(rows=f(1, 7)), ValueError, r"trellis: rows expected shape \(any, 8\), got \(1, 7\)"),
+    ("trellis", lambda: trellis(tables=f(1, 1, 256)), ValueError, "trellis: blocks expected a payload of 2 bytes, .*, got 1"),
+    ("trellis", lambda: trellis(blocks=rows), ValueError, "trellis: blocks expected group 1, got 4"),
     ("lut8", lambda: ops.lut8(codes, f(1, 4, 256), 1), ValueError, "lut8: tables expected shape"),
     ("lut8", lambda: ops.lut8(rows, f(1, 8, 256), 1), ValueError, "lut8: blocks expected group 1, got 4"),
     ("flat", lambda: ops.flat(codes, f(1, 3), 1), ValueError, r"flat: blocks expected group 4 \(float32\) or 2"),
@@ -169,6 +184,14 @@ def crashes():
     yield "encode_grid", (u(2, 3), np.zeros((2, 5)), f(2, 3), f(3), 9, 1)
     yield "encode_grid", (u(2, 3), np.zeros((2, 5)), f(2, 3), f(3), 0, 1)
     yield "encode_grid", (u(2, 3), np.zeros((2, 5)), f(2, 3), f(2), 4, 1)
+    i8 = np.zeros((2, 8), np.int8)
+    yield "encode_trellis", (u(2, 1), i8, f(2, 7), word, LEVELS, 1)
+    yield "encode_trellis", (u(2, 2), i8, f(2, 8), word, LEVELS, 1)
+    yield "encode_trellis", (u(1, 1), i8, f(2, 8), word, LEVELS, 1)
+    yield "encode_trellis", (u(2, 1), i8[:1], f(2, 8), word, LEVELS, 1)
+    yield "encode_trellis", (u(2, 1), i8, f(2, 8), word, LEVELS[:3], 1)
+    for wrong in ([[9, 1]], [[0, 1]], [[1, 5]], [[1, 0]], [[1, 1, 1]]):
+        yield "encode_trellis", (u(2, 1), i8, f(2, 8), np.array(wrong, np.uint8), LEVELS, 1)
     yield "encode_pq", (u(2, 3), f(2, 6), f(3, 16, 2), False, 1)
     yield "encode_pq", (u(2, 3), f(2, 6), f(3, 32, 2), False, 1)
     yield "encode_pq", (u(2, 2), f(2, 6), f(3, 16, 2), True, 1)
@@ -205,6 +228,14 @@ def crashes():
     distances = f(1, 6), None, 4, True, None, None
     yield "dot", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, *distances, half, one, f(1), 1)
     yield "dot", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), (5, 3, 1), *distances, one, half, f(1), 1)
+    three = np.array([[3, 2]], np.uint8)
+    for operand in (
+        (f(1, 11), three, LEVELS, None), (f(1, 8), three - 1, LEVELS, None), (f(1, 12), three, LEVELS[:2], None),
+        (f(1, 12), three, LEVELS, f(1, 1, 256)), (f(1, 12), three, LEVELS, f(1, 0, 255)), (f(1, 12), three, LEVELS, f(2, 0, 256)),
+        (f(1, 12), three, LEVELS * 0 - np.int8(127) - np.int8(1), None), (f(1, 0), three + 8, LEVELS, None),
+        (f(2, 12), three, LEVELS, None),
+    ):  # fmt: skip
+        yield "trellis", (f(1, 1), i64(1, 1), u(1, 192), layout, *operand, None, None, one, one, f(1), 1)
     yield "lut8", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, f(1, 2, 256), None, None, one, one, f(1), 1)
     yield "flat", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, f(1, 3), 4, False, None, None, one, one, f(1), 1)
 

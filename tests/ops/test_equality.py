@@ -16,7 +16,7 @@ from vecpress import dispatch
 THREADS = (1, 2, 3)
 BACKENDS = [name for name, state in vp.backends().items() if state == "ok" and name != "reference"]
 # payload bytes: sums of bytes and of 16 bits must widen
-LONG = {"hamming": 2100, "lut4": 700, "lut8": 1031, "flat": 2100, "dot": 1500}
+LONG = {"hamming": 2100, "lut4": 700, "lut8": 1031, "flat": 2100, "dot": 1500, "trellis": 1100}
 
 
 def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
@@ -100,7 +100,7 @@ def test_long_payloads(op, data, factors, backend):
 @pytest.mark.parametrize("op", SCANS)
 def test_many_rows(op, data, factors, backend):
     """Far more rows than results: most are skipped by a bound, none that belongs among the results."""
-    nq = 18 if op == "dot" else 6  # from 16 on, `dot` bounds what it loses by lengths
+    nq = 18 if op in ("dot", "trellis") else 6  # from 16 on, these bound what they lose by lengths
     check(*long_scan(op, data, factors, 2900, 24, nq), backend)
 
 

@@ -7,7 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from .. import dispatch, ops
+from ..ops.encode_trellis import RATES
 from ..ops.pack_codes import packed_size
+from ..ops.trellis_levels import LEVELS
 
 Work = Callable[[], tuple[np.ndarray, ...]]
 ROWS = 97  # a block and a half: a whole block, a part of one, and lanes left over in every vector width
@@ -58,6 +60,15 @@ def _encode_grid(rng: np.random.Generator) -> Work:
         return tuple(out for x, n_bits in calls for out in ops.encode_grid(x, n_bits, x[0], num_threads=THREADS))
 
     return work
+
+
+def _words() -> np.ndarray:
+    return np.array([(size, rate) for rate in RATES for size in (8, 3)], np.uint8)
+
+
+def _encode_trellis(rng: np.random.Generator) -> Work:
+    y = _floats(rng, 17, 183) * np.float32(50)
+    return lambda: ops.encode_trellis(y, _words(), LEVELS, num_threads=THREADS)
 
 
 def _encode_pq(rng: np.random.Generator) -> Work:
@@ -145,6 +156,12 @@ def _lut8(rng: np.random.Generator) -> Work:
     return lambda: ops.lut8(blocks, tables, 10, num_threads=THREADS)
 
 
+def _trellis(rng: np.random.Generator) -> Work:
+    blocks = ops.Blocks.pack(_bytes(rng, ROWS, 46), num_threads=THREADS)
+    rows, tables = _floats(rng, 3, 183), _floats(rng, 3, 2, 256) * np.float32(200)
+    return lambda: ops.trellis(blocks, rows, 10, words=_words(), levels=LEVELS, tables=tables, num_threads=THREADS)
+
+
 # per operation: makes the inputs, and gives the call that is to come out the same with every kernel
 SAMPLES: dict[str, Callable[[np.random.Generator], Work]] = {
     "assign": _assign,
@@ -152,6 +169,7 @@ SAMPLES: dict[str, Callable[[np.random.Generator], Work]] = {
     "encode_grid": _encode_grid,
     "encode_pq": _encode_pq,
     "encode_sq": _encode_sq,
+    "encode_trellis": _encode_trellis,
     "flat": _flat,
     "get_rows": _get_rows,
     "hamming": _hamming,
@@ -166,5 +184,6 @@ SAMPLES: dict[str, Callable[[np.random.Generator], Work]] = {
     "quantize": _quantize,
     "rotate": _rotate,
     "tables": _tables,
+    "trellis": _trellis,
     "unpack_codes": _unpack_codes,
 }

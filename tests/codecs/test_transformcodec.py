@@ -1,0 +1,278 @@
+"""What only TransformCodec promises: it finds more than others in as many bytes, and learns queries, clusters and lengths."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from helpers import bits, runnable, scan_all
+
+import vecpress as vp
+from vecpress.ops.factors import from_u2
+
+METRICS = ("ip", "l2", "cos")
+
+
+def planted(n: int, d: int = 64, *, clusters: int = 40, seed: int = 0, draw: int = 0, tight: float = 1.0) -> np.ndarray:
+    """float32[n, d]: normal numbers around centres, along random axes whose strength falls; draws of a seed share these."""
+    rng = np.random.default_rng(seed)
+    axes = np.linalg.qr(rng.standard_normal((d, d)))[0] * np.exp(-2 * np.arange(d) / d)
+    centres, mean = 0.7 * rng.standard_normal((clusters, d)), 0.2 * rng.standard_normal(d)
+    rng = np.random.default_rng((seed, draw + 1))
+    rows = centres[rng.integers(clusters, size=n)] + tight * rng.standard_normal((n, d))
+    return (rows @ axes.T + mean).astype(np.float32)
+
+
+def recall(codec: vp.Codec, x: np.ndarray, q: np.ndarray) -> float:
+    return vp.evaluate(codec, x, q, repeats=1).recall
+
+
+def error(codec: vp.Codec, x: np.ndarray) -> float:
+    """Of the variance about the mean."""
+    away = x.astype(np.float64) - x.mean(axis=0, dtype=np.float64)
+    return float(np.square(codec.decode(codec.encode(x)).astype(np.float64) - x).sum() / np.square(away).sum())
+
+
+@pytest.fixture(scope="module")
+def data() -> tuple[np.ndarray, np.ndarray]:
+    return planted(3000), planted(100, draw=1)
+
+
+# ---- what it is for
+
+
+@pytest.mark.parametrize(("n_bits", "metric"), [(1, "ip"), (2, "l2"), (2, "cos"), (4, "ip")])
+def test_finds_more_than_others_in_as_many_bytes(n_bits, metric, data):
+    x, q = data
+    others = (vp.LloydMax(n_bits, metric=metric), vp.RaBitQ(n_bits, metric=metric), vp.PQ(8 * n_bits, metric=metric))
+    for other in others:
+        theirs = recall(other, x, q)
+        mine = recall(vp.TransformCodec(other.fit(x).code_size, metric=metric), x, q)
+        assert mine > theirs + (0.04 if n_bits < 4 else 0.005), f"{other!r}: {mine} {theirs}"
+
+
+def test_recall_and_error_improve_with_bytes(data):
+    x, q = data
+    codecs = [vp.TransformCodec(size).fit(x) for size in (6, 16, 48)]
+    assert (np.diff([recall(codec, x, q) for codec in codecs]) > 0.02).all()
+    errors = [error(vp.TransformCodec(size, metric="l2").fit(x), x) for size in (6, 16, 48)]
+    assert (np.diff(errors) < 0).all() and errors[-1] < 0.03 and errors[0] < 0.7
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_error_falls_with_every_byte(metric):
+    x = planted(500, 96, clusters=1)  # too few rows to choose by recall
+    first, last = 6, 40
+    if metric == "cos":
+        x /= np.linalg.norm(x, axis=1, keepdims=True)
+    errors = np.array([error(vp.TransformCodec(size, metric=metric).fit(x), x) for size in range(first, last)])
+    assert (np.diff(errors) < 0.05 * errors[:-1]).all() and errors[-1] < 0.2 * errors[0]
+
+
+def test_fit_takes_seconds():
+    x = planted(3000)
+    start = time.process_time()
+    vp.TransformCodec(16).fit(x, num_threads=1)
+    assert time.process_time() - start < 20
+
+
+# ---- labels
+
+
+@pytest.fixture(scope="module")
+def tight() -> tuple[np.ndarray, np.ndarray]:
+    """200 clusters of few rows, so that a label says most of a row."""
+    return planted(8000, 32, clusters=200, tight=0.15), planted(60, 32, clusters=200, tight=0.15, draw=1)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_clustered_rows_have_labels_and_every_backend_gives_the_same(metric, tight):
+    x, q = tight
+    codec = vp.TransformCodec(9, metric=metric).fit(x)
+    assert 1 <= codec.n_labels <= 3 and codec.centroids_.shape == (codec.n_labels, 256, 32)
+    codes = codec.encode(x[:150])
+    results = []
+    for name in runnable():
+        with vp.use(name):
+            scores = scan_all(codec, codes, codec.query(q[:5]))
+            results.append((bits(codec.encode(x[:150])), bits(scores), bits(codec.decode(codes))))
+    assert len(set(results)) == 1
+
+
+def test_labels_help_where_rows_are_clustered_and_may_be_forbidden(tight):
+    x, q = tight
+    found = {most: recall(vp.TransformCodec(9, labels=most), x, q) for most in (0, 3)}
+    assert found[3] > found[0] + 0.01
+    assert vp.TransformCodec(9, labels=0).fit(x).n_labels == 0
+
+
+@pytest.mark.parametrize("n", [100, 600])
+def test_few_rows_have_no_labels(n, tight):
+    assert vp.TransformCodec(12).fit(tight[0][:n]).n_labels == 0
+
+
+# ---- scores
+
+
+@pytest.mark.parametrize("size", [8, 20])
+def test_l2_scores_are_those_of_the_formula(size, data):
+    x, q = data
+    codec = vp.TransformCodec(size, metric="l2").fit(x)
+    codes = codec.encode(x[:300])
+    scores = scan_all(codec, codes, codec.query(q[:20])).astype(np.float64)
+    mean = codec.mean_.astype(np.float64)
+    away, points = q[:20] - mean, codec.decode(codes) - mean
+    at = codec.scale_bytes
+    norms = from_u2(codes[:, at : at + 2].copy().view("<u2")[:, 0]) * codec.norm_unit_.astype(np.float64)
+    np.testing.assert_allclose(norms, np.linalg.norm(x[:300] - mean, axis=1), rtol=2**-10)
+    wanted = np.square(away).sum(axis=1)[:, None] + np.square(norms) - 2 * away @ points.T
+    np.testing.assert_allclose(-scores, wanted, rtol=1e-4, atol=1e-4 * wanted.max())
+
+
+@pytest.mark.parametrize("metric", ["ip", "cos"])
+def test_scores_are_products_with_what_is_decoded(metric, data):
+    x, q = data
+    codec = vp.TransformCodec(11, metric=metric).fit(x)
+    codes = codec.encode(x[:300])
+    rows = q[:20] / np.linalg.norm(q[:20], axis=1, keepdims=True) if metric == "cos" else q[:20]
+    wanted = rows.astype(np.float64) @ codec.decode(codes).T
+    np.testing.assert_allclose(scan_all(codec, codes, codec.query(q[:20])), wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
+
+
+def test_distances_are_nearly_the_true_ones(data):
+    x, q = data
+    codec = vp.TransformCodec(34, metric="l2").fit(x)
+    scores = -scan_all(codec, codec.encode(x[:500]), codec.query(q))
+    true = np.square(q[:, None].astype(np.float64) - x[:500]).sum(axis=2)
+    off = (scores - true) / true.mean()
+    assert np.abs(off).mean() < 0.03 and abs(off.mean()) < 0.01
+
+
+# ---- queries
+
+
+def test_queries_in_few_directions_change_the_axes_and_help():
+    """The directions that queries ask are weak in the rows; without the queries they would have no bits."""
+    x = planted(5000, 48, clusters=1)
+    weak = np.linalg.eigh(np.cov(x.T))[1][:, :12]
+    rng = np.random.default_rng(5)
+    asked = (rng.standard_normal((700, 12)) @ weak.T).astype(np.float32)
+    known, q = asked[:600], asked[600:]
+    plain, told = vp.TransformCodec(8).fit(x), vp.TransformCodec(8).fit(x, known)
+    assert bits(plain.forward_) != bits(told.forward_)
+    true = vp.exact(q, x, 10, "ip")[1]
+
+    def found(codec: vp.Codec) -> float:
+        scores = scan_all(codec, codec.encode(x), codec.query(q))
+        best = np.argsort(-scores, axis=1)[:, :10]
+        return float(np.mean([len(set(a) & set(b)) / 10 for a, b in zip(best, true, strict=True)]))
+
+    assert found(told) > found(plain) + 0.2
+
+
+# ---- the same bits
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("n", [300, 2000])
+def test_the_same_rows_and_seed_give_the_same_bits(n, metric):
+    x = planted(n, 24, clusters=30)
+    one = vp.TransformCodec(10, metric=metric, seed=3).fit(x, num_threads=1)
+    for threads in (1, 2):
+        other = vp.TransformCodec(10, metric=metric, seed=3).fit(x, num_threads=threads)
+        assert [bits(array) for array in other.arrays().values()] == [bits(array) for array in one.arrays().values()]
+        assert bits(other.encode(x, num_threads=threads)) == bits(one.encode(x, num_threads=1))
+    alone = [bits(one.encode(x[i : i + 1])) for i in range(20)]
+    assert alone == [bits(code) for code in one.encode(x)[:20]]
+
+
+# ---- hard rows
+
+
+def test_an_outlier_dimension_takes_no_bits_from_the_others():
+    """One dimension times 100 has a part in every product; a rotation would spread it over all."""
+    x, q = planted(3000, 32), planted(60, 32, draw=1)
+    x[:, 5] *= 100
+    q[:, 5] *= 100
+    for metric in ("ip", "l2"):
+        mine = recall(vp.TransformCodec(20, metric=metric), x, q)
+        assert mine > recall(vp.LloydMax(4, metric=metric), x, q)
+        assert mine > 0.5
+
+
+def test_lengths_over_six_decades():
+    """Every vector has its direction and its length; scales take two bytes."""
+    rng = np.random.default_rng(6)
+    x = planted(1500, 32, clusters=300, tight=0.5)
+    x -= x.mean(axis=0)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    lengths = 10 ** rng.uniform(-3, 3, (1500, 1))
+    x = np.vstack([x * lengths, -x * lengths]).astype(np.float32)  # the mean is 0
+    codec = vp.TransformCodec(28).fit(x)
+    assert codec.scale_bytes == 2
+    codes = codec.encode(x)
+    decoded = codec.decode(codes).astype(np.float64)
+    far = np.linalg.norm(x, axis=1) > 1e4 * np.abs(codec.mean_).max()  # whom what is left of the mean does not change
+    assert far.mean() > 0.9
+    own = (decoded * x).sum(axis=1) / np.square(x.astype(np.float64)).sum(axis=1)
+    assert np.abs(own[far] - 1).max() < 0.1
+    directions = decoded / np.linalg.norm(decoded, axis=1, keepdims=True)
+    nearest = (x / np.linalg.norm(x, axis=1, keepdims=True) @ directions.T).argmax(axis=1)
+    assert (nearest == np.arange(3000))[far].all()
+    scores = scan_all(codec, codes, codec.query(x[:50]))
+    np.testing.assert_allclose(np.diag(scores)[far[:50]], np.square(x[:50], dtype=np.float64).sum(axis=1)[far[:50]], rtol=0.1)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        ("constant rows", np.tile(planted(1, 12), (50, 1))),
+        ("zeros", np.zeros((40, 12), np.float32)),
+        ("duplicate rows", np.repeat(planted(30, 12), 3, axis=0)),
+        ("two different rows", np.repeat(planted(2, 12), 400, axis=0)),
+        ("one row", planted(1, 12)),
+        ("two rows", planted(2, 12)),
+        ("fewer rows than dimensions", planted(20, 90)),
+        ("one dimension", planted(700, 1)),
+        ("two dimensions", planted(700, 2)),
+        ("one dimension, one row", planted(1, 1)),
+        ("a constant dimension", np.where(np.arange(12) == 3, np.float32(7), planted(600, 12))),
+        ("all but one constant", np.where(np.arange(12) != 3, np.float32(7), planted(600, 12))),
+    ],
+    ids=lambda v: v if isinstance(v, str) else "",
+)
+def test_rows_with_little_in_them(name, rows, metric):
+    for size in (6, 17, 40):
+        codec = vp.TransformCodec(size, metric=metric).fit(rows)
+        codes = codec.encode(rows)
+        assert codes.shape == (len(rows), size)
+        decoded = codec.decode(codes)
+        scores = scan_all(codec, codes, codec.query(rows[:3]))
+        assert np.isfinite(decoded).all() and np.isfinite(scores).all()
+        _, first, which = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+        np.testing.assert_array_equal(codes, codes[first][which.ravel()])  # equal rows have equal codes
+        coded = rows if metric != "cos" else rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30)
+        spread = np.square(coded.astype(np.float64) - coded.mean(axis=0)).sum()
+        off = np.square(decoded.astype(np.float64) - coded).sum()
+        assert off <= 1.05 * spread + 1e-9 * np.square(coded, dtype=np.float64).sum()  # no worse than the mean alone
+
+
+@pytest.mark.parametrize("d", [1, 2, 7, 16, 20])
+def test_any_size_up_to_more_than_there_is_to_code(d):
+    x = planted(300, d, clusters=1)
+    errors = []
+    for size in range(4, 2 * d + 12):
+        codec = vp.TransformCodec(size).fit(x)
+        codes = codec.encode(x)
+        assert codes.shape == (300, size) and codec.words_[:, 0].sum(dtype=int) + codec.n_labels + codec.head == size
+        errors.append(error(codec, x))
+    assert errors[-1] < 0.005 and errors[-1] < 0.1 * errors[0] + 0.001
+
+
+def test_sizes_that_leave_no_byte_are_refused():
+    for metric, least in (("ip", 4), ("cos", 4), ("l2", 6)):
+        assert vp.TransformCodec(least, metric=metric).fit(planted(50, 8)).encode(planted(50, 8)).shape == (50, least)
+        with pytest.raises(ValueError, match="TransformCodec: code_size expected"):
+            vp.TransformCodec(least - 1, metric=metric)
