@@ -9,7 +9,7 @@ import pytest
 
 from vecpress.allocation import Allocation, allocate, word_sizes
 from vecpress.ops.encode_trellis import encode_trellis, steps_of
-from vecpress.ops.trellis_levels import ERRORS, LEVELS, UNITS
+from vecpress.ops.trellis_levels import ERRORS, LEVELS, SECOND_ERRORS, SECOND_GAINS, UNITS
 
 
 def spectrum(kind: str, d: int) -> np.ndarray:
@@ -88,7 +88,8 @@ def test_bytes_add_up_and_the_error_is_that_of_the_words(d, kind):
     for nbytes in range(0, 2 * d + 1, 1 if d < 20 else d // 11):
         plan = allocate(variances, nbytes, ERRORS)
         assert plan.words.dtype == np.uint8 and plan.words.shape == (len(plan.first), 2)
-        assert plan.words[:, 0].astype(int).tolist() == word_sizes(nbytes)
+        sizes = plan.words[:, 0].astype(int).tolist()
+        assert sizes in (word_sizes(nbytes), [8] * (nbytes // 8) + [nbytes % 8])
         assert ((plan.words[:, 1] >= 1) & (plan.words[:, 1] <= 4)).all() and 0 <= plan.layers <= len(plan.words)
         assert plan.error == pytest.approx(left(plan, variances).sum(), rel=1e-9, abs=1e-15)
 
@@ -124,20 +125,27 @@ def test_the_error_falls_with_every_byte(d, most, kind):
     assert errors[-1] < 0.02 * errors[0]
 
 
-@pytest.mark.xfail(strict=True, reason="what a word leaves is no normal number: 4 bits and 4 more leave 5 times what is expected")
-@pytest.mark.parametrize(("first", "second"), [(2, 2), (4, 1), (4, 4)])
-def test_two_layers_leave_what_is_expected(first, second):
-    x, expected = np.random.default_rng(0).standard_normal((500, 192)).astype(np.float32), 1.0
-    for rate in (first, second):
-        unit = np.float32(np.sqrt(expected) / UNITS[rate - 1])
-        words = np.tile(np.array([[8, rate]], np.uint8), (192 * rate // 64, 1))
+@pytest.mark.parametrize("second", [1, 2, 3, 4])
+def test_a_second_layer_leaves_what_is_expected(second):
+    """Of what rate 4 leaves, which has long tails: expected as normal numbers it would be up to five times too little."""
+    x = np.random.default_rng(0).standard_normal((500, 192)).astype(np.float32)
+    expected = 1.0
+    for rate, errors, gains in ((4, ERRORS[7], np.ones(4)), (second, SECOND_ERRORS, SECOND_GAINS)):
+        unit = np.float32(np.sqrt(expected) / UNITS[rate - 1] * gains[rate - 1])
+        words = np.array([[8, rate]], np.uint8)
+        steps = 64 // rate
+        x = x.ravel()[: x.size // steps * steps].reshape(-1, steps)
         x = x - encode_trellis(x / unit, words, LEVELS)[1] * unit
-        expected *= ERRORS[7, rate - 1]
-    assert np.square(x).mean() == pytest.approx(expected, rel=0.03)
+        expected *= errors[rate - 1]
+    assert np.square(x).mean() == pytest.approx(expected, rel=0.1)
 
 
-@pytest.mark.xfail(strict=True, reason="a byte more may make words shorter, which then fit the components less well")
-@pytest.mark.parametrize(("d", "kind"), [(16, "flat"), (33, "power"), (64, "power"), (100, "flat")])
+WORSE = pytest.mark.xfail(strict=True, reason="a byte more may make words shorter, which then fit the components less well")
+
+
+@pytest.mark.parametrize(
+    ("d", "kind"), [(16, "flat"), (64, "power"), pytest.param(33, "power", marks=WORSE), pytest.param(100, "flat", marks=WORSE)]
+)
 def test_the_error_falls_with_every_byte_in_few_dimensions(d, kind):
     errors = np.array([allocate(spectrum(kind, d), nbytes, ERRORS).error for nbytes in range(2 * d + 1)])
     assert (np.diff(errors) <= 0.01 * errors[:-1]).all()
@@ -164,7 +172,8 @@ def layer_errors(variances: np.ndarray, sizes: list[int]) -> list[tuple[float, i
 def test_as_good_as_the_best_of_all_sequences(d, kind):
     variances = spectrum(kind, d)
     for nbytes in (1, 3, 8, 9, 16, 20, 27, 32):
-        sizes, plan = word_sizes(nbytes), allocate(variances, nbytes, ERRORS)
+        plan = allocate(variances, nbytes, ERRORS)
+        sizes = plan.words[:, 0].tolist()
         single = layer_errors(variances, sizes)
         least = min(error for error, *_ in single)
         best = min(min(second for second, *_ in layer_errors(rest, sizes[count:])) for _, count, rest in single)

@@ -1,9 +1,9 @@
 """How many bits each component of a transform gets: reverse water-filling in whole words of a trellis code.
 
-Of independent normal components, those get bits whose variance lies above a common level, log2(variance / level) / 2 each, and the
-others none (Kolmogorov 1956). A word gives one rate to as many neighbouring components as it holds, so the best sequence of words
-over components of falling variance is found by dynamic programming; what one word leaves of the strongest components may be coded
-by another, as their rates go up to 8 bits.
+Of independent normal components, those get bits whose variance lies above a common level, log2(variance / level) / 2 each, and
+the others none (Kolmogorov 1956). A word gives one rate to as many neighbouring components as it holds, so the best sequence of
+words over components of falling variance is found by dynamic programming; what one word leaves of the strongest components may be
+coded by another, as their rates go up to 8 bits.
 """
 
 from __future__ import annotations
@@ -39,15 +39,26 @@ def word_sizes(nbytes: int) -> list[int]:
     return [nbytes // count + (i < nbytes % count) for i in range(count)] if count else []
 
 
-def allocate(variances: np.ndarray, nbytes: int, errors: np.ndarray) -> Allocation:
+def allocate(variances: np.ndarray, nbytes: int, errors: np.ndarray, second_errors: np.ndarray | None = None) -> Allocation:
     """The words of `nbytes` bytes that leave the least squared error.
 
     variances : float64[d], by falling size
     errors : float64[8, 4], of a component of variance 1 in a word of 1 to 8 bytes at rate 1 to 4
+    second_errors : the same of the second layer, whose components are no normal numbers; None: as of the first
 
     Cost: 4 d operations a word, and for w words about w^2 / 8 times that for the second layer.
     """
-    sizes = word_sizes(nbytes)
+    second_errors = errors if second_errors is None else second_errors
+    equal = word_sizes(nbytes)
+    full = [MAX_BYTES] * (nbytes // MAX_BYTES) + [nbytes % MAX_BYTES]  # sometimes better, though its last word may be short
+    plans = [_plan(variances, equal, errors, second_errors)]
+    if nbytes > MAX_BYTES and full[-1] and sorted(full) != sorted(equal):
+        plans.append(_plan(variances, full, errors, second_errors))
+    return min(plans, key=lambda plan: plan.error)
+
+
+def _plan(variances: np.ndarray, sizes: list[int], errors: np.ndarray, second_errors: np.ndarray) -> Allocation:
+    """The best of words of these sizes."""
     first_layer = _Layer(variances, sizes, errors)
     best, since = first_layer.best(len(sizes)), 0
     for second in range(1, len(sizes) // 2 + 1):
@@ -55,7 +66,7 @@ def allocate(variances: np.ndarray, nbytes: int, errors: np.ndarray) -> Allocati
         left = variances.copy()
         for (size, rate), first in zip(one.words.tolist(), one.first.tolist(), strict=True):
             left[first : first + 8 * size // rate] *= errors[size - 1, rate - 1]
-        two = _Layer(left, sizes[len(one.words) : len(one.words) + second], errors).best(second)
+        two = _Layer(left, sizes[len(one.words) : len(one.words) + second], second_errors).best(second)
         if two.error < best.error:
             best, since = Allocation(np.vstack((one.words, two.words)), np.append(one.first, two.first), one.layers, two.error), 0
         elif (since := since + 1) == PATIENCE:

@@ -10,7 +10,7 @@ import numpy as np
 from . import ops
 from .allocation import allocate
 from .ops.encode_trellis import steps_of
-from .ops.trellis_levels import ERRORS, LEVELS, UNITS
+from .ops.trellis_levels import ERRORS, LEVELS, SECOND_ERRORS, SECOND_GAINS, UNITS
 from .residual import Step, best_labels, learn_books, search_steps, sums
 
 CENTROIDS = 256
@@ -63,7 +63,7 @@ class AxesCode:
             variances = np.square(some - sums(centroids, found), dtype=np.float64).mean(axis=0)
         variances = np.maximum(variances, FLATTEST * variances.max())
         axes = np.argsort(-variances, kind="stable")
-        plan = allocate(variances[axes], nbytes - labels, ERRORS)
+        plan = allocate(variances[axes], nbytes - labels, ERRORS, ERRORS * (SECOND_ERRORS / ERRORS[-1]))
         component, units, left = [], [], variances[axes]
         for i, ((size, rate), first) in enumerate(zip(plan.words.tolist(), plan.first.tolist(), strict=True)):
             if i == plan.layers:  # what the first layer leaves
@@ -74,7 +74,8 @@ class AxesCode:
             there = places < len(axes)
             places = np.where(there, places, 0)
             component.append(np.where(there, axes[places], -1))
-            units.append(np.where(there, np.sqrt(left[places]) / UNITS[rate - 1], 0.0))
+            wider = SECOND_GAINS[rate - 1] if i >= plan.layers else 1.0
+            units.append(np.where(there, np.sqrt(left[places]) / UNITS[rate - 1] * wider, 0.0))
         return cls(
             centroids, plan.words, plan.layers, np.concatenate([*component, []]).astype(np.int32),
             np.concatenate([*units, []]).astype(np.float32), LEVELS,

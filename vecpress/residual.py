@@ -48,11 +48,11 @@ class Step(NamedTuple):
 
 def learn_books(
     x: np.ndarray, depth: int, ks: int, beam: int, seed: Sequence[int], num_threads: int | None,
-    *, ways_rows: int = WAYS_ROWS, rounds: int = ROUNDS,
+    *, ways_rows: int = WAYS_ROWS, rounds: int | None = None,
 ) -> np.ndarray:  # fmt: skip
     """float32[depth, ks, d]: codebooks for the rows of x, float32[n, d], that are searched with so wide a beam.
 
-    ways_rows, rounds : less of either is learned faster, and worse
+    ways_rows, rounds : less of either is learned faster, and worse; None: ROUNDS
     """
     mean = x.mean(axis=0, dtype=np.float64).astype(np.float32)
     x = x - mean
@@ -72,7 +72,7 @@ def learn_books(
         return float(np.square(error, dtype=np.float64).sum())
 
     best, lowest, labels = books, left(books), ways[0]
-    for _ in range(rounds if depth > 1 else 0):
+    for _ in range((ROUNDS if rounds is None else rounds) if depth > 1 else 0):
         books = _solved(learned, labels, books, ridge, num_threads)
         before, error = lowest, left(books)
         best, lowest = (books, error) if error < lowest else (best, lowest)

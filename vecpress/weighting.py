@@ -1,9 +1,9 @@
 """The query-weighted Karhunen-Loeve transform: axes in which the rows vary independently, and queries weigh errors alike.
 
-What counts for inner products is the error e of x along the queries, E(q . e)^2 = trace(S_q S_e). With M = S_q^(g/2) it is the plain
-squared error of M x where g = 1; where g is less, queries weigh less, which ranks better: neighbours differ in directions that an
-average query hardly has. z = V^T M (x - mean), with V the eigenvectors of M C M, has independent components of falling variance,
-and <q, x - mean> = <V^T M^-1 q, z>.
+What counts for inner products is the error e of x along the queries, E(q . e)^2 = trace(S_q S_e). With M = S_q^(g/2) it is the
+plain squared error of M x where g = 1; where g is less, queries weigh less, which ranks better: neighbours differ in directions
+that an average query hardly has. z = V^T M (x - mean), with V the eigenvectors of M C M, has independent components of falling
+variance, and <q, x - mean> = <V^T M^-1 q, z>.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Transform(NamedTuple):
 def moments(x: np.ndarray, centred: bool) -> tuple[np.ndarray, np.ndarray]:
     """The mean float64[d] of the rows (zeros where not `centred`) and their second moment about it, float64[d, d], shrunk.
 
-    The moment is drawn towards a multiple of the identity, by the share that makes the expected error least for so many rows: with
-    fewer rows than columns there would else be directions without variance.
+    The moment is drawn towards a multiple of the identity, by the share that makes the expected error least for so many rows:
+    with fewer rows than columns there would else be directions without variance.
     Source: Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", 2004.
     """
     n, d = x.shape
@@ -66,5 +66,5 @@ def weighted_transform(mean: np.ndarray, covariance: np.ndarray, of_queries: np.
     variances, directions = np.maximum(variances[::-1], 0), directions[:, ::-1]
     largest = np.take_along_axis(directions, np.abs(directions).argmax(axis=0)[None], axis=0)
     directions = directions * np.where(largest < 0, -1.0, 1.0)
-    as_floats = [np.ascontiguousarray(a, np.float32) for a in (mean, root @ directions, inverse @ directions)]
-    return Transform(*as_floats, variances)
+    forward, back = (np.ascontiguousarray(a, np.float32) for a in (root @ directions, inverse @ directions))
+    return Transform(mean.astype(np.float32), forward, back, variances)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import pickle
-import sys
 
 import numpy as np
 import pytest
@@ -12,8 +11,8 @@ from hard_values import SIZES
 from helpers import bits, clustered, level_rounding, runnable, scan_all
 
 import vecpress as vp
+from vecpress import residual
 
-rq = sys.modules["vecpress.codecs.rq"]
 LEVELS = np.arange(-1280, 1280, 10, dtype=np.float32)
 
 
@@ -165,18 +164,18 @@ def test_ties_go_to_the_lower_label_and_the_better_rank():
 
 
 def test_blocks_batches_and_backends_do_not_matter(monkeypatch):
-    n = 2 * rq.BLOCK_ROWS + 40
+    n = 2 * residual.BLOCK_ROWS + 40
     x = clustered(0, n, 19)
     for codec in (vp.RQ(5, metric="l2"), vp.RQ(6, 4, beam=3)):
         codec.fit(x[:300])
         codes = codec.encode(x)
-        for row in (0, rq.BLOCK_ROWS - 1, rq.BLOCK_ROWS, n - 1):
+        for row in (0, residual.BLOCK_ROWS - 1, residual.BLOCK_ROWS, n - 1):
             assert bits(codec.encode(x[row])) == bits(codes[row])
         for backend in runnable():
             with vp.use(backend):
                 again = vp.RQ.restore(codec.config(), 19, codec.arrays())  # its tables are made by this backend
                 assert bits(again.encode(x[:70])) == bits(codes[:70]), backend
-        monkeypatch.setattr(rq, "BLOCK_ROWS", 7)
+        monkeypatch.setattr(residual, "BLOCK_ROWS", 7)
         assert bits(codec.encode(x)) == bits(codes)
         monkeypatch.undo()
 
@@ -238,7 +237,7 @@ def test_least_squares_solves_its_equations():
     rng = np.random.default_rng(0)
     x, books = rng.standard_normal((900, 5)).astype(np.float32), random_books(3, 4, 5)
     labels, ridge = rng.integers(16, size=(900, 3)).astype(np.uint8), np.array([0.0, 2.0, 30.0])
-    solved = rq._solved(x, labels, books, ridge, 1).astype(np.float64)
+    solved = residual._solved(x, labels, books, ridge, 1).astype(np.float64)
     left = x - sum(solved[j][labels[:, j]] for j in range(3))
     for j in range(3):
         gradient = np.stack([left[labels[:, j] == c].sum(axis=0) for c in range(16)]) - ridge[j] * (solved[j] - books[j])
@@ -250,21 +249,21 @@ def test_entries_of_noise_are_shrunk_and_those_of_clusters_are_not():
     noise = rng.standard_normal((640, 64)).astype(np.float32)
     centres = 50 * rng.standard_normal((16, 64))
     apart = (centres[rng.integers(16, size=640)] + noise).astype(np.float32)
-    entries, ridge = rq._entries(noise, 16, np.random.default_rng(0), 1)
+    entries, ridge = residual._entries(noise, 16, np.random.default_rng(0), 1)
     assert ridge > 10 and np.square(entries).sum(axis=1).max() < 64 * 0.2
-    assert rq._entries(apart, 16, np.random.default_rng(0), 1)[1] < 1
-    assert rq._entries(np.zeros((9, 3), np.float32), 16, rng, 1)[1] == 0
+    assert residual._entries(apart, 16, np.random.default_rng(0), 1)[1] < 1
+    assert residual._entries(np.zeros((9, 3), np.float32), 16, rng, 1)[1] == 0
 
 
 def test_least_squares_lowers_the_error_of_rows_not_learned_from(monkeypatch):
     base = np.asarray(vp.datasets.demo().base, np.float32)
     x, fresh = base[:4000], base[4000:]
     codec = vp.RQ(8, 4).fit(x)
-    monkeypatch.setattr(rq, "ROUNDS", 0)
+    monkeypatch.setattr(residual, "ROUNDS", 0)
     without = vp.RQ(8, 4).fit(x)
     assert error(codec, fresh) < 0.99 * error(without, fresh)
-    monkeypatch.setattr(rq, "ROUNDS", 8)
-    monkeypatch.setattr(rq, "_solved", lambda x, labels, books, ridge, num_threads: books * 2)
+    monkeypatch.setattr(residual, "ROUNDS", 8)
+    monkeypatch.setattr(residual, "_solved", lambda x, labels, books, ridge, num_threads: books * 2)
     assert vp.RQ(8, 4).fit(x) == without  # a step that does harm is not taken
 
 

@@ -21,7 +21,7 @@ from ..weighting import Transform, moments, weighted_transform
 
 MAX_SEED = 2**63 - 1
 LEAST_BYTES = 4
-MOST_LABELS, USUAL_LABELS = 32, 12
+MOST_LABELS, USUAL_LABELS = 32, 23
 ALL_LABELS = 24  # bytes up to which the usual code has as many labels as it may, and
 SOME_LABELS = 8  # beyond
 LEAST_LABEL_ROWS = 8 * CENTROIDS  # without which there are no labels
@@ -32,6 +32,7 @@ EXPONENTS = {0.5: 0.0, 0.3: 0.002, 0.0: 0.005}
 STRETCHES = {1: 0.0, 0: 0.002, 2: 0.003}  # 2 a
 UNUSUAL_LABELS = 0.01
 NEIGHBOURS = 10
+BLOCK_ROWS = 8192  # mapped at a time
 UNEVEN = 0.2  # spread of norms from which rows are coded at one length
 TWO_BYTES_FROM = 3.0  # largest scale by the least, from which it takes two bytes
 SHORT = 2.0**-100  # vectors so near to the mean count as it
@@ -41,43 +42,44 @@ class TransformCodec(Codec):
     """x_hat = mean_ + s back_ (sum of centroids_[v, label v] + sum of units_[t] value[t] along axis component_[t]).
 
     z = (x - mean_) @ forward_ is x in axes in which components are independent and queries weigh errors alike
-    (`vecpress.weighting`). Labels name a centroid each, of what the others leave (`vecpress.residual`). What is left is coded component
-    by component in words of a trellis code, `ops.encode_trellis`, whose rates follow the components' variances
+    (`vecpress.weighting`). Labels name a centroid each, of what the others leave (`vecpress.residual`). What is left is coded
+    component by component in words of a trellis code, `ops.encode_trellis`, whose rates follow the components' variances
     (`vecpress.allocation`): some have no bits, the strongest are coded twice. One scale a vector makes up for what is lost.
 
     Code layout, with t the point that labels and values name:
 
     | bytes | content |
     |---|---|
-    | 0, or 0 and 1 | the scale s: its place in scales_; where training rows' scales lie far apart, s / scales_[0] as `ops.factors.to_u2` rounds it |
+    | 0 | the place of the scale s in scales_; or 0, 1, where lengths lie far apart: s / scales_[0] as by `ops.factors.to_u2` |
     | two more for l2 | |x - mean_| / norm_unit_ as `to_u2` rounds it |
     | n_labels | labels |
     | then | the words as `ops.encode_trellis` writes them |
 
-    s = (|z|^2 / <z, t>)^(1 - a) (<z, t> / |t|^2)^a, between the unbiased scale and that of least squares, or 0 where <z, t> is not
-    positive. For ip and cos scores are <q, x_hat> but for float32 rounding. For l2 they are the squared distance with the true norm
-    in place of x_hat's: |q - mean_|^2 + |x - mean_|^2 - 2 <q - mean_, x_hat - mean_>.
+    s = (|z|^2 / <z, t>)^(1 - a) (<z, t> / |t|^2)^a, between the unbiased scale and that of least squares, or 0 where <z, t> is
+    not positive. For ip and cos scores are <q, x_hat> but for float32 rounding. For l2 they are the squared distance with the
+    true norm in place of x_hat's: |q - mean_|^2 + |x - mean_|^2 - 2 <q - mean_, x_hat - mean_>.
 
-    `fit` chooses by held-out recall on its sample: how much queries weigh, how many labels there are, the scale's a. Give it sample
-    queries where you have them: without, it takes rows for queries. It takes the usual choice, and no labels, where it has fewer
-    than 512 rows.
+    `fit` chooses by held-out recall on its sample: how much queries weigh, how many labels there are, the scale's a. Give it
+    sample queries where you have them: without, it takes rows for queries. It takes the usual choice, and no labels, where it has
+    fewer than 512 rows; labels take 4,096 rows or more.
 
     Parameters
     ----------
     code_size : bytes a vector, at least 4 and 2 more for l2; more than the factors and one byte a dimension are of no use
     metric : "ip", "l2" or "cos"
-    labels : 0 to 32, the most labels there may be. Each takes a kilobyte a dimension of state, and time in `fit`, `encode` and
-        searches; up to 24 bytes a vector more of them keep more recall
+    labels : 0 to 32, the most labels there may be; beyond 24 bytes a vector there are 8 at most. Each takes a kilobyte a
+        dimension of state, and time in `fit`, `encode` and searches
     seed : of the centroids and of what is held out
 
-    Learned: mean_, forward_ and back_ float32[d, d]; centroids_ float32[n_labels, 256, d]; words_ uint8[n_words, 2], bytes and
-    rate; component_ int32[m], the axis of each component, -1 for none; units_ float32[m]; levels_ int8[4, 64]; scales_ float32[256];
-    norm_unit_ float32[1]; form_ int64[6]: bytes of the scale, labels, words, words of the first layer, 2 a, and 1 where
-    rows are coded at one length.
+    Learned: mean_; forward_ and back_ float32[d, d]; centroids_ float32[n_labels, 256, d]; words_ uint8[n_words, 2], bytes and
+    rate; component_ int32[m], the axis of each component, -1 for none; units_ float32[m]; levels_ int8[4, 64]; scales_
+    float32[256]; norm_unit_ float32[1]; form_ int64[6]: bytes of the scale, labels, words, words of the first layer, 2 a, and 1
+    where rows are coded at one length.
 
     Raises ValueError for d beyond 4096, and in `encode` for values beyond `largest`.
-    Cost: fit about 40 d^3 and a few seconds; encode d^2 multiply-adds, 256 d for each label, 200 for each component; a query d^2
-    and 256 d for each label, then d multiply-adds a code, at most.
+    Cost: fit about 40 d^3 and, for 20,000 rows of 384 columns, 7 to 10 seconds on one core, 30 with 23 labels; encode d^2
+    multiply-adds and 200 for each component, and for labels what `RQ` with a beam of 4 takes; a query d^2 and 256 d for each
+    label, then one multiply-add for each component of a code and a look-up for each label.
     Source: Marcellin and Fischer 1990 (trellis); Huang and Schultheiss, "Block quantization of correlated Gaussian random
     variables", 1963 (transform and rates); Gao and Long, "RaBitQ", 2024 (unbiased scale).
     """
@@ -175,9 +177,10 @@ class TransformCodec(Codec):
         exponent, labels, stretch = self._choose(sample, asked, num_threads)
         self._learn(sample, asked, exponent, labels, num_threads)
         self._set_form(stretch=stretch)
-        scales = [self._scale(z, self._code.encode(self._evened(z), num_threads)[1], num_threads) for z in self._blocks(sample, num_threads)]
-        self._learn_scales(np.concatenate(scales))
-        norms = np.concatenate([ops.norms(sample[i : i + 8192] - self.mean_, num_threads=num_threads) for i in range(0, len(sample), 8192)])
+        blocks = ((z, self._code.encode(self._evened(z), num_threads)[1]) for z in self._blocks(sample, num_threads))
+        self._learn_scales(np.concatenate([self._scale(z, t, num_threads) for z, t in blocks]))
+        starts = range(0, len(sample), BLOCK_ROWS)
+        norms = np.concatenate([ops.norms(sample[i : i + BLOCK_ROWS] - self.mean_, num_threads=num_threads) for i in starts])
         self.norm_unit_ = np.array([_power_of_two(float(norms.max()))], np.float32)
 
     def _learn(
@@ -233,8 +236,8 @@ class TransformCodec(Codec):
         learned, base = x[:half], x[half : half + JUDGED_ROWS]
         true = _best(_scores(judges @ base.T, np.square(base).sum(axis=1), self.metric))
         tried: dict[tuple[float, int, int], float] = {}
-        most = min(self.labels, self.code_size - self._norm_bytes - 1) if len(learned) >= LEAST_LABEL_ROWS else 0
-        usual_labels = most if self.code_size <= ALL_LABELS else min(most, SOME_LABELS)
+        most = min(self.labels, self.code_size - self._norm_bytes - 1 if self.code_size <= ALL_LABELS else SOME_LABELS)
+        usual_labels = most = most if len(learned) >= LEAST_LABEL_ROWS else 0
 
         def judge(exponent: float, labels: int, centroids: np.ndarray | None = None) -> None:
             self._learn(learned, known, exponent, labels, num_threads, centroids)
@@ -246,13 +249,14 @@ class TransformCodec(Codec):
                 self._set_form(stretch=stretch)
                 found = _best(_scores(products * self._scale(z, t, num_threads).astype(np.float32), own, self.metric))
                 recall = float((found[:, :, None] == true[:, None, :]).any(axis=2).mean())
-                tried[exponent, labels, stretch] = recall - price - EXPONENTS[exponent] - UNUSUAL_LABELS * (labels != usual_labels)
+                price += EXPONENTS[exponent] + UNUSUAL_LABELS * (labels != usual_labels)
+                tried[exponent, labels, stretch] = recall - price
 
         for exponent in EXPONENTS:
             judge(exponent, 0)
         exponent = max(tried, key=lambda option: tried[option])[0]
         centroids = None
-        for labels in sorted({most, min(most, SOME_LABELS), min(most, SOME_LABELS // 2)} - {0}, reverse=True):
+        for labels in sorted({most, min(most, SOME_LABELS), most // 2} - {0}, reverse=True):
             judge(exponent, labels, centroids)
             centroids = self.centroids_ if labels == most else centroids  # the others' are the first of these
         return max(tried, key=lambda option: tried[option])
@@ -298,15 +302,15 @@ class TransformCodec(Codec):
     # ---- coding
 
     def _blocks(self, x: np.ndarray, num_threads: int | None) -> Iterator[np.ndarray]:
-        for start in range(0, max(len(x), 1), 8192):
-            yield ops.project(x[start : start + 8192] - self.mean_, self.forward_, num_threads=num_threads)
+        for start in range(0, max(len(x), 1), BLOCK_ROWS):
+            yield ops.project(x[start : start + BLOCK_ROWS] - self.mean_, self.forward_, num_threads=num_threads)
 
     def _evened(self, z: np.ndarray) -> np.ndarray:
         """Rows at one length, where that is what is coded."""
         if not self.form_[5]:
             return z
-        norms = ops.norms(z, num_threads=1)
-        return z * np.where(norms >= SHORT, np.float32(math.sqrt(z.shape[1])) / np.maximum(norms, np.float32(SHORT)), np.float32(0))[:, None]
+        norms, length = ops.norms(z, num_threads=1), np.float32(math.sqrt(z.shape[1]))
+        return z * np.where(norms >= SHORT, length / np.maximum(norms, np.float32(SHORT)), np.float32(0))[:, None]
 
     def _scale(self, z: np.ndarray, t: np.ndarray, num_threads: int | None) -> np.ndarray:
         """float64[n]: s, from norms, whose order of summing is fixed."""
@@ -383,12 +387,10 @@ class TransformCodec(Codec):
 
 
 def _power_of_two(x: float) -> float:
-    """The least that is x or more, within what two-byte floats and float32 hold."""
-    return 2.0 ** min(max(math.ceil(math.log2(x)), -90), 90) if x > 0 else 1.0
+    return 2.0 ** min(max(math.ceil(math.log2(x)), -90), 90) if x > 0 else 1.0  # x or more
 
 
-def _scores(products: np.ndarray, own: np.ndarray, metric: Metric) -> np.ndarray:
-    """Scores of rows of squared norms `own`, from inner products, but for what is the same for a query's rows."""
+def _scores(products: np.ndarray, own: np.ndarray, metric: Metric) -> np.ndarray:  # but for what all rows of a query share
     return 2 * products - own if metric == "l2" else products
 
 

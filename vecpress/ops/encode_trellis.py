@@ -51,10 +51,10 @@ def encode_trellis(
     codes uint8[n, bytes of all words], values int8[n, m]
 
     Cost: 64 multiply-adds and comparisons a component and pass, 16 rows side by side. Squared errors of normal numbers are above
-    the bound 4^-K by 0.6, 1.0, 1.5 and 2.0 dB in words of 8 bytes (rates of 64 / T bits), where the best single levels
-    (`LloydMax`) are by 1.6, 2.7, 3.5 and 3.9.
-    Source: Marcellin and Fischer, "Trellis coded quantization of memoryless and Gauss-Markov sources", 1990; Tseng et al., "QTIP",
-    NeurIPS 2024, for levels named by overlapping windows of a ring.
+    the bound by 0.7, 1.1, 1.6 and 2.2 dB in words of 8 bytes (rates of 64 / T bits), where the best single levels
+    (`LloydMax`) are by 1.6, 2.7, 3.5 and 3.9. Words of one or two bytes are far from the best ring.
+    Source: Marcellin and Fischer, "Trellis coded quantization of memoryless and Gauss-Markov sources", 1990; Tseng et al.,
+    "QTIP", NeurIPS 2024, for levels named by overlapping windows of a ring.
     """
     y = array("encode_trellis", "y", y, np.float32, (None, None))
     words, levels = check_words("encode_trellis", words, levels)

@@ -31,8 +31,8 @@ def trellis(
     """The k codes of largest inner product with the query.
 
     part[j] = fma chain over t = j, j + 16, j + 32, ... below m of rows[q, t] * value[t] of code i, from 0, for j < 16
-    sum[q, i] = part[0] after part[j] = part[j] + part[j + h] for j < h, for h = 8, 4, 2, 1; then sum = sum + tables[q, v, label[v]]
-                for v = 0, 1, ..., one after the other
+    sum[q, i] = part[0] after part[j] = part[j] + part[j + h] for j < h, for h = 8, 4, 2, 1;
+                then sum = sum + tables[q, v, label[v]] for v = 0, 1, ..., one after the other
 
     Parameters
     ----------
