@@ -70,6 +70,9 @@ class Chain(Codec):
             return self._inner
         inner = copy.copy(self._template)
         inner.dim_ = self.inner_dim
+        for name in inner.state:  # what is there so far, for shapes that depend on it
+            if f"inner_{name}" in self.__dict__:
+                setattr(inner, name, self.__dict__[f"inner_{name}"])
         return inner
 
     @property
@@ -92,6 +95,10 @@ class Chain(Codec):
     @property
     def group(self) -> int:  # type: ignore[override]
         return self.inner.group
+
+    @property
+    def own_norms(self) -> bool:  # type: ignore[override]
+        return self.inner.own_norms
 
     @property
     def largest(self) -> float:  # type: ignore[override]

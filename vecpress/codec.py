@@ -331,7 +331,8 @@ class Codec(ABC):
         codec._check_dim(dim)
         if set(arrays) != set(codec.state):
             raise ValueError(f"{cls.__name__}: arrays expected {sorted(codec.state)}, got {sorted(arrays)}")
-        for name, wanted in codec.state.items():
+        for name in codec.state:
+            wanted = codec.state[name]  # of an array whose shape depends on those before it
             shape = tuple(getattr(codec, s) if isinstance(s, str) else s for s in wanted.shape)
             got = arrays[name]
             if got.dtype != np.dtype(wanted.dtype) or got.shape != shape:
