@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -132,3 +133,8 @@ class AxesCode:
     def _add(self, to: np.ndarray, layer: slice, values: np.ndarray, sign: int) -> None:
         there = self.component[layer] >= 0  # an axis has one value in a layer
         to[:, self.component[layer][there]] += values[:, there] * (self.units[layer][there] * np.float32(sign))
+
+
+def power_of_two(x: float) -> float:
+    """The least that is x or more, within what factors may be multiplied with; 1 for 0."""
+    return 2.0 ** min(max(math.ceil(math.log2(x)), -90), 90) if x > 0 else 1.0

@@ -97,10 +97,6 @@ class Chain(Codec):
         return self.inner.group
 
     @property
-    def own_norms(self) -> bool:  # type: ignore[override]
-        return self.inner.own_norms
-
-    @property
     def largest(self) -> float:  # type: ignore[override]
         return self._inner_largest
 

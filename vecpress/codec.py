@@ -46,8 +46,6 @@ class Codec(ABC):
     dim : columns of the vectors, known after `fit`
     code_size : bytes per vector, every per-vector factor included
     head, group : how scans want the codes laid out (vecpress/ops/blocks.py): factor bytes first, then groups of bytes
-    own_norms : True where scores of squared distances count a vector's own distance from the mean, stored rounded, instead of its
-        code's: -score is the squared distance from the query to x_hat, and a number that is the same for all queries
     largest : the largest absolute value that `fit` and `encode` accept; what lies beyond is a ValueError, never a wrong code
 
     Learned attributes end in `_`; arrays among them are read-only.
@@ -57,7 +55,6 @@ class Codec(ABC):
     state: ClassVar[dict[str, Array]] = {}
     head: int = 0
     group: int = 1
-    own_norms: bool = False
     largest: float = FLOAT32_MAX
     dim_: int
 

@@ -11,7 +11,7 @@ import numpy as np
 from .. import ops
 from ..allocation import word_sizes
 from ..arrays import Rows
-from ..axes import CENTROIDS, LABEL_ROWS, AxesCode
+from ..axes import CENTROIDS, LABEL_ROWS, AxesCode, power_of_two
 from ..checks import check_choice, check_int
 from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
 from ..ops.factors import Factor, from_u2, to_u2
@@ -51,13 +51,12 @@ class TransformCodec(Codec):
     | bytes | content |
     |---|---|
     | 0 | the place of the scale s in scales_; or 0, 1, where lengths lie far apart: s / scales_[0] as by `ops.factors.to_u2` |
-    | two more for l2 | |x - mean_| / norm_unit_ as `to_u2` rounds it |
+    | four more for l2 | |x_hat - mean_|^2, float32, little-endian |
     | n_labels | labels |
     | then | the words as `ops.encode_trellis` writes them |
 
     s = (|z|^2 / <z, t>)^(1 - a) (<z, t> / |t|^2)^a, between the unbiased scale and that of least squares, or 0 where <z, t> is
-    not positive. For ip and cos scores are <q, x_hat> but for float32 rounding. For l2 they are the squared distance with the
-    true norm in place of x_hat's: |q - mean_|^2 + |x - mean_|^2 - 2 <q - mean_, x_hat - mean_>.
+    not positive. Scores are those of the query with x_hat, up to float32 rounding.
 
     `fit` chooses by held-out recall on its sample: how much queries weigh, how many labels there are, the scale's a. Give it
     sample queries where you have them: without, it takes rows for queries. It takes the usual choice, and no labels, where it has
@@ -65,7 +64,7 @@ class TransformCodec(Codec):
 
     Parameters
     ----------
-    code_size : bytes a vector, at least 4 and 2 more for l2; more than the factors and one byte a dimension are of no use
+    code_size : bytes a vector, at least 4 and four more for l2; more than the factors and one byte a dimension are of no use
     metric : "ip", "l2" or "cos"
     labels : 0 to 32, the most labels there may be; beyond 24 bytes a vector there are 8 at most. Each takes a kilobyte a
         dimension of state, and time in `fit`, `encode` and searches
@@ -73,8 +72,8 @@ class TransformCodec(Codec):
 
     Learned: mean_; forward_ and back_ float32[d, d]; centroids_ float32[n_labels, 256, d]; words_ uint8[n_words, 2], bytes and
     rate; component_ int32[m], the axis of each component, -1 for none; units_ float32[m]; levels_ int8[4, 64]; scales_
-    float32[256]; norm_unit_ float32[1]; form_ int64[6]: bytes of the scale, labels, words, words of the first layer, 2 a, and 1
-    where rows are coded at one length.
+    float32[256]; form_ int64[6]: bytes of the scale, labels, words, words of the first layer, 2 a, and 1 where rows are coded at
+    one length.
 
     Raises ValueError for d beyond 4096, and in `encode` for values beyond `largest`.
     Cost: fit about 40 d^3 and, for 20,000 rows of 384 columns, 7 to 10 seconds on one core, 30 with 23 labels; encode d^2
@@ -95,7 +94,6 @@ class TransformCodec(Codec):
         "back_": Array("float32", ("dim", "dim")),
         "centroids_": Array("float32", ("n_labels", CENTROIDS, "dim")),
         "scales_": Array("float32", (256,)),
-        "norm_unit_": Array("float32", (1,)),
     }
     form_: np.ndarray
     words_: np.ndarray
@@ -107,7 +105,6 @@ class TransformCodec(Codec):
     back_: np.ndarray
     centroids_: np.ndarray
     scales_: np.ndarray
-    norm_unit_: np.ndarray
 
     def __init__(self, code_size: int, *, metric: Metric = "ip", labels: int = USUAL_LABELS, seed: int = 0):
         self.metric = check_choice("TransformCodec", "metric", metric, METRICS)
@@ -148,11 +145,7 @@ class TransformCodec(Codec):
 
     @property
     def _norm_bytes(self) -> int:
-        return 2 if self.metric == "l2" else 0
-
-    @property
-    def own_norms(self) -> bool:  # type: ignore[override]
-        return self.metric == "l2"
+        return 4 if self.metric == "l2" else 0
 
     @property
     def head(self) -> int:  # type: ignore[override]
@@ -179,9 +172,6 @@ class TransformCodec(Codec):
         self._set_form(stretch=stretch)
         blocks = ((z, self._code.encode(self._evened(z), num_threads)[1]) for z in self._blocks(sample, num_threads))
         self._learn_scales(np.concatenate([self._scale(z, t, num_threads) for z, t in blocks]))
-        starts = range(0, len(sample), BLOCK_ROWS)
-        norms = np.concatenate([ops.norms(sample[i : i + BLOCK_ROWS] - self.mean_, num_threads=num_threads) for i in starts])
-        self.norm_unit_ = np.array([_power_of_two(float(norms.max()))], np.float32)
 
     def _learn(
         self, x: np.ndarray, queries: np.ndarray | None, exponent: float, labels: int, num_threads: int | None,
@@ -244,10 +234,11 @@ class TransformCodec(Codec):
             z = np.concatenate(list(self._blocks(base, num_threads)))
             t = self._code.encode(self._evened(z), num_threads)[1]
             products = (judges - self.mean_ if self.metric == "l2" else judges) @ self.back_ @ t.T
-            own = np.square(base - self.mean_).sum(axis=1)
+            own = np.square(t @ self.back_.T).sum(axis=1) if self.metric == "l2" else np.zeros(len(t), np.float32)
             for stretch, price in STRETCHES.items():
                 self._set_form(stretch=stretch)
-                found = _best(_scores(products * self._scale(z, t, num_threads).astype(np.float32), own, self.metric))
+                scale = self._scale(z, t, num_threads).astype(np.float32)
+                found = _best(_scores(products * scale, own * scale**2, self.metric))
                 recall = float((found[:, :, None] == true[:, None, :]).any(axis=2).mean())
                 price += EXPONENTS[exponent] + UNUSUAL_LABELS * (labels != usual_labels)
                 tried[exponent, labels, stretch] = recall - price
@@ -265,7 +256,7 @@ class TransformCodec(Codec):
         positive = scales[scales > 0]
         low, high = (float(positive.min()), float(positive.max())) if len(positive) else (1.0, 1.0)
         if self.scale_bytes == 2:
-            self.scales_ = np.full(256, _power_of_two(high), np.float32)
+            self.scales_ = np.full(256, power_of_two(high), np.float32)
             return
         low, high = max(low * 0.9, high / 1e3), high * 1.1  # what lies outside counts as the nearest
         self.scales_ = np.concatenate(([0.0], np.geomspace(low, high, 255))).astype(np.float32)
@@ -334,16 +325,20 @@ class TransformCodec(Codec):
             stored = to_u2((scale / self.scales_[0]).astype(np.float32))[:, None].view(np.uint8)
         parts = [stored]
         if self.metric == "l2":
-            norms = ops.norms(x - self.mean_, num_threads=num_threads)
-            parts.append(to_u2(norms / self.norm_unit_)[:, None].view(np.uint8))
+            scale = self._scales_of(stored)
+            point = ops.project(t * scale[:, None], np.ascontiguousarray(self.back_.T), num_threads=num_threads)
+            parts.append(np.square(ops.norms(point, num_threads=num_threads)).astype("<f4")[:, None].view(np.uint8))
         return np.hstack([*parts, codes])
+
+    def _scales_of(self, stored: np.ndarray) -> np.ndarray:
+        """float32[n]: scales from their bytes."""
+        if self.scale_bytes == 1:
+            return self.scales_[stored[:, 0]]
+        return from_u2(np.ascontiguousarray(stored).view("<u2")[:, 0]) * self.scales_[0]
 
     def _decode(self, codes: np.ndarray) -> np.ndarray:
         t = self._code.decode(np.ascontiguousarray(codes[:, self.head :]))
-        if self.scale_bytes == 1:
-            scale = self.scales_[codes[:, 0]]
-        else:
-            scale = from_u2(np.ascontiguousarray(codes[:, :2]).view("<u2")[:, 0]) * self.scales_[0]
+        scale = self._scales_of(codes[:, : self.scale_bytes])
         return ops.project(t * scale[:, None], np.ascontiguousarray(self.back_.T), self.mean_, num_threads=1)
 
     def _query(self, q: np.ndarray, num_threads: int | None) -> Query:
@@ -353,7 +348,7 @@ class TransformCodec(Codec):
                 away = q - self.mean_
                 constant = -np.square(ops.norms(away, num_threads=num_threads))
                 turned = ops.project(away * np.float32(2), self.back_, num_threads=num_threads)
-                bias = Factor(self.scale_bytes, "u2^2", times=-float(self.norm_unit_[0]) ** 2)
+                bias = Factor(self.scale_bytes, "f4", times=-1.0)
             else:
                 constant = ops.project(q, self.mean_[:, None], num_threads=num_threads)[:, 0]
                 turned = ops.project(q, self.back_, num_threads=num_threads)
@@ -369,7 +364,7 @@ class TransformCodec(Codec):
     @classmethod
     def candidates(cls, dim: int, metric: Metric) -> list[Codec]:
         """1/2, 1, 2 and 4 bits a dimension."""
-        least = LEAST_BYTES + (2 if metric == "l2" else 0)
+        least = LEAST_BYTES + (4 if metric == "l2" else 0)
         sizes = dict.fromkeys(max(dim * bits // 16, least) for bits in (1, 2, 4, 8))
         return [cls(size, metric=metric) for size in sizes] if dim <= MOST_COLUMNS else []
 
@@ -380,14 +375,10 @@ class TransformCodec(Codec):
     @classmethod
     def offers(cls, dim: int, code_size: int, metric: Metric, seed: int = 0) -> list[Codec]:
         """All the bytes there are, up to 8 bits a dimension."""
-        factors = 3 if metric == "l2" else 1
+        factors = 5 if metric == "l2" else 1
         size = min(code_size, factors + max(dim, LEAST_BYTES))
         least = LEAST_BYTES + factors - 1
         return [cls(size, metric=metric, seed=seed)] if dim <= MOST_COLUMNS and size >= least else []
-
-
-def _power_of_two(x: float) -> float:
-    return 2.0 ** min(max(math.ceil(math.log2(x)), -90), 90) if x > 0 else 1.0  # x or more
 
 
 def _scores(products: np.ndarray, own: np.ndarray, metric: Metric) -> np.ndarray:  # but for what all rows of a query share
