@@ -226,12 +226,13 @@ class RQ(Codec):
 
     @classmethod
     def sized(cls, dim: int, code_size: int, metric: Metric) -> list[Codec]:
-        return cls.offers(dim, code_size, metric)
+        """A codebook a byte, up to 32."""
+        return [cls(m, metric=metric)] if 1 <= (m := code_size - (metric == "l2")) <= MOST else []
 
     @classmethod
     def offers(cls, dim: int, code_size: int, metric: Metric, seed: int = 0) -> list[Codec]:
-        """A codebook a byte up to 32 bytes: beyond, learning takes too long."""
-        return [cls(m, metric=metric, seed=seed)] if 1 <= (m := code_size - (metric == "l2")) <= MOST else []
+        """A codebook a byte, up to 16: beyond, learning takes minutes."""
+        return [cls(m, metric=metric, seed=seed)] if 1 <= (m := code_size - (metric == "l2")) <= MOST // 2 else []
 
 
 class _Tables(NamedTuple):
