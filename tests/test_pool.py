@@ -136,7 +136,7 @@ rows = rng.standard_normal((20000, 64)).astype(np.float32)
 call = lambda: ops.flat(codes, rows, 10, num_threads=threads)
 """,
     ("lut8", "scalar best"): """
-codes = Blocks.pack(rng.integers(0, 256, (200000, 32), dtype=np.uint8))
+codes = Blocks.pack(rng.integers(0, 256, (1_000_000, 32), dtype=np.uint8))
 tables = rng.standard_normal((2000, 32, 256), np.float32)
 call = lambda: ops.lut8(codes, tables, 1000, num_threads=threads)
 """,

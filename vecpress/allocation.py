@@ -111,9 +111,9 @@ class _Layer:
     def best(self, count: int) -> Allocation:
         """With the first `count` words; fewer if all components are coded before."""
         count = min(count, len(self.sizes))
+        while count and not np.isfinite(self.least[count]).any():
+            count -= 1
         total = self.least[count] + self.left
-        if count and not np.isfinite(total).any():
-            return self.best(count - 1)
         end = int(np.argmin(total))
         error, words, first = float(total[end]), [], []
         for w in range(count - 1, -1, -1):

@@ -32,7 +32,8 @@ MOST_LINES = 25  # of a printed report
 ENDS = (0.025, 0.975)
 # what an element of a query's operand costs a code, relative to a look-up in a table of 16: searches of 20,000 codes of 384
 # dimensions, one thread of an AMD EPYC (family 26, model 2), 300 queries at once
-WORK = {"lut4": 1.0, "lut8": 2.4, "dot": 0.5, "flat": 1.2, "hamming": 0.5}
+WORK = {"lut4": 1.0, "lut8": 2.4, "dot": 0.5, "trellis": 0.8, "flat": 1.2, "hamming": 0.5}
+LABEL_WORK = 10.0  # of `trellis`
 
 
 @dataclass(frozen=True)
@@ -248,8 +249,10 @@ class Stage:
 def _work(codec: Codec, query: np.ndarray, num_threads: int | None) -> float:
     """Look-ups a code, a figure of the codec alone: measured rates differ from run to run, and the choice is not to."""
     made = codec.query(query, num_threads=num_threads)
-    operand = made.tables if made.tables is not None else made.rows
-    return 0.0 if operand is None else WORK.get(made.scan, 1.0) * operand.shape[1]
+    rows, tables = (0 if operand is None else operand.shape[1] for operand in (made.rows, made.tables))
+    if made.scan == "trellis":
+        return WORK["trellis"] * rows + LABEL_WORK * tables
+    return WORK.get(made.scan, 1.0) * (tables or rows)
 
 
 @dataclass(frozen=True)

@@ -275,3 +275,37 @@ def test_sizes_that_leave_no_byte_are_refused():
         assert vp.TransformCodec(least, metric=metric).fit(planted(50, 8)).encode(planted(50, 8)).shape == (50, least)
         with pytest.raises(ValueError, match="TransformCodec: code_size expected"):
             vp.TransformCodec(least - 1, metric=metric)
+
+
+@pytest.mark.parametrize("metric", ["ip", "l2"])
+@pytest.mark.parametrize("times", [1e-10, 1.0, 1e10, 1e14])
+def test_the_unit_of_rows_of_uneven_length_does_not_matter(times, metric):
+    x, q = planted(1500, 32), planted(60, 32, draw=1)
+    x *= np.linspace(0.5, 2, len(x), dtype=np.float32)[:, None]
+    assert recall(vp.TransformCodec(24, metric=metric), x * np.float32(times), q * np.float32(times)) > 0.8
+
+
+def test_labels_alone_are_looked_up(tight):
+    x, q = tight
+    codec = vp.TransformCodec(9).fit(x)
+    if codec.n_words:
+        pytest.skip("this fit has words")
+    codes, query = codec.encode(x[:300]), codec.query(q[:20])
+    assert query.scan == "lut8"
+    wanted = q[:20].astype(np.float64) @ codec.decode(codes).T
+    np.testing.assert_allclose(scan_all(codec, codes, query), wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
+
+
+def test_more_bytes_than_can_be_used(data):
+    assert vp.TransformCodec(3000).fit(data[0][:300, :8]).encode(data[0][:5, :8]).shape == (5, 3000)
+
+
+def test_a_state_that_does_not_belong_together_is_refused(data):
+    codec = vp.TransformCodec(12).fit(data[0][:600])
+    wrong = {
+        "form_": codec.form_ + 1, "component_": codec.component_ + 1000, "levels_": np.full((4, 64), -128, np.int8),
+        "scales_": codec.scales_[::-1].copy(), "words_": np.full_like(codec.words_, 9),
+    }  # fmt: skip
+    for name, array in wrong.items():
+        with pytest.raises(ValueError, match="TransformCodec"):
+            vp.TransformCodec.restore(codec.config(), codec.dim, {**codec.arrays(), name: array})

@@ -34,7 +34,6 @@ UNUSUAL_LABELS = 0.01
 NEIGHBOURS = 10
 BLOCK_ROWS = 8192  # mapped at a time
 UNEVEN = 0.2  # spread of norms from which rows are coded at one length
-TWO_BYTES_FROM = 3.0  # largest scale by the least, from which it takes two bytes
 SHORT = 2.0**-100  # vectors so near to the mean count as it
 
 
@@ -121,8 +120,10 @@ class TransformCodec(Codec):
         """form_, or what is likely before `fit`."""
         if "form_" in self.__dict__:
             return self.form_.tolist()
-        words = len(word_sizes(self.code_size - 1 - self._norm_bytes - self.labels))
-        return [1, self.labels, words, words, next(iter(STRETCHES)), 0]
+        left = self.code_size - 1 - self._norm_bytes
+        labels = min(self.labels, left if self.code_size <= ALL_LABELS else SOME_LABELS)
+        words = len(word_sizes(left - labels))
+        return [1, labels, words, words, next(iter(STRETCHES)), 0]
 
     @property
     def scale_bytes(self) -> int:
@@ -272,9 +273,10 @@ class TransformCodec(Codec):
         if not (
             scale_bytes in (1, 2) and 0 <= layers <= words and stretch in STRETCHES and uneven in (0, 1)
             and ((self.words_ >= 1) & (self.words_ <= (8, 4))).all() and self.head + labels + sizes.sum() == self.code_size
-            and (self.component_ >= -1).all() and (self.component_ < self.dim).all()
+            and (self.component_ >= -1).all() and (self.component_ < self.dim).all() and (self.levels_ > -128).all()
+            and (self.scales_ >= 0).all() and (self.scales_[0] > 0 if scale_bytes == 2 else (np.diff(self.scales_) >= 0).all())
         ):  # fmt: skip
-            raise ValueError(f"TransformCodec: form_, words_ and component_ do not belong to code_size={self.code_size}")
+            raise ValueError(f"TransformCodec: the learned arrays do not belong together, or not to code_size={self.code_size}")
 
     @property
     def _code(self) -> AxesCode:
@@ -305,6 +307,10 @@ class TransformCodec(Codec):
 
     def _scale(self, z: np.ndarray, t: np.ndarray, num_threads: int | None) -> np.ndarray:
         """float64[n]: s, from norms, whose order of summing is fixed."""
+        length: np.ndarray | float = 1.0
+        if self.form_[5]:  # t is near to a row of one length, and so must z be: sums of squares would cancel
+            length = ops.norms(z, num_threads=num_threads).astype(np.float64) / math.sqrt(z.shape[1])
+            z = self._evened(z)
         own, coded, apart = (np.square(ops.norms(a, num_threads=num_threads), dtype=np.float64) for a in (z, t, z - t))
         product = (own + coded - apart) / 2
         good = (product > 2.0**-20 * own) & (own > 0)
@@ -312,7 +318,7 @@ class TransformCodec(Codec):
         unbiased, least = np.where(good, own, 0.0) / product, product / np.where(good, coded, 1.0)
         stretch = int(self.form_[4])
         found = unbiased if stretch == 0 else least if stretch == 2 else np.sqrt(unbiased * least)
-        return np.where(good, found, 0.0)
+        return np.where(good, found, 0.0) * length
 
     def _encode(self, x: np.ndarray, num_threads: int | None) -> np.ndarray:
         z = ops.project(x - self.mean_, self.forward_, num_threads=num_threads)
@@ -354,6 +360,8 @@ class TransformCodec(Codec):
                 turned = ops.project(q, self.back_, num_threads=num_threads)
             rows, tables = code.rows(turned), code.tables(turned, num_threads)
         scale = Factor(0, "u1", table=self.scales_) if self.scale_bytes == 1 else Factor(0, "u2", times=float(self.scales_[0]))
+        if not len(self.words_):  # labels alone are what a quicker scan is for
+            return Query("lut8", tables=tables, scale=scale, bias=bias, constant=constant)
         options = {"words": self.words_, "levels": self.levels_}
         return Query("trellis", tables=tables, rows=rows, scale=scale, bias=bias, constant=constant, options=options)
 
