@@ -25,6 +25,8 @@ FLATTEST = 1e-12  # of the largest variance: less counts as it
 class AxesCode:
     """t = sum of centroids[v, label v] + sum of units[i] * value[i] along axis component[i].
 
+    Rates of the second layer, which codes what the first leaves of the strongest axes, are planned by what is known of that.
+
     centroids : float32[labels, 256, d]
     words : uint8[w, 2], bytes and rate of each, `ops.encode_trellis`; `layers` of them are the first layer
     component : int32[m], the axis that each value belongs to, -1 for none
@@ -82,9 +84,16 @@ class AxesCode:
             np.concatenate([*units, []]).astype(np.float32), LEVELS,
         )  # fmt: skip
 
+    def _steps(self, num_threads: int | None) -> list[Step]:
+        """What the search for labels needs, made once."""
+        if "_made_steps" not in self.__dict__:
+            self.__dict__["_made_steps"] = search_steps(self.centroids, num_threads)
+        return self.__dict__["_made_steps"]
+
     @cached_property
-    def _steps(self) -> list[Step]:
-        return search_steps(self.centroids, None)
+    def _columns(self) -> np.ndarray:
+        """float32[d, labels * 256]: the centroids by column, made once: a copy for every query would take longer than the scan."""
+        return np.ascontiguousarray(self.centroids.reshape(-1, self.centroids.shape[2]).T)
 
     @property
     def split(self) -> tuple[slice, slice]:
@@ -96,7 +105,7 @@ class AxesCode:
         """float32[n, d] to labels and words, uint8[n, nbytes], and what they stand for, t float32[n, d]."""
         rest, codes = z.copy(), []
         if len(self.centroids):
-            codes = [best_labels(z, self._steps, BEAM, num_threads)]
+            codes = [best_labels(z, self._steps(num_threads), BEAM, num_threads)]
             rest -= sums(self.centroids, codes[0])
         for layer, words in zip(self.split, (self.words[: self.layers], self.words[self.layers :]), strict=True):
             if not len(words):
@@ -127,8 +136,7 @@ class AxesCode:
         """And its tables float32[nq, labels, 256], None where there are no labels."""
         if not len(self.centroids):
             return None
-        matrix = np.ascontiguousarray(self.centroids.reshape(-1, q.shape[1]).T)
-        return ops.project(q, matrix, num_threads=num_threads).reshape(len(q), len(self.centroids), CENTROIDS)
+        return ops.project(q, self._columns, num_threads=num_threads).reshape(len(q), len(self.centroids), CENTROIDS)
 
     def _add(self, to: np.ndarray, layer: slice, values: np.ndarray, sign: int) -> None:
         there = self.component[layer] >= 0  # an axis has one value in a layer
