@@ -5,7 +5,8 @@ python -m bench.readme_table --measure    measure the codecs on this machine fir
 python -m bench.readme_table --check      exit 1 if they hold other tables than those
 
 The peers' table comes from `python -m bench.peers --data FOLDER -o bench/results/peers-MACHINE.json`, that of kernels from
-`python -m bench.kernels --data FOLDER -o bench/results/kernels-MACHINE.json`.
+`python -m bench.kernels --data FOLDER -o bench/results/kernels-MACHINE.json`, that of `TransformCodec` from
+`vecpress bench --data FOLDER --budget BYTES ... -o bench/results/transform-MACHINE.jsonl`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ RESULTS = ROOT / "bench" / "results"
 CODECS, PEERS, README = ROOT / "docs" / "codecs.md", ROOT / "docs" / "peers.md", ROOT / "README.md"
 END = "<!-- end of the table -->"
 SEEDS = (0, 1, 2)
+ROOM = 1.2  # times as many bytes as ours that a peer may have
 
 
 def measure() -> Path:
@@ -144,6 +146,38 @@ def peers_table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def transform_rows() -> list[dict[str, Any]]:
+    """The runs of the latest file that have a recall."""
+    files = [[json.loads(line) for line in path.read_text().splitlines()] for path in RESULTS.glob("transform-*.jsonl")]
+    if not files:
+        sys.exit("bench/results has no transform-*.jsonl: see this file's first lines")
+    latest = max(files, key=lambda rows: max(row["date"] for row in rows))
+    return [row for row in latest if row["recall"] is not None]
+
+
+def transform_table(rows: list[dict[str, Any]]) -> str:
+    """`TransformCodec` beside the best of our other codecs and the best peer near its bytes, in Markdown."""
+    lines = ["| bytes | `TransformCodec` | best of our others | best peer | missing recall, to the best of both |"]
+    lines.append("|--:|--:|---|---|--:|")
+    for mine in sorted((row for row in rows if row["codec"] == "TransformCodec"), key=lambda row: row["code_size"]):
+        near = [row for row in rows if row["codec"] != "TransformCodec" and row["code_size"] <= ROOM * mine["code_size"]]
+        cells = [str(mine["code_size"]), f"{mine['recall']:.3f}"]
+        for ours in (True, False):
+            best = max((row for row in near if (row["library"] == "vecpress") is ours), key=lambda row: row["recall"])
+            name = best["codec"] if ours else f"{best['library']} {best['codec']}"
+            cells.append(f"{name}, {best['code_size']:.0f} bytes, {best['recall']:.3f}")
+        change = (1 - mine["recall"]) / (1 - max(row["recall"] for row in near)) - 1
+        lines.append(f"| {' | '.join([*cells, f'{change:+.0%}'])} |")
+    about, commits = rows[0], ", ".join(sorted({row["commit"] for row in rows}))
+    lines += [
+        "",
+        f"{about['data']['name']}, recall 10@10 of the {about['data']['n_figures']} questions that `fit` has not seen, one seed; "
+        f"others of at most {ROOM} times the bytes. On an {about['machine']['cpu']}, vecpress at {commits}; speeds in the file "
+        "were taken beside other work.",
+    ]
+    return "\n".join(lines)
+
+
 KERNEL_SECTIONS = {
     "stream": "one query, codes beyond the caches", "peers": "one query, codes beyond the caches", "batches": "search",
     "products": "batch of 100", "topk": "k of 100 against 10", "filters": "allow-list", "threads": "second thread", "rows": "",
@@ -208,7 +242,11 @@ def main() -> None:
         print(measure())
     fresh = {
         CODECS: insert(CODECS.read_text(), "<!-- table: python -m bench.readme_table -->", codecs_table(newest("demo"))),
-        README: insert(README.read_text(), "<!-- table: python -m bench.kernels -->", kernels_table(newest("kernels"))),
+        README: insert(
+            insert(README.read_text(), "<!-- table: python -m bench.kernels -->", kernels_table(newest("kernels"))),
+            "<!-- table: TransformCodec -->",
+            transform_table(transform_rows()),
+        ),
         PEERS: insert(PEERS.read_text(), "<!-- table: python -m bench.peers -->", peers_table(newest("peers"))),
     }
     for path, text in fresh.items():
