@@ -92,7 +92,7 @@ class AxesCode:
 
     @cached_property
     def _columns(self) -> np.ndarray:
-        """float32[d, labels * 256]: the centroids by column, made once: a copy for every query would take longer than the scan."""
+        """float32[d, labels * 256]: the centroids by column, made once: a copy for every query would outlast the scan."""
         return np.ascontiguousarray(self.centroids.reshape(-1, self.centroids.shape[2]).T)
 
     @property

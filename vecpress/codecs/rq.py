@@ -60,11 +60,7 @@ class RQ(Codec):
     Learned: codebooks_ float32[m, 2**n_bits, d / parts]; cross_ float32[256], ascending, half of them with equally many training
     rows each. Learns from 32,768 rows at most; fewer than 39 an entry raise a SmallTrainingSetWarning.
 
-    What late codebooks are learned from looks like noise, and a mean of n rows has 1 / n of it. So codebook j is learned by
-    k-means from what the 4 to 8 best paths of each row leave, its entries being sums / (n + lambda_j), with lambda_j the variance
-    within clusters by that of the entries. Then all entries become those of least squared error for the labels, C of
-    (B^T B + diag(lambda)) (C - old) = B^T (X - B old), B[i, (j, label j of row i)] = 1, and rows are labelled anew, while rows
-    that are not learned from, one of 16, get less error. (Least squares that pull to 0 have less error still, and less recall.)
+    How codebooks are learned: `vecpress.residual`.
 
     Raises ValueError for values beyond 2^50.
 
