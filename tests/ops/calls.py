@@ -486,8 +486,11 @@ def scan_call(op: str, seed: tuple[int, ...], n: int, payload: int, mix: dict[st
     options["constant"] = (None, _numbers(rng, data, nq), wild if data == "overflow" else None)[rng.integers(3)]
     options["ids"], options["allow"] = _ids(rng, mix["ids"], n), _allow(rng, mix["allow"], n)
     k = {"1": 1, "3": 3, "n": max(n, 1), "n + 5": n + 5}[mix["k"]]
-    blocks = Blocks.pack(np.hstack([head, codes]), head.shape[1], group)
-    label = f"n={n} payload={payload} group={group} " + " ".join(f"{name}={value}" for name, value in mix.items())
+    more = int(rng.choice([0, 0, 1, 2 * payload])) if group == 1 else 0  # bytes of longer codes that are not scanned
+    behind = rng.integers(0, 256, (n, more), dtype=np.uint8)
+    size = head.shape[1] + codes.shape[1]
+    blocks = Blocks.pack(np.hstack([head, codes, behind]), head.shape[1], group).prefix(size, head.shape[1])
+    label = f"n={n} payload={payload} group={group} more={more} " + " ".join(f"{name}={value}" for name, value in mix.items())
     return Call(label, lambda t: getattr(ops, op)(blocks, operand, k, num_threads=t, **options))
 
 

@@ -126,8 +126,12 @@ BAD = [
     ("hamming", lambda: hamming(allow=np.zeros(2, np.uint64)), ValueError, r"hamming: allow expected shape \(1\), got \(2,\)"),
     ("hamming", lambda: hamming(allow=np.zeros(1, bool)), TypeError, "hamming: allow expected a uint64 array, got bool"),
     ("hamming", lambda: hamming(constant=f(3)), ValueError, r"hamming: constant expected shape \(2\), got \(3,\)"),
-    ("hamming", lambda: hamming(scale=Factor(0, "f2")), ValueError, "hamming: scale expected bytes inside the code's first 0"),
-    ("hamming", lambda: hamming(blocks=headed, scale=Factor(1, "f4")), ValueError, "scale expected bytes inside"),
+    ("hamming", lambda: hamming(scale=Factor(2, "f2")), ValueError, "hamming: scale expected bytes inside the code's first 3"),
+    ("hamming", lambda: hamming(blocks=headed, scale=Factor(5, "f4")), ValueError, "scale expected bytes inside"),
+    ("flat", lambda: ops.flat(rows, f(1, 2), 1, scale=Factor(0, "f2")), ValueError, "inside the code's first 0, got offset 0"),
+    ("get_rows", lambda: rows.prefix(4, 0), ValueError, "blocks: prefix expected codes of group 1, got 4"),
+    ("get_rows", lambda: headed.prefix(99, 0), ValueError, "blocks: prefix expected at most"),
+    ("get_rows", lambda: headed.prefix(3, 1).rows(np.zeros(1, np.int64)), ValueError, "blocks: expected whole codes"),
     ("hamming", lambda: hamming(blocks=headed, bias=Factor(0, "f8")), ValueError, "bias expected kind f2, .*, got 'f8'"),
     ("hamming", lambda: hamming(blocks=headed, bias=Factor(0, "u1", f(255))), ValueError, "hamming: bias.table expected shape"),
     ("hamming", lambda: hamming(blocks=headed, bias=Factor(0, "u1")), TypeError, "hamming: bias.table expected a float32 array"),
@@ -214,9 +218,11 @@ def crashes():
     yield "rotate", (f(2, 8), f(2, 9), u(4, 2), False, 1)
     yield "rotate", (f(2, 9), f(2, 9), u(4, 1), False, 1)
     yield "rotate", (f(2, 0), f(2, 0), u(4, 0), False, 1)
-    layout = (5, 3, 0)
-    one, half = (0, 0, 1.0, None), (1, 0, 1.0, None)
-    yield "hamming", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), (65, 3, 0), u(1, 3), None, None, one, one, f(1), 1)
+    layout = (5, 3, 0, 3)
+    one, half = (0, 0, 1.0, None), (1, 2, 1.0, None)
+    yield "hamming", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), (5, 3, 0, 2), u(1, 3), None, None, one, one, f(1), 1)
+    yield "hamming", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), (5, 3, 0, 65), u(1, 3), None, None, one, one, f(1), 1)
+    yield "hamming", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), (65, 3, 0, 3), u(1, 3), None, None, one, one, f(1), 1)
     yield "hamming", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, u(1, 4), None, None, one, one, f(1), 1)
     yield "hamming", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, u(1, 3), np.arange(4), None, one, one, f(1), 1)
     yield "hamming", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, u(1, 3), None, None, half, one, f(1), 1)
@@ -227,7 +233,7 @@ def crashes():
         yield "dot", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, *operand, None, None, one, one, f(1), 1)
     distances = f(1, 6), None, 4, True, None, None
     yield "dot", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, *distances, half, one, f(1), 1)
-    yield "dot", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), (5, 3, 1), *distances, one, half, f(1), 1)
+    yield "dot", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), (5, 3, 1, 3), *distances, one, half, f(1), 1)
     three = np.array([[3, 2]], np.uint8)
     for operand in (
         (f(1, 11), three, LEVELS, None), (f(1, 8), three - 1, LEVELS, None), (f(1, 12), three, LEVELS[:2], None),
