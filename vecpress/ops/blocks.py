@@ -76,7 +76,7 @@ class Blocks:
         return out
 
     def prefix(self, code_size: int, head: int) -> Blocks:
-        """The first bytes of these codes as codes of their own, for scans, in place. Raises ValueError for other groups than 1."""
+        """The first bytes of these codes as codes of their own, for scans, in place. ValueError for groups other than 1."""
         if self.group != 1 and (code_size, head) != (self.code_size, self.head):
             raise ValueError(f"blocks: prefix expected codes of group 1, got {self.group}")
         if not 0 <= head <= code_size <= self.code_size:
