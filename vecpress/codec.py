@@ -285,10 +285,7 @@ class Codec(ABC):
         return (self.code_size,)
 
     def truncate(self, code_size: int) -> Codec:
-        """The fitted codec of the first `code_size` bytes of this one's codes: `codes[:, :code_size]` are its codes.
-
-        Raises NotFittedError before `fit`, ValueError if no layer ends there.
-        """
+        """The fitted codec whose codes are `codes[:, :code_size]` of this one. ValueError if no layer ends there."""
         kept_layers(self, code_size)
         return copy.copy(self)
 

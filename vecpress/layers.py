@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import Any
+
+import numpy as np
 
 from .checks import check_int
-
-if TYPE_CHECKING:
-    from .codec import Codec
 
 APART = 8  # bytes that a layer has at least
 
 
-def check_layers(where: str, progressive: bool | Sequence[int], code_size: int) -> tuple[int, ...]:
+def check_layers(where: str, progressive: Any, code_size: int) -> tuple[int, ...]:
     """The sizes at which layers end, ascending, code_size last. True: a quarter, half and all of it, as far as these are 8 apart.
 
     Raises TypeError or ValueError.
     """
-    if isinstance(progressive, bool):
+    if isinstance(progressive, (bool, np.bool_)):
         wanted = [code_size // 4, code_size // 2] if progressive else []
         ends = [size for size in wanted if size >= APART]
     else:
@@ -28,13 +27,12 @@ def check_layers(where: str, progressive: bool | Sequence[int], code_size: int) 
             raise TypeError(f"{where}: progressive expected True, False or the sizes of the first layers, got {got}")
         ends = [check_int(where, "progressive", size, APART) for size in progressive]
     ends = [*ends, code_size]
-    if any(after - before < APART for before, after in pairwise(ends)):
-        got = f"{progressive} with code_size={code_size}"
-        raise ValueError(f"{where}: progressive expected layers of {APART} bytes or more, got {got}")
+    if any(after - before < APART for before, after in pairwise((0, *ends))) and len(ends) > 1:
+        raise ValueError(f"{where}: progressive expected layers of {APART} bytes or more in {code_size}, got {progressive}")
     return tuple(ends)
 
 
-def kept_layers(codec: Codec, code_size: int) -> int:
+def kept_layers(codec: Any, code_size: int) -> int:
     """How many layers are left of a fitted codec's codes that are cut to `code_size` bytes. ValueError if none ends there."""
     codec.check_fitted()
     if check_int("truncate", "code_size", code_size, 1) not in codec.layers:

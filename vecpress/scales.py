@@ -11,6 +11,7 @@ from .ops.factors import Factor, from_u2, to_u2
 
 STRETCHES = (1, 0, 2)  # 2 a, the usual one first
 UNEVEN = 0.2  # spread of lengths from which rows are coded at one length
+INSIDE, BELOW = 176, 16  # places of a table of squares within the range of those it is made of, and below it
 SHORT = 2.0**-100  # vectors so near to the mean count as it
 
 
@@ -46,14 +47,27 @@ def scale_table(scales: np.ndarray, nbytes: int) -> np.ndarray:
 
 
 def square_table(squares: np.ndarray, nbytes: int) -> np.ndarray:
-    """float32[256]: what squared lengths like these are stored by. 1 byte: even steps where these are, wider ones around them."""
+    """float32[256]: what squared lengths like these are stored by. 1 byte: even steps where these are; around them
+    steps that grow, to 0 and to 16 times the largest. 2: the unit of `to_u2`."""
     if nbytes != 1:
         return np.full(256, power_of_two(float(np.sqrt(squares.max(initial=0.0)))), np.float32)
-    low, high = float(squares.min(initial=np.inf)), float(squares.max(initial=0.0))
-    low, high = (low, high) if low < high else (high * 0.5, max(high, 1e-30) * 1.5)
-    low, high = max(low - 0.05 * (high - low), 0.0), high + 0.05 * (high - low)
-    around = np.linspace(0, low, 9)[:8], np.geomspace(high, 16 * high, 9)[1:]
-    return np.concatenate((around[0], np.linspace(low, high, 240), around[1])).astype(np.float32)
+    low, high = float(squares.min(initial=np.inf)), max(float(squares.max(initial=0.0)), 1e-30)
+    low = min(low, high / 2)
+    inside = np.linspace(low, high, INSIDE)
+    step, above = inside[1] - inside[0], 256 - INSIDE - BELOW
+    growth = _growth(15 * high / step, above)
+    up = high + step * np.cumsum(growth ** np.arange(1, above + 1))
+    down = low - np.minimum(step * np.cumsum(_growth(low / step, BELOW) ** np.arange(1, BELOW + 1)), low)
+    return np.concatenate((down[::-1], inside, up)).astype(np.float32)
+
+
+def _growth(total: float, steps: int) -> float:
+    """g of which g + g^2 + ... + g^steps is `total`, by bisection; between 0 and 16."""
+    low, high = 0.0, 16.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if float((middle ** np.arange(1, steps + 1)).sum()) < total else (low, middle)
+    return high
 
 
 def store_scales(scales: np.ndarray, table: np.ndarray, nbytes: int) -> np.ndarray:
@@ -85,6 +99,14 @@ def store_squares(lengths: np.ndarray, table: np.ndarray, nbytes: int) -> np.nda
     if nbytes == 2:
         return to_u2(lengths / table[0])[:, None].view(np.uint8)
     return np.square(lengths).astype("<f4")[:, None].view(np.uint8)
+
+
+def stored_squares(stored: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """float32[n]: the squared lengths that bytes uint8[n, 1, 2 or 4] name."""
+    if stored.shape[1] == 1:
+        return table[stored[:, 0]]
+    stored = np.ascontiguousarray(stored)
+    return (from_u2(stored.view("<u2")[:, 0]) * table[0]) ** 2 if stored.shape[1] == 2 else stored.view("<f4")[:, 0]
 
 
 def square_factor(offset: int, table: np.ndarray, nbytes: int) -> Factor:

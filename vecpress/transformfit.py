@@ -117,8 +117,9 @@ def _square_bytes(squares: np.ndarray, variances: np.ndarray, plan: Plan, scale_
     payload = max(plan.sizes[-1] - scale_bytes - 1, 1)
     left = allocate(np.sort(variances)[::-1], payload, plan.tables.errors).error
     error = ROUNDED * 4 * float(squares.mean()) * left / len(variances)
-    rounding = float(np.diff(square_table(squares, 1)[8:248]).mean()) ** 2 / 12, (float(squares.mean()) * 2.0**-10) ** 2 / 3
-    return 1 if rounding[0] <= error else 2 if rounding[1] <= error else 4
+    rounding = float(np.median(np.diff(square_table(squares, 1)))) ** 2 / 12, (float(squares.mean()) * 2.0**-10) ** 2 / 3
+    wanted = 1 if rounding[0] <= error else 2 if rounding[1] <= error else 4
+    return wanted if scale_bytes + wanted < plan.sizes[0] else 2
 
 
 def choose(x: np.ndarray, queries: np.ndarray | None, plan: Plan, num_threads: int | None) -> Options:

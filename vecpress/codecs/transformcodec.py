@@ -18,7 +18,7 @@ from ..layers import check_layers, kept_layers
 from ..level_tables import TABLES
 from ..ops.trellis_levels import LEVELS
 from ..pca import ENOUGH_ROWS, MOST_COLUMNS, SAMPLE_ROWS, check_columns
-from ..scales import STRETCHES, scale_factor, square_factor, store_scales, store_squares, stored_scales
+from ..scales import STRETCHES, scale_factor, square_factor, store_scales, store_squares, stored_scales, stored_squares
 from ..transformfit import LEAST_SEARCH_ROWS, Plan, TransformCode, choose, learn
 from ..transformloss import Drift, bounds, measure, share_lost
 from ..weighting import Transform
@@ -134,7 +134,7 @@ class TransformCodec(Codec):
         self._code_size = check_int("TransformCodec", "code_size", code_size, LEAST_BYTES + (metric == "l2"))
         self.quantizer = check_choice("TransformCodec", "quantizer", quantizer, tuple(TABLES))
         self._layers = check_layers("TransformCodec", progressive, self._code_size)
-        self.progressive = progressive if isinstance(progressive, bool) else list(self._layers[:-1])
+        self.progressive = list(self._layers[:-1]) if isinstance(progressive, Sequence) else bool(progressive)
         self.labels = check_int("TransformCodec", "labels", labels, 0, MOST_LABELS)
         self.seed = check_int("TransformCodec", "seed", seed, 0, MAX_SEED)
 
@@ -284,12 +284,16 @@ class TransformCodec(Codec):
             parts.append(codes)
         return np.hstack(parts)
 
+    @property
+    def _last(self) -> int:
+        """Where the last layer begins, whose factors are those of the code."""
+        return (0, *self.layers)[-2]
+
     def _parts(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The scale float32[n] of codes, which is that of their last layer, and t float32[n, d]."""
+        """The scale float32[n] of codes, and t float32[n, d]."""
         form = self._form
-        ends = [0, *self.layers]
-        at, own = ends[-2], np.concatenate([np.arange(a + form.factors, b) for a, b in pairwise(ends)])
-        scale = stored_scales(codes[:, at : at + form.scale_bytes], self.scales_[-1])
+        own = np.concatenate([np.arange(a + form.factors, b) for a, b in pairwise((0, *self.layers))])
+        scale = stored_scales(codes[:, self._last : self._last + form.scale_bytes], self.scales_[-1])
         return scale, self._coder.code.decode(np.ascontiguousarray(codes[:, own]))
 
     def _decode(self, codes: np.ndarray, num_threads: int | None = 1) -> np.ndarray:
@@ -307,13 +311,12 @@ class TransformCodec(Codec):
 
     def _query(self, q: np.ndarray, num_threads: int | None) -> Query:
         form, code = self._form, self._coder.code
-        last = ([0, *self.layers])[-2]  # where the last layer begins, whose factors count; to the scan the others are a word
-        scale, bias = scale_factor(last, self.scales_[-1], form.scale_bytes), None
+        scale, bias = scale_factor(self._last, self.scales_[-1], form.scale_bytes), None
         if form.square_bytes:
-            bias = square_factor(last + form.scale_bytes, self.squares_[-1], form.square_bytes)
+            bias = square_factor(self._last + form.scale_bytes, self.squares_[-1], form.square_bytes)
         with np.errstate(over="ignore", invalid="ignore"):  # a query too far away for float32 scores -inf
             turned, constant = self._turned(q, num_threads)
-            scanned = code.with_gaps(form.factors)
+            scanned = code.with_gaps(form.factors)  # to the scan, other layers' factors are words of nothing
             rows, tables = scanned.rows(turned), code.tables(turned, num_threads)
         if not len(scanned.words):  # labels alone are what a quicker scan is for
             return Query("lut8", tables=tables, scale=scale, bias=bias, constant=constant)
@@ -343,7 +346,8 @@ class TransformCodec(Codec):
         points = np.ascontiguousarray((t * scale[:, None]).T)
         scores = ops.project(turned, points, num_threads=num_threads) + constant[:, None]
         if self.metric == "l2":
-            scores = np.maximum(np.square(self._coder.lengths(t, scale, num_threads)) - scores, np.float32(0))
+            at = self._last + self._form.scale_bytes
+            scores = stored_squares(array[:, at : self._last + self._form.factors], self.squares_[-1]) - scores
         # a scale of 0 says nothing of what was coded
         scale = np.where(scale > 0, scale, self.scales_[-1].max()).astype(np.float64)
         off = scale * bounds(turned, scale, self.errors_[-1], float(self.loss_[-1, 1]), float(self.loss_[-1, 2]))
