@@ -108,32 +108,10 @@ def _walk(y: np.ndarray, steps: list[Step], beam: int, last: int, num_threads: i
         rows = slice(start, start + BLOCK_ROWS)
         block = paths[rows], scores[rows]
         for i, step in enumerate(steps):
-            cost = ops.project(y[rows], step.weights, step.offset, num_threads=num_threads)
-            block = _grow(*block, cost, step.pairs, beam if i < len(steps) - 1 else last)
+            costs = ops.project(y[rows], step.weights, step.offset, num_threads=num_threads)
+            block = ops.beam_step(costs, step.pairs, *block, beam if i < len(steps) - 1 else last, num_threads=num_threads)
         done.append(block)
     return np.concatenate([block[0] for block in done]), np.concatenate([block[1] for block in done])
-
-
-def _grow(paths: np.ndarray, scores: np.ndarray, cost: np.ndarray, pairs: np.ndarray, keep: int) -> Paths:
-    """The `keep` best continuations of each row's paths, best first; cost float32[n, ks], the rest as in `_walk`, `Step`."""
-    n, b, j = paths.shape
-    ks = cost.shape[1]
-    total = np.repeat(cost[:, None], b, axis=1)
-    added = np.empty_like(total)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for i in range(j):
-            np.take(pairs[i * ks : (i + 1) * ks], paths[:, :, i], axis=0, out=added, mode="clip")
-            total += added
-        total += scores[:, :, None]
-    flat, row, keep = total.reshape(n, b * ks), np.arange(n), min(keep, b * ks)
-    grown, best = np.empty((n, keep, j + 1), np.uint8), np.empty((n, keep), np.float32)
-    for k in range(keep):
-        at = flat.argmin(axis=1)  # the first of equals
-        best[:, k] = flat[row, at]
-        flat[row, at] = np.inf
-        grown[:, k, :j] = paths[row, at // ks]
-        grown[:, k, j] = at % ks
-    return grown, best
 
 
 def sums(books: np.ndarray, labels: np.ndarray) -> np.ndarray:
