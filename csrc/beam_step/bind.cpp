@@ -1,5 +1,6 @@
 // Python binding of `beam_step`.
 #include <algorithm>
+#include <cstdint>
 #include <memory>
 
 #include "beam_step/beam_step.hpp"
@@ -26,8 +27,8 @@ void beam_step(int isa, Array<uint8_t> grown, Array<float> best, Array<float> co
   const BeamStepArgs a{grown.mutable_data(), best.mutable_data(), costs.data(), pairs.data(), all, scores.data(), ks, labels, b, keep};
   run_without_gil(num_threads, [&](int threads, Control& control) {
     parallel_rows(n, rows_per_piece(isa, 4 * b * (labels + 4) * ks), threads, control, [&](int64_t begin, int64_t end) {
-      std::unique_ptr<float[]> scratch(new float[static_cast<size_t>(BeamStep::scratch(a))]);
-      kernel(a, begin, end, scratch.get());
+      std::unique_ptr<float[]> scratch(new float[static_cast<size_t>(BeamStep::scratch(a) + 16)]);
+      kernel(a, begin, end, reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(scratch.get()) + 63) / 64 * 64));
     });
   });
 }
