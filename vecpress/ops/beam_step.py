@@ -70,7 +70,7 @@ def _beam_step(
         for i in range(paths.shape[2]):
             total = total + pairs[i * ks + paths[:, :, i].astype(np.intp)]
         total = total + scores[:, :, None]
-    flat = np.where(np.isnan(total), np.float32(np.inf), total).reshape(n, -1)
+    flat = np.where(np.isnan(total), np.float32(np.inf), total).reshape(n, scores.shape[1] * ks)
     least = np.argsort(flat, axis=1, kind="stable")[:, :keep]
     best[:] = np.take_along_axis(flat, least, axis=1)
     grown[:, :, :-1] = np.take_along_axis(paths, least[:, :, None] // ks, axis=1)
