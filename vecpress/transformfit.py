@@ -105,21 +105,25 @@ def learn(
     square_bytes = 0
     if plan.metric == "l2":
         squares = np.square(ops.norms(x[:LABEL_ROWS] - transform.mean, num_threads=num_threads), dtype=np.float64)
-        square_bytes = 2 if uneven else _square_bytes(squares, variances, plan, scale_bytes)
+        square_bytes = _square_bytes(squares, variances, plan, uneven)
     factors = scale_bytes + square_bytes
     layers = [size - before - factors for size, before in zip(plan.sizes, (0, *plan.sizes), strict=False)]
     code = AxesCode.learn(z, variances, layers, min(labels, layers[0]), plan.tables, plan.seed, num_threads, known)
     return TransformCode(transform, code, uneven, scale_bytes, square_bytes)
 
 
-def _square_bytes(squares: np.ndarray, variances: np.ndarray, plan: Plan, scale_bytes: int) -> int:
-    """1 where that rounds squared lengths by less than the code errs in any case; or else 2, or 4."""
-    payload = max(plan.sizes[-1] - scale_bytes - 1, 1)
-    left = allocate(np.sort(variances)[::-1], payload, plan.tables.errors).error
-    error = ROUNDED * 4 * float(squares.mean()) * left / len(variances)
-    rounding = float(np.median(np.diff(square_table(squares, 1)))) ** 2 / 12, (float(squares.mean()) * 2.0**-10) ** 2 / 3
-    wanted = 1 if rounding[0] <= error else 2 if rounding[1] <= error else 4
-    return wanted if scale_bytes + wanted < plan.sizes[0] else 2
+def _square_bytes(squares: np.ndarray, variances: np.ndarray, plan: Plan, uneven: bool) -> int:
+    """The fewest of 1, 2 and 4, with which rounded squared lengths change scores by less than what is lost in any case.
+
+    With the share r of squared lengths that coding loses, 2 <q, x_hat> errs by 2 |x|^2 sqrt(r / d), where queries are as long as
+    rows. One byte has even steps, so rows must be of about one length; two round by 2^-10 of a square.
+    """
+    payload = max(plan.sizes[-1] - 2 - uneven, 1)
+    lost = allocate(np.sort(variances)[::-1], payload, plan.tables.errors).error / max(float(variances.sum()), 1e-300)
+    variance = ROUNDED * 4 * lost / len(variances)
+    step = float(np.median(np.diff(square_table(squares, 1)))) / max(float(squares.mean()), 1e-300)
+    wanted = 1 if step**2 / 12 <= variance and not uneven else 2 if 2.0**-20 / 3 <= variance else 4
+    return wanted if 1 + uneven + wanted < plan.sizes[0] else 2
 
 
 def choose(x: np.ndarray, queries: np.ndarray | None, plan: Plan, num_threads: int | None) -> Options:
