@@ -141,7 +141,7 @@ def _entries(x: np.ndarray, ks: int, rng: np.random.Generator, num_threads: int 
     """
     n = len(x)
     entries = x[np.sort(rng.choice(n, ks, replace=n < ks))]
-    total = float(np.square(x, dtype=np.float64).sum())
+    total = float(np.square(ops.norms(x, num_threads=num_threads), dtype=np.float64).sum())
     for _ in range(MOVES):
         labels, _ = ops.assign(x, entries, num_threads=num_threads)
         count = np.bincount(labels, minlength=ks)
