@@ -22,10 +22,11 @@ LEAST_LABEL_ROWS = 8 * CENTROIDS  # without which there are no labels
 LEARNED_ROWS, JUDGED_ROWS, JUDGES = 8192, 24576, 256  # with which options are chosen
 LEAST_SEARCH_ROWS, LEAST_SEARCH_QUERIES = 512, 16
 # options, and by how much recall they must be better than the usual ones: so much is chance
-EXPONENTS = {0.5: 0.0, 0.3: 0.002, 0.0: 0.005}
+EXPONENTS = {0.5: 0.0, 0.3: 0.0, 0.0: 0.003}
+NEXT = {0.5: 0.3, 0.3: 0.5, 0.0: 0.3}  # with labels, what is tried beside the best without: labels rather want smaller ones
 STRETCH_PRICES = dict(zip(STRETCHES, (0.0, 0.002, 0.003), strict=True))
 UNUSUAL_LABELS = 0.01
-NEIGHBOURS = 10
+NEIGHBOURS = 10, 40  # recall of more neighbours is less a matter of chance
 BLOCK_ROWS = 8192  # mapped at a time
 ROUNDED = 0.1  # of the variance of a score's error, which the rounding of squared lengths may add
 
@@ -127,7 +128,10 @@ def _square_bytes(squares: np.ndarray, variances: np.ndarray, plan: Plan, uneven
 
 
 def choose(x: np.ndarray, queries: np.ndarray | None, plan: Plan, num_threads: int | None) -> Options:
-    """Options by the recall of rows and for queries that were not learned from, on average over layers."""
+    """Options by the recall of rows and for queries that were not learned from, on average over layers.
+
+    First how much queries weigh, without labels; then how many labels; then, with these, the weight once more.
+    """
     usual = Options(next(iter(EXPONENTS)), 0, STRETCHES[0])
     if len(x) < LEAST_SEARCH_ROWS or (queries is not None and len(queries) < LEAST_SEARCH_QUERIES):
         return usual
@@ -158,27 +162,37 @@ def choose(x: np.ndarray, queries: np.ndarray | None, plan: Plan, num_threads: i
             for stretch, so_far in recalls.items():
                 scale = made.scales(z, lengths, t, stretch, num_threads).astype(np.float32)
                 found = _best(_scores(products * scale, own * scale**2, plan.metric))
-                so_far.append(float((found[:, :, None] == true[:, None, :]).any(axis=2).mean()))
+                so_far.append(float(np.mean([_shared(*both) for both in zip(found, true, strict=True)])))
         for stretch, so_far in recalls.items():
             price = STRETCH_PRICES[stretch] + EXPONENTS[exponent] + UNUSUAL_LABELS * (labels != usual_labels)
             tried[Options(exponent, labels, stretch)] = float(np.mean(so_far)) - price
         return made.code.centroids
 
+    def best() -> Options:
+        return max(tried, key=lambda option: tried[option])
+
     for exponent in EXPONENTS:
         judge(exponent, 0)
-    exponent = max(tried, key=lambda option: tried[option]).exponent
-    centroids = None
+    exponent, centroids = best().exponent, None
     for labels in sorted({most, min(most, SOME_LABELS), most // 2} - {0}, reverse=True):
         made = judge(exponent, labels, centroids)
         centroids = made if centroids is None else centroids  # the others' are the first of these
-    return max(tried, key=lambda option: tried[option])
+    if best().labels:
+        judge(NEXT[exponent], best().labels)
+    if __import__('os').environ.get('SHOW'): print(tried)
+    return best()
 
 
 def _scores(products: np.ndarray, own: np.ndarray, metric: Metric) -> np.ndarray:  # but for what all rows of a query share
     return 2 * products - own if metric == "l2" else products
 
 
-def _best(scores: np.ndarray) -> np.ndarray:
-    """int64[nq, 10]: the places of the highest scores, in any order."""
-    count = min(NEIGHBOURS, scores.shape[1])
-    return np.argpartition(-scores, count - 1, axis=1)[:, :count]
+def _best(scores: np.ndarray) -> tuple[np.ndarray, ...]:
+    """int64[nq, k] for each k of NEIGHBOURS: the places of the k highest scores, in any order."""
+    counts = [min(count, scores.shape[1]) for count in NEIGHBOURS]
+    return tuple(np.argpartition(-scores, count - 1, axis=1)[:, :count] for count in counts)
+
+
+def _shared(found: np.ndarray, true: np.ndarray) -> float:
+    """The share of true places, int64[nq, k], that were found."""
+    return float((found[:, :, None] == true[:, None, :]).any(axis=2).mean())
