@@ -29,10 +29,10 @@ WAYS_ROWS = 131072  # residuals that a codebook is learned from
 MOVES = 10  # of k-means a codebook; least squares moves all entries afterwards
 ROUNDS = 8  # of least squares at most
 GAIN = 2e-3  # a round that lowers the held-out error by a smaller share is the last
-BLOCK_ROWS = 1024  # searched at a time: what a step works on stays in the cache
+BLOCK_ROWS = 1024  # worked on at a time, so that what comes of them stays in the cache
 LEAST_RIDGE = 1e-3  # of the rows an entry has: what is never used, or only with another, must not make the system singular
 SOLVED_ROWS = 256  # unknowns that are substituted together
-SUM_ROWS = 256  # summed up at a time, likewise
+SUM_ROWS = 256  # summed up at a time, which is less work on each
 
 Paths = tuple[np.ndarray, np.ndarray]  # labels so far, uint8[n, paths, labels], best first; squared errors less |y|^2
 
@@ -74,8 +74,7 @@ def learn_books(
         residuals = residuals.reshape(-1, x.shape[1])
 
     def error_of(steps: list[Step], books: np.ndarray) -> float:
-        left = other - sums(books, best_labels(other, steps, beam, num_threads))
-        return float(np.square(left, dtype=np.float64).sum())
+        return _squares(other - sums(books, best_labels(other, steps, beam, num_threads)))
 
     best, lowest, labels = books, error_of(search_steps(books, num_threads), books), found[0][:, 0]
     for _ in range((ROUNDS if rounds is None else rounds) if depth > 1 else 0):
@@ -134,6 +133,10 @@ def sums(books: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return total
 
 
+def _squares(x: np.ndarray) -> float:
+    return float(np.square(x, dtype=np.float64).sum())
+
+
 def _entries(x: np.ndarray, ks: int, rng: np.random.Generator, num_threads: int | None) -> tuple[np.ndarray, float]:
     """float32[ks, d]: entries near which the rows of x are, and the lambda that they are shrunk by.
 
@@ -141,7 +144,7 @@ def _entries(x: np.ndarray, ks: int, rng: np.random.Generator, num_threads: int 
     """
     n = len(x)
     entries = x[np.sort(rng.choice(n, ks, replace=n < ks))]
-    total = float(np.square(ops.norms(x, num_threads=num_threads), dtype=np.float64).sum())
+    total = sum(_squares(x[start : start + BLOCK_ROWS]) for start in range(0, n, BLOCK_ROWS))
     for _ in range(MOVES):
         labels, _ = ops.assign(x, entries, num_threads=num_threads)
         count = np.bincount(labels, minlength=ks)
