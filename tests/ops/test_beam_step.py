@@ -1,4 +1,4 @@
-"""What beam_step promises: totals by hand, their order, ties, what is no number, the best of all sums where nothing is dropped."""
+"""What beam_step promises: totals by hand, their order, ties, what is no number, the best of all sums where none is dropped."""
 
 from __future__ import annotations
 
