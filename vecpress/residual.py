@@ -29,10 +29,10 @@ WAYS_ROWS = 131072  # residuals that a codebook is learned from
 MOVES = 10  # of k-means a codebook; least squares moves all entries afterwards
 ROUNDS = 8  # of least squares at most
 GAIN = 2e-3  # a round that lowers the held-out error by a smaller share is the last
-BLOCK_ROWS = 1024  # searched at a time: what a step works on stays in the cache
-LEAST_RIDGE = 1e-3  # of the rows an entry has: what is never used, or only with another, must not make the system singular
+BLOCK_ROWS = 1024  # worked on at a time, so that what comes of them stays in the cache
+CALM = 1e-2  # a ridge of more than this share of the rows an entry has leaves a system that float32 solves
 SOLVED_ROWS = 256  # unknowns that are substituted together
-SUM_ROWS = 256  # summed up at a time, likewise
+SUM_ROWS = 256  # summed up at a time, which is less work on each
 
 Paths = tuple[np.ndarray, np.ndarray]  # labels so far, uint8[n, paths, labels], best first; squared errors less |y|^2
 
@@ -68,16 +68,15 @@ def learn_books(
         rng = np.random.Generator(np.random.PCG64((*seed, j)))
         books[j], ridge[j] = _entries(residuals, ks, rng, num_threads)
         found = _walk(learned, search_steps(books[: j + 1], num_threads, j), beam, beam, num_threads, found)
-        residuals = room[: found[0].shape[1]]  # a first codebook may leave fewer ways
-        for way, left in enumerate(residuals):
+        labels = found[0][:, 0]
+        for way, left in enumerate(room[: found[0].shape[1]]):  # few entries leave fewer ways
             np.subtract(learned, sums(books, found[0][:, way]), out=left)
-        residuals = residuals.reshape(-1, x.shape[1])
+        residuals = room[: found[0].shape[1]].reshape(-1, x.shape[1])
 
     def error_of(steps: list[Step], books: np.ndarray) -> float:
-        left = other - sums(books, best_labels(other, steps, beam, num_threads))
-        return float(np.square(left, dtype=np.float64).sum())
+        return _squares(other - sums(books, best_labels(other, steps, beam, num_threads)))
 
-    best, lowest, labels = books, error_of(search_steps(books, num_threads), books), found[0][:, 0]
+    best, lowest = books, error_of(search_steps(books, num_threads), books)
     for _ in range((ROUNDS if rounds is None else rounds) if depth > 1 else 0):
         books = _solved(learned, labels, books, ridge, num_threads)
         steps = search_steps(books, num_threads)
@@ -134,6 +133,10 @@ def sums(books: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return total
 
 
+def _squares(x: np.ndarray) -> float:
+    return float(np.square(x, dtype=np.float64).sum())
+
+
 def _entries(x: np.ndarray, ks: int, rng: np.random.Generator, num_threads: int | None) -> tuple[np.ndarray, float]:
     """float32[ks, d]: entries near which the rows of x are, and the lambda that they are shrunk by.
 
@@ -141,7 +144,7 @@ def _entries(x: np.ndarray, ks: int, rng: np.random.Generator, num_threads: int 
     """
     n = len(x)
     entries = x[np.sort(rng.choice(n, ks, replace=n < ks))]
-    total = float(np.square(ops.norms(x, num_threads=num_threads), dtype=np.float64).sum())
+    total = sum(_squares(x[start : start + BLOCK_ROWS]) for start in range(0, n, BLOCK_ROWS))
     for _ in range(MOVES):
         labels, _ = ops.assign(x, entries, num_threads=num_threads)
         count = np.bincount(labels, minlength=ks)
@@ -161,15 +164,16 @@ def _solved(x: np.ndarray, labels: np.ndarray, books: np.ndarray, ridge: np.ndar
     """float32[depth, ks, d]: the entries C of least |x - sum of C|^2 + ridge |C - books|^2, ridge float64[depth]."""
     depth, ks, dim = books.shape
     residuals = x - sums(books, labels)
-    right, matrix = np.empty((depth, ks, dim), np.float32), np.zeros((depth, ks, depth, ks), np.float32)  # its lower half
+    dtype = np.float32 if ridge.min() > CALM * len(x) / ks else np.float64
+    right, matrix = np.empty((depth, ks, dim), dtype), np.zeros((depth, ks, depth, ks), dtype)  # its lower half
     for j, own in enumerate(labels.T.astype(np.int32)):
         right[j] = ops.label_sums(residuals, own, ks, num_threads=num_threads)
         for i in range(j + 1):
             matrix[j, :, i] = np.bincount(own * ks + labels[:, i], minlength=ks * ks).reshape(ks, ks)
     square = matrix.reshape(depth * ks, depth * ks)
-    square[np.diag_indices(len(square))] += np.repeat(np.maximum(ridge, LEAST_RIDGE * len(x) / ks), ks)
+    square[np.diag_indices(len(square))] += np.repeat(ridge, ks) + 1e-3  # unused entries must not make it singular
     step = _solve(square, right.reshape(-1, dim))
-    return books + step.reshape(books.shape)
+    return (books + step.reshape(books.shape)).astype(np.float32)
 
 
 def _solve(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -199,7 +199,7 @@ def encode_trellis(rng, n, rate):
 
 
 def _continuations(n: int, b: int, labels: int) -> tuple[float, int, dict[str, float]]:
-    """n rows of b paths of 256 continuations, which differ in two labels at most: those before are added up once for all of them."""
+    """n rows of b paths of 256 continuations, which differ in two labels at most: others are added up once for all."""
     alike = max(labels - 2, 0)
     additions = 256 * n * (alike + b * (labels - alike + 1))
     read = 1024 * n + 1024 * min(256 * labels, n * (alike + b * (labels - alike))) + n * b * (labels + 4)

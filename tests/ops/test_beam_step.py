@@ -1,4 +1,4 @@
-"""What beam_step promises: totals by hand, their order, ties, what is no number, and the best of all sums where nothing is dropped."""
+"""What beam_step promises: totals by hand, their order, ties, what is no number, the best of all sums where none is dropped."""
 
 from __future__ import annotations
 
@@ -54,7 +54,12 @@ def test_of_equals_the_earlier_path_then_the_lower_label(backend):
 def test_additions_are_in_order(backend):
     """cost + pairs of label 0 + pairs of label 1 + score: 2^24 swallows a 1 that is added to it."""
     huge = float(2**24)
-    for costs, first, second, score, total in ((huge, 1, -huge, 0, 0), (1, huge, -huge, 0, 0), (huge, -huge, 1, 0, 1), (1, 0, 0, huge, huge)):
+    for costs, first, second, score, total in (
+        (huge, 1, -huge, 0, 0),
+        (1, huge, -huge, 0, 0),
+        (huge, -huge, 1, 0, 1),
+        (1, 0, 0, huge, huge),
+    ):
         assert step([costs], [[first], [second]], [[0, 0]], [score], 1) == ([[0, 0, 0]], [total])
 
 
@@ -82,7 +87,10 @@ def test_a_beam_of_everything_finds_the_least_of_all_sums(backend):
         pairs = 2 * books[:j].reshape(-1, 6) @ book.T
         paths, scores = ops.beam_step(costs, pairs, paths, scores, 256)
     assert paths.shape == (20, 64, 3)
-    errors = {labels: np.square(x - sum(books[j, labels[j]] for j in range(3))).sum(axis=1) for labels in itertools.product(range(4), repeat=3)}
+    errors = {
+        labels: np.square(x - sum(books[j, labels[j]] for j in range(3))).sum(axis=1)
+        for labels in itertools.product(range(4), repeat=3)
+    }
     least = np.min(list(errors.values()), axis=0)
     assert (scores[:, 0] == least - np.square(x).sum(axis=1)).all()
     assert all(errors[tuple(path[0])][i] == least[i] for i, path in enumerate(paths.tolist()))

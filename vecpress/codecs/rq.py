@@ -64,10 +64,10 @@ class RQ(Codec):
 
     Raises ValueError for values beyond 2^50.
 
-    Cost: encode n d m 2^n_bits / parts multiply-adds and some n beam 2^n_bits m (m / parts + 3) / 2 additions, these in NumPy on
-    one thread; fit k-means of 131,072 rows at most, 8 times at most encoding and a system of m 2^n_bits / parts unknowns a part,
-    of which it holds the matrix twice; a query d m 2^n_bits / parts multiply-adds; a code m look-ups. Products of entries, 2 m^2
-    4^n_bits / parts bytes, are made when first needed and kept, outside the state.
+    Cost: encode n d m 2^n_bits / parts multiply-adds and at most n beam 2^n_bits m (m / parts + 3) / 2 additions, fewer
+    where paths begin alike; fit k-means of 131,072 rows at most, 8 times at most encoding and a system of m 2^n_bits / parts
+    unknowns a part, of which it holds the matrix; a query d m 2^n_bits / parts multiply-adds; a code m look-ups. Products of
+    entries, 2 m^2 4^n_bits / parts bytes, are made when first needed and kept, outside the state.
 
     Source: Chen, Guan, Wang, "Approximate nearest neighbor search by residual vector quantization", Sensors 2010; Babenko and
     Lempitsky, "Additive quantization for extreme vector compression", CVPR 2014 (beam, least squares); Martinez et al.,

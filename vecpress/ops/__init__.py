@@ -28,7 +28,7 @@ from .tables import tables
 from .trellis import trellis
 
 __all__ = [
-    "BLOCK", "Blocks", "Factor", "assign", "beam_step", "decode_trellis", "dot", "encode_grid", "encode_pq", "encode_sq", "encode_trellis",
-    "flat", "hamming", "label_sums", "lut4", "lut8", "norms", "pack_bits", "pack_bits_within", "pack_codes", "project",
-    "quantize", "rotate", "tables", "trellis", "unpack_codes",
+    "BLOCK", "Blocks", "Factor", "assign", "beam_step", "decode_trellis", "dot", "encode_grid", "encode_pq", "encode_sq",
+    "encode_trellis", "flat", "hamming", "label_sums", "lut4", "lut8", "norms", "pack_bits", "pack_bits_within", "pack_codes",
+    "project", "quantize", "rotate", "tables", "trellis", "unpack_codes",
 ]
