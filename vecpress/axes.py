@@ -13,7 +13,7 @@ from . import ops
 from .allocation import allocate
 from .level_tables import Tables
 from .ops.encode_trellis import RATES, steps_of
-from .residual import Step, best_labels, learn_books, search_steps, sums
+from .residual import Step, best_labels, improve_books, learn_books, search_steps, sums
 
 CENTROIDS = 256
 LABEL_ROWS = 16384  # that centroids are learned from at most
@@ -23,12 +23,19 @@ FLATTEST = 1e-12  # of the largest variance: less counts as it
 
 
 class Pass(NamedTuple):
-    """Words that code what those before them leave: the layer they are of, and their places among words, bytes and values."""
+    """Words that code what those before them leave: the layer they are of, their places among words and values, and what these are.
+
+    axes : the axis of each value that has one, a slice where these follow each other; there : which of the values these are
+    units, inverse : float32, of those values
+    """
 
     layer: int
     words: slice
-    bytes: slice
     values: slice
+    axes: slice | np.ndarray
+    there: slice | np.ndarray
+    units: np.ndarray
+    inverse: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -56,21 +63,21 @@ class AxesCode:
     @classmethod
     def learn(
         cls, z: np.ndarray, variances: np.ndarray, layers: Sequence[int], labels: int, tables: Tables, seed: int,
-        num_threads: int | None, known: np.ndarray | None = None,
+        num_threads: int | None, known: np.ndarray | None = None, rounds: int = 0,
     ) -> AxesCode:  # fmt: skip
         """A code of layers of so many bytes; of the first, `labels` are labels.
 
         z : float32[n, d], of which centroids are learned, and what a layer leaves
         variances : float64[d], of z as a whole, for codes without labels
-        known : the labels' centroids and perhaps more, if they were learned before
+        known : the labels' centroids and perhaps more, if they were learned before, to be improved by so many rounds
         """
         some, centroids = z[:LABEL_ROWS], np.zeros((labels, CENTROIDS, z.shape[1]), np.float32)
         if labels and known is None:
             centroids = learn_books(
                 some, labels, CENTROIDS, BEAM, (seed,), num_threads, ways_rows=WAYS_ROWS, rounds=ROUNDS
             )  # fmt: skip
-        elif known is not None:
-            centroids = known[:labels].copy()
+        elif labels and known is not None:
+            centroids = improve_books(some, known[:labels], BEAM, rounds, num_threads) if rounds else known[:labels].copy()
         code = cls(centroids, *_no_words(), tables.levels)
         rest = some
         if labels:
@@ -84,7 +91,7 @@ class AxesCode:
             if layer + 1 < len(layers):
                 rest = rest.copy()
                 for one in list(code._all_passes)[before:]:
-                    code._add(rest, one, code._encode_words(rest, one, num_threads)[1], -1)
+                    _add(rest, one, code._encode_words(rest, one, num_threads)[1], -1)
             coded[code.component[code.component >= 0]] = True
         return code
 
@@ -136,20 +143,22 @@ class AxesCode:
 
     @cached_property
     def _all_passes(self) -> tuple[Pass, ...]:
-        found, word, byte, value = [], 0, len(self.centroids), 0
+        found, word, value = [], 0, 0
         for layer, count in self.passes.tolist():
-            words = self.words[word : word + count]
-            nbytes, values = int(words[:, 0].sum()), int(steps_of(words).sum())
-            found.append(Pass(layer, slice(word, word + count), slice(byte, byte + nbytes), slice(value, value + values)))
-            word, byte, value = word + count, byte + nbytes, value + values
+            values = slice(value, value + int(steps_of(self.words[word : word + count]).sum()))
+            there = np.flatnonzero(self.component[values] >= 0)
+            axes, units = self.component[values][there], self.units[values][there]
+            with np.errstate(divide="ignore", over="ignore"):
+                inverse = np.where(units > 0, np.float32(1) / units, np.float32(0))
+            inverse = np.where(np.isfinite(inverse), inverse, np.float32(0))
+            found.append(Pass(layer, slice(word, word + count), values, _run(axes), _run(there), units, inverse))
+            word, value = word + count, values.stop
         return tuple(found)
 
     def _encode_words(self, rest: np.ndarray, one: Pass, num_threads: int | None) -> tuple[np.ndarray, np.ndarray]:
-        axis, unit = np.maximum(self.component[one.values], 0), self.units[one.values]
-        with np.errstate(divide="ignore", over="ignore"):
-            inverse = np.where(unit > 0, np.float32(1) / unit, np.float32(0))
-        inverse = np.where(np.isfinite(inverse), inverse, np.float32(0))
-        return ops.encode_trellis(rest[:, axis] * inverse, self.words[one.words], self.levels, num_threads=num_threads)
+        y = np.zeros((len(rest), one.values.stop - one.values.start), np.float32)
+        y[:, one.there] = rest[:, one.axes] * one.inverse
+        return ops.encode_trellis(y, self.words[one.words], self.levels, num_threads=num_threads)
 
     def encode(self, z: np.ndarray, num_threads: int | None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Of float32[n, d], layer after layer: its labels and words, uint8[n, nbytes], and what the code up to it stands for, t
@@ -164,7 +173,7 @@ class AxesCode:
                 if one.layer == layer:
                     found, values = self._encode_words(rest, one, num_threads)
                     codes.append(found)
-                    self._add(rest, one, values, -1)
+                    _add(rest, one, values, -1)
             yield np.hstack(codes), z - rest
             codes = []
 
@@ -174,7 +183,7 @@ class AxesCode:
         out = sums(self.centroids, codes[:, :labels]) if labels else np.zeros((len(codes), self.centroids.shape[2]), np.float32)
         values = ops.decode_trellis(np.ascontiguousarray(codes[:, labels:]), self.words, self.levels)
         for one in self._all_passes:
-            self._add(out, one, values[:, one.values], 1)
+            _add(out, one, values[:, one.values], 1)
         return out
 
     def first_layers(self, layers: int) -> AxesCode:
@@ -220,10 +229,26 @@ class AxesCode:
             return None
         return ops.project(q, self._columns, num_threads=num_threads).reshape(len(q), len(self.centroids), CENTROIDS)
 
-    def _add(self, to: np.ndarray, one: Pass, values: np.ndarray, sign: int) -> None:
-        component, units = self.component[one.values], self.units[one.values]
-        there = component >= 0  # an axis has one value in a pass
-        to[:, component[there]] += values[:, there] * (units[there] * np.float32(sign))
+    def sorted(self) -> tuple[np.ndarray, AxesCode]:
+        """The order of axes, int64[d], in which those of the first pass come first and as they are coded; the code for these."""
+        first = self.component[: self._all_passes[0].values.stop if len(self.passes) else 0]
+        order = np.array(list(dict.fromkeys([*first[first >= 0].tolist(), *range(self.centroids.shape[2])])), np.int64)
+        place = np.empty(len(order) + 1, np.int32)
+        place[order], place[-1] = np.arange(len(order)), -1
+        centroids = np.ascontiguousarray(self.centroids[:, :, order])
+        return order, AxesCode(centroids, self.words, self.passes, place[self.component], self.units, self.levels)
+
+
+def _add(to: np.ndarray, one: Pass, values: np.ndarray, sign: int) -> None:
+    """Adds what values stand for; an axis has one in a pass."""
+    to[:, one.axes] += values[:, one.there] * (one.units * np.float32(sign))
+
+
+def _run(places: np.ndarray) -> slice | np.ndarray:
+    """Places that follow each other as a slice, for which nothing is gathered."""
+    if len(places) and places[-1] - places[0] == len(places) - 1 and (np.diff(places) == 1).all():
+        return slice(int(places[0]), int(places[-1]) + 1)
+    return places
 
 
 def _no_words() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from . import ops
 from .allocation import allocate
-from .axes import CENTROIDS, LABEL_ROWS, AxesCode
+from .axes import CENTROIDS, LABEL_ROWS, ROUNDS, AxesCode
 from .checks import Metric
 from .level_tables import Tables
 from .scales import STRETCHES, UNEVEN, evened, scales_of, square_table
@@ -75,6 +75,17 @@ class TransformCode:
         """float64[n]: of rows as of `rows` and what they are coded as."""
         return scales_of(z, t, stretch, num_threads) * lengths
 
+    def centroids(self, num_threads: int | None) -> np.ndarray:
+        """float32[labels, 256, d]: those of the labels in x, less the mean."""
+        there, back = self.code.centroids, np.ascontiguousarray(self.transform.back.T)
+        return ops.project(there.reshape(-1, len(back)), back, num_threads=num_threads).reshape(there.shape)
+
+    def sorted(self) -> TransformCode:
+        """The same with axes in the order in which they are coded: neighbours are read and written faster than places here and there."""
+        order, code = self.code.sorted()
+        forward, back = (np.ascontiguousarray(columns[:, order]) for columns in (self.transform.forward, self.transform.back))
+        return replace(self, transform=self.transform._replace(forward=forward, back=back), code=code)
+
     def points(
         self, t: np.ndarray, scale: np.ndarray, num_threads: int | None, mean: np.ndarray | None = None
     ) -> np.ndarray:  # fmt: skip
@@ -88,9 +99,12 @@ class TransformCode:
 
 def learn(
     x: np.ndarray, queries: np.ndarray | None, plan: Plan, exponent: float, labels: int, num_threads: int | None,
-    known: np.ndarray | None = None,
+    known: np.ndarray | None = None, rounds: int = 0,
 ) -> TransformCode:  # fmt: skip
-    """For rows x; queries None means rows as queries. known : centroids of the labels and more, if they were learned before"""
+    """For rows x; queries None means rows as queries.
+
+    known : centroids of the labels and more, if they were learned before, as `TransformCode.centroids`; to be improved by `rounds`
+    """
     transform = query_axes(x, queries, plan.metric, exponent)
     z = np.concatenate([
         ops.project(x[start : start + BLOCK_ROWS] - transform.mean, transform.forward, num_threads=num_threads)
@@ -109,7 +123,9 @@ def learn(
         square_bytes = _square_bytes(squares, variances, plan, uneven)
     factors = scale_bytes + square_bytes
     layers = [size - before - factors for size, before in zip(plan.sizes, (0, *plan.sizes), strict=False)]
-    code = AxesCode.learn(z, variances, layers, min(labels, layers[0]), plan.tables, plan.seed, num_threads, known)
+    if known is not None:
+        known = ops.project(known.reshape(-1, x.shape[1]), transform.forward, num_threads=num_threads).reshape(known.shape)
+    code = AxesCode.learn(z, variances, layers, min(labels, layers[0]), plan.tables, plan.seed, num_threads, known, rounds)
     return TransformCode(transform, code, uneven, scale_bytes, square_bytes)
 
 
@@ -127,14 +143,16 @@ def _square_bytes(squares: np.ndarray, variances: np.ndarray, plan: Plan, uneven
     return wanted if 1 + uneven + wanted < plan.sizes[0] else 2
 
 
-def choose(x: np.ndarray, queries: np.ndarray | None, plan: Plan, num_threads: int | None) -> Options:
-    """Options by the recall of rows and for queries that were not learned from, on average over layers.
+def choose(
+    x: np.ndarray, queries: np.ndarray | None, plan: Plan, num_threads: int | None
+) -> tuple[Options, np.ndarray | None]:  # fmt: skip
+    """Options by the recall of rows and for queries that were not learned from, on average over layers, and centroids for them.
 
     First how much queries weigh, without labels; then how many labels; then, with these, the weight once more.
     """
     usual = Options(next(iter(EXPONENTS)), 0, STRETCHES[0])
     if len(x) < LEAST_SEARCH_ROWS or (queries is not None and len(queries) < LEAST_SEARCH_QUERIES):
-        return usual
+        return usual, None
     rng = np.random.Generator(np.random.PCG64(plan.seed))
     x = x[rng.permutation(len(x))]
     if queries is None:
@@ -150,8 +168,8 @@ def choose(x: np.ndarray, queries: np.ndarray | None, plan: Plan, num_threads: i
     tried: dict[Options, float] = {}
     usual_labels = most = plan.most_labels(1 + (plan.metric == "l2")) if len(learned) >= LEAST_LABEL_ROWS else 0
 
-    def judge(exponent: float, labels: int, centroids: np.ndarray | None = None) -> np.ndarray:
-        made = learn(learned, asked, plan, exponent, labels, num_threads, centroids)
+    def judge(exponent: float, labels: int, known: np.ndarray | None = None, rounds: int = 0) -> np.ndarray:
+        made = learn(learned, asked, plan, exponent, labels, num_threads, known, rounds)
         transform = made.transform
         z, lengths = made.rows(base, num_threads)
         turned = (judges - transform.mean if plan.metric == "l2" else judges) @ transform.back
@@ -166,7 +184,7 @@ def choose(x: np.ndarray, queries: np.ndarray | None, plan: Plan, num_threads: i
         for stretch, so_far in recalls.items():
             price = STRETCH_PRICES[stretch] + EXPONENTS[exponent] + UNUSUAL_LABELS * (labels != usual_labels)
             tried[Options(exponent, labels, stretch)] = float(np.mean(so_far)) - price
-        return made.code.centroids
+        return made.centroids(num_threads)
 
     def best() -> Options:
         return max(tried, key=lambda option: tried[option])
@@ -177,10 +195,11 @@ def choose(x: np.ndarray, queries: np.ndarray | None, plan: Plan, num_threads: i
     for labels in sorted({most, min(most, SOME_LABELS), most // 2} - {0}, reverse=True):
         made = judge(exponent, labels, centroids)
         centroids = made if centroids is None else centroids  # the others' are the first of these
-    if best().labels:
-        judge(NEXT[exponent], best().labels)
+    if best().labels and centroids is not None:
+        other = judge(NEXT[exponent], best().labels, centroids, ROUNDS)
+        centroids = other if best().exponent != exponent else centroids
     if __import__('os').environ.get('SHOW'): print(tried)
-    return best()
+    return best(), centroids
 
 
 def _scores(products: np.ndarray, own: np.ndarray, metric: Metric) -> np.ndarray:  # but for what all rows of a query share

@@ -11,7 +11,7 @@ import numpy as np
 from .. import ops
 from ..allocation import word_sizes
 from ..arrays import Rows, like
-from ..axes import CENTROIDS, AxesCode
+from ..axes import CENTROIDS, ROUNDS, AxesCode
 from ..checks import check_choice, check_int
 from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
 from ..layers import check_layers, kept_layers
@@ -210,10 +210,10 @@ class TransformCodec(Codec):
         # in any order, so that its first rows are a sample
         sample = sample[np.random.Generator(np.random.PCG64(self.seed)).permutation(len(sample))]
         asked = None if queries is None else queries.sample(SAMPLE_ROWS, self.seed)
-        exponent, labels, stretch = choose(sample, asked, self._plan, num_threads)
+        (exponent, labels, stretch), known = choose(sample, asked, self._plan, num_threads)
         held_out = len(sample) // HELD_OUT if len(sample) >= LEAST_HELD_OUT else 0  # tell what is lost
         learned, others = np.split(sample, [len(sample) - held_out])
-        made = learn(learned, asked, self._plan, exponent, labels, num_threads)
+        made = learn(learned, asked, self._plan, exponent, labels, num_threads, known, ROUNDS).sorted()
         code = made.code
         self.mean_, self.forward_, self.back_ = made.transform[:3]
         for name, array in code.named.items():
