@@ -3,17 +3,17 @@
 constexpr int64_t kWarm = 24;
 constexpr float kFarthest = 1000;
 constexpr int64_t kMostSteps = 8 * kWordBytes;
-constexpr int kMostStates = kWindows / 2;
+constexpr int kMostStates = 128;
 constexpr int kRows = Floats::kLanes;
 
-// Which window each state of a step was reached by.
+// Which of the windows that end there each state of a step was reached by: four states' in a lane, of which the first has the lowest byte.
 struct Taken {
-  alignas(64) uint32_t window[kMostSteps][kMostStates][kRows];
+  alignas(64) uint32_t ways[kMostSteps][kMostStates / 4][kRows];
 };
 
-template <int kRate>
+template <int kWindow, int kRate>
 struct Search {
-  static constexpr int kStates = kWindows >> kRate, kWays = 1 << kRate;
+  static constexpr int kWindows = 1 << kWindow, kStates = kWindows >> kRate, kWays = 1 << kRate;
 
   alignas(64) float x[kMostSteps][kRows];  // -2 y
   float level[kWindows], square[kWindows];
@@ -68,17 +68,25 @@ struct Search {
   [[gnu::always_inline]] inline void step(int64_t t) {
     Floats next[kStates];
     const Floats now = Floats::load(x[t]);
-    for (int s = 0; s < kStates; ++s) {
-      const int first = s << kRate;
-      Floats best = way(first, now);
-      if (kKeep) {
-        Ints window = Ints::set1(static_cast<uint32_t>(first));
-        for (int w = first + 1; w < first + kWays; ++w) keep_smaller(way(w, now), Ints::set1(static_cast<uint32_t>(w)), best, window);
-        window.store(taken.window[t][s]);
-      } else {
-        for (int w = first + 1; w < first + kWays; ++w) best = smaller(way(w, now), best);
+    for (int four = 0; four < kStates; four += 4) {
+      Ints ways = Ints::zero();
+#pragma GCC unroll 4
+      for (int s = four; s < four + 4; ++s) {
+        const int first = s << kRate;
+        Floats best = way(first, now);
+        if (kKeep) {
+          Ints taken_way = Ints::zero();
+#pragma GCC unroll 16
+          for (int w = 1; w < kWays; ++w)
+            keep_smaller(way(first + w, now), Ints::set1(static_cast<uint32_t>(w) << (8 * (s - four))), best, taken_way);
+          ways = ways | taken_way;
+        } else {
+#pragma GCC unroll 16
+          for (int w = 1; w < kWays; ++w) best = smaller(way(first + w, now), best);
+        }
+        next[s] = best;
       }
-      next[s] = best;
+      if (kKeep) ways.store(taken.ways[t][four / 4]);
     }
     for (int s = 0; s < kStates; ++s) cost[s] = next[s];
   }
@@ -114,19 +122,20 @@ struct Search {
     uint64_t found = 0;
     int state = end;
     for (int64_t t = steps - 1; t >= 0; --t) {
-      const uint32_t window = taken.window[t][state][r];
+      const int window = state << kRate | static_cast<int>(taken.ways[t][state / 4][r] >> (8 * (state % 4)) & (kWays - 1));
       const int64_t at = kRate * t;
       found = (found & ~(uint64_t{kWindows - 1} << at)) | static_cast<uint64_t>(window) << at;
-      state = static_cast<int>(window % kStates);
+      state = window % kStates;
     }
     ring = bits < 64 ? found & ((uint64_t{1} << bits) - 1) : found;
     return state;
   }
 };
 
-template <int kRate>
+template <int kWindow, int kRate>
 inline void encode_word(const EncodeTrellisArgs& a, const TrellisWord& word, int64_t row, int64_t count, Taken& taken) {
-  Search<kRate> search(word, a.levels, taken);
+  constexpr int64_t kWindows = 1 << kWindow;
+  Search<kWindow, kRate> search(word, a.levels, taken);
   search.load(a.y + row * a.m + word.component, a.m, count);
   uint64_t ring[kRows];
   search.find(ring);
@@ -136,9 +145,19 @@ inline void encode_word(const EncodeTrellisArgs& a, const TrellisWord& word, int
     for (int b = 0; b < word.size; ++b) code[b] = static_cast<uint8_t>(ring[r] >> (8 * b));
     for (int64_t t = 0; t < word.steps; ++t) {
       const int64_t at = kRate * t, over = 8 * word.size - at;  // bits to the ring's end
-      const uint64_t window = ring[r] >> at | (over < kWindow ? ring[r] << over : 0);
-      value[t] = a.levels[(kRate - 1) * kWindows + static_cast<int64_t>(window % kWindows)];
+      const uint64_t window = (ring[r] >> at | (over < kWindow ? ring[r] << over : 0)) % kWindows;
+      value[t] = a.levels[(kRate - 1) * kWindows + static_cast<int64_t>(window)];
     }
+  }
+}
+
+template <int kWindow>
+inline void encode_word(const EncodeTrellisArgs& a, const TrellisWord& word, int64_t row, int64_t count, Taken& taken) {
+  switch (word.rate) {
+    case 1: return encode_word<kWindow, 1>(a, word, row, count, taken);
+    case 2: return encode_word<kWindow, 2>(a, word, row, count, taken);
+    case 3: return encode_word<kWindow, 3>(a, word, row, count, taken);
+    default: encode_word<kWindow, 4>(a, word, row, count, taken);
   }
 }
 
@@ -146,11 +165,11 @@ void encode_trellis_rows(const EncodeTrellisArgs& a, int64_t begin, int64_t end)
   Taken taken;
   for (int64_t row = begin; row < end; row += kRows) {
     const int64_t count = end - row < kRows ? end - row : kRows;
-    for (int64_t w = 0; w < a.n_words; ++w) switch (a.words[w].rate) {
-        case 1: encode_word<1>(a, a.words[w], row, count, taken); break;
-        case 2: encode_word<2>(a, a.words[w], row, count, taken); break;
-        case 3: encode_word<3>(a, a.words[w], row, count, taken); break;
-        default: encode_word<4>(a, a.words[w], row, count, taken);
-      }
+    for (int64_t w = 0; w < a.n_words; ++w) {
+      if (a.window == 6)
+        encode_word<6>(a, a.words[w], row, count, taken);
+      else
+        encode_word<8>(a, a.words[w], row, count, taken);
+    }
   }
 }

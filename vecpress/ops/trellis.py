@@ -1,4 +1,4 @@
-"""Scan of trellis codes: every component of a code is one of 64 levels, named by bits that it shares with its neighbours."""
+"""Scan of trellis codes: every component of a code is a level named by bits that it shares with its neighbours."""
 
 from __future__ import annotations
 
