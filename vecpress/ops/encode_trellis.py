@@ -27,8 +27,8 @@ def encode_trellis(
 
         value[t] = levels[K - 1, window[t]]
 
-    Neighbouring windows share L - K bits, the state; so a word of K bits a component chooses among 2^L levels, not 2^K. The search
-    runs over the S = 2^(L - K) states with float32 costs, for y between -1000 and 1000 (what lies beyond counts as that):
+    Neighbouring windows share L - K bits, the state; so a word of K bits a component chooses among 2^L levels, not 2^K. The
+    search runs over the S = 2^(L - K) states with float32 costs, for y between -1000 and 1000 (what lies beyond counts as that):
 
         step t: new[s] = least over the windows w with w >> K == s of cost[w % S] + fma(-2 y[t], level[w], level[w]^2)
                          the lowest w where several are least
@@ -100,8 +100,8 @@ def steps_of(words: np.ndarray) -> np.ndarray:
 
 def check_words(op: str, words: Any, levels: Any) -> tuple[np.ndarray, np.ndarray]:
     words = array(op, "words", words, np.uint8, (None, 2))
-    levels = array(op, "levels", levels, np.int8, (len(RATES), None))
-    if levels.shape[1] not in [2**window for window in WINDOWS]:
+    levels = array(op, "levels", levels, np.int8, (None, None))
+    if levels.shape not in [(len(RATES), 2**window) for window in WINDOWS]:
         raise ValueError(f"{op}: levels expected shape (4, 64) or (4, 256), got {levels.shape}")
     if words.size and not ((words >= 1).all() and (words[:, 0] <= MAX_BYTES).all() and (words[:, 1] <= RATES[-1]).all()):
         raise ValueError(f"{op}: words expected 1 to {MAX_BYTES} bytes and rates of 1 to {RATES[-1]}, got {words.tolist()}")
