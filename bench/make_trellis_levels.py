@@ -4,8 +4,8 @@
 
 For each length of windows and each rate: many tables are tried, quantiles of the normal distribution in an order that a linear
 map of the window's bits gives (or a multiplication), each improved by a few rounds in which every level becomes the mean of the
-numbers that chose it; the best few go on with more numbers, the best of them with most. Takes six minutes, five of them for windows
-of 8 bits; the result is the same for the same NumPy.
+numbers that chose it; the best few go on with more numbers, the best of them with most. Takes a few minutes; the result is the
+same for the same NumPy.
 
 Source: Linde, Buzo and Gray, "An algorithm for vector quantizer design", 1980, with the trellis search as the quantizer.
 """
@@ -24,6 +24,7 @@ from vecpress.ops.encode_trellis import MAX_BYTES, RATES, WINDOWS, windows_of
 
 TARGET = Path(__file__).resolve().parent.parent / "vecpress" / "ops" / "trellis_levels.py"
 LARGEST = 127
+STARTS = {6: (2000, 500), 8: (400, 200)}  # by bits of a window: linear orders, multiplied ones; more than these find nothing better
 
 
 class Made(NamedTuple):
@@ -82,8 +83,9 @@ def improve(levels: np.ndarray, rate: int, words: int, rounds: int, seed: int) -
 
 
 def best_levels(window: int, rate: int) -> np.ndarray:
-    starts = [linear_order(window, np.random.default_rng(seed)) for seed in range(2000)]
-    starts += [multiplied_order(window, np.random.default_rng(seed)) for seed in range(500)]
+    linear, multiplied = STARTS[window]
+    starts = [linear_order(window, np.random.default_rng(seed)) for seed in range(linear)]
+    starts += [multiplied_order(window, np.random.default_rng(seed)) for seed in range(multiplied)]
     words = 200 * rate * 2**window // 64
     tried = sorted((improve(levels, rate, words, 8, 1) for levels in starts), key=lambda found: found[0])
     tried = sorted((improve(levels, rate, 4000, 15, seed=2) for _, levels in tried[:24]), key=lambda found: found[0])

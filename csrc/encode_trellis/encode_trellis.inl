@@ -37,11 +37,14 @@ struct Search {
   // rows: y of the first row's first component, `stride` from row to row; `count` of them, the others are zeros.
   void load(const float* rows, int64_t stride, int64_t count) {
     const Floats least = Floats::set1(-kFarthest), most = Floats::set1(kFarthest);
-    int64_t r = 0, whole = steps / 4 * 4;
-    for (; r + 4 <= count; r += 4) {
-      for (int64_t t = 0; t < whole; t += 4) transpose4(rows + r * stride + t, stride, x[t] + r, kRows);
-      for (int64_t t = whole; t < steps; ++t)
-        for (int64_t i = r; i < r + 4; ++i) x[t][i] = rows[i * stride + t];
+    int64_t r = 0;
+    if constexpr (kRows % 4 == 0) {
+      const int64_t whole = steps / 4 * 4;
+      for (; r + 4 <= count; r += 4) {
+        for (int64_t t = 0; t < whole; t += 4) transpose4(rows + r * stride + t, stride, x[t] + r, kRows);
+        for (int64_t t = whole; t < steps; ++t)
+          for (int64_t i = r; i < r + 4; ++i) x[t][i] = rows[i * stride + t];
+      }
     }
     for (; r < kRows; ++r)
       for (int64_t t = 0; t < steps; ++t) x[t][r] = r < count ? rows[r * stride + t] : 0;

