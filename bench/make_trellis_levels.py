@@ -24,7 +24,7 @@ from vecpress.ops.encode_trellis import MAX_BYTES, RATES, WINDOWS, windows_of
 
 TARGET = Path(__file__).resolve().parent.parent / "vecpress" / "ops" / "trellis_levels.py"
 LARGEST = 127
-STARTS = {6: (2000, 500), 8: (400, 200)}  # by bits of a window: linear orders, multiplied ones; more than these find nothing better
+STARTS = {6: (2000, 500), 8: (400, 200)}  # linear orders, multiplied ones; more find nothing better
 
 
 class Made(NamedTuple):

@@ -1,7 +1,7 @@
 // Trellis codes as `dot` scans numbers: words are unpacked to windows, which are looked up among 64 or 256 numbers, into the tile that dot's
 // products are made of. Included inside a target region and an anonymous namespace, after dot/dot.inl and the region's
 //   Ring::windows<window, rate>(a, b, shift): of each 32 bits of a and, above them, of b, the four windows from bit `shift` on, in four bytes
-//   WindowTable<window>(numbers).lookup(x): four Bytes of windows become their numbers; above windows of 6 bits there is anything
+//   WindowTable<window>(numbers).lookup(x): four Bytes of windows, as Ring gives them, become their numbers
 
 // Vectors [v0, v1) of one word for a chunk of rows; tile: vector v0's place. payload: the words' first byte of the first row.
 template <int kWindow, int kRate>

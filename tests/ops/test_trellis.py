@@ -146,9 +146,8 @@ def test_a_planted_best_code_is_found(usual, backend):
     places = rng.choice(3000, 20, replace=False)
     codes[places] = ops.encode_trellis(rows * units, words, usual.levels)[0]
     with dispatch.use(backend):
-        found = ops.trellis(
-            Blocks.pack(codes), rows / units, 1, words=words, levels=usual.levels, ids=np.arange(3000)[::-1].copy()
-        )[1]
+        ids = np.arange(3000)[::-1].copy()
+        found = ops.trellis(Blocks.pack(codes), rows / units, 1, words=words, levels=usual.levels, ids=ids)[1]
     np.testing.assert_array_equal(found[:, 0], 2999 - places)
 
 
@@ -320,9 +319,10 @@ def test_hard_queries(name, rows_of, kernel):
             same(kernel, blocks, rows, words=WORDS, levels=LEVELS, tables=tables)
 
 
+@pytest.mark.parametrize("windows", [64, 256])
 @pytest.mark.parametrize("finest", [127, 127 * 128])
 @pytest.mark.parametrize("nq", [2, 20])
-def test_the_bound_holds_when_all_roundings_point_the_same_way(finest, nq, kernel):
+def test_the_bound_holds_when_all_roundings_point_the_same_way(finest, nq, windows, kernel):
     """As `rounded_rows` of worst_calls.py: columns come in pairs of equal whole numbers, one rounded down by 0.49, one up.
 
     The best rows have the highest level where that raises their true sum and the lowest where not; the others have it the other
@@ -330,7 +330,7 @@ def test_the_bound_holds_when_all_roundings_point_the_same_way(finest, nq, kerne
     """
     rng, pairs, n = np.random.default_rng((finest, nq)), 20, 3000
     words = np.tile(np.array([[1, 4]], np.uint8), (pairs + 1, 1))  # two values each, of a nibble
-    levels = np.full((4, 64), -127, np.int8)
+    levels = np.full((4, windows), -127, np.int8)
     levels[3, 15::16], levels[3, 14::16] = 127, -126
     whole = rng.integers(1, min(finest // 2, 2000), (nq, pairs)).astype(np.float64)
     rows = np.stack([whole + 0.49, whole - 0.49], axis=2).reshape(nq, 2 * pairs)

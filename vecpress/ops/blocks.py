@@ -54,7 +54,9 @@ class Blocks:
         codes = array("blocks", "codes", codes, np.uint8, (None, self.code_size))
         check_layout(self)
         if not 0 <= start <= start + len(codes) <= len(self.data) * BLOCK:
-            raise ValueError(f"blocks: start expected rows inside 0..{len(self.data) * BLOCK}, got {start}..{start + len(codes)}")
+            raise ValueError(
+                f"blocks: start expected rows inside 0..{len(self.data) * BLOCK}, got {start}..{start + len(codes)}"
+            )
         run("put_rows", self.data, codes, start, self.head, self.group, num_threads=num_threads)
 
     def rows(self, rows: np.ndarray, *, num_threads: int | None = None) -> np.ndarray:
@@ -82,7 +84,9 @@ def check_layout(blocks: Blocks) -> None:
     if (blocks.code_size - blocks.head) % blocks.group:
         raise ValueError(f"blocks: group expected a divisor of {blocks.code_size - blocks.head}, got {blocks.group}")
     if data.shape[1] != blocks.code_size * BLOCK or not 0 <= blocks.n <= len(data) * BLOCK:
-        raise ValueError(f"blocks: data expected ({count(blocks.n)} or more, {blocks.code_size * BLOCK}), got {data.shape}")
+        raise ValueError(
+            f"blocks: data expected ({count(blocks.n)} or more, {blocks.code_size * BLOCK}), got {data.shape}"
+        )
 
 
 def byte_offsets(code_size: int, head: int, group: int) -> np.ndarray:

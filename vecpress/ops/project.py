@@ -8,7 +8,9 @@ from ..dispatch import empty, reference, run
 from .numerics import array, fma32
 
 
-def project(x: np.ndarray, matrix: np.ndarray, offset: np.ndarray | None = None, *, num_threads: int | None = None) -> np.ndarray:
+def project(
+    x: np.ndarray, matrix: np.ndarray, offset: np.ndarray | None = None, *, num_threads: int | None = None
+) -> np.ndarray:
     """x @ matrix + offset, accumulated along d in order.
 
     out[i, j] = fma(x[i, d-1], matrix[d-1, j], ... fma(x[i, 0], matrix[0, j], offset[j]))       one rounding to float32 a term
