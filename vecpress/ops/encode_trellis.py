@@ -51,7 +51,7 @@ def encode_trellis(
     -------
     codes uint8[n, bytes of all words], values int8[n, m]
 
-    Cost: 2^L multiply-adds and comparisons a component and pass, 16 rows side by side; windows of 8 bits take 2.3 to 3.5 times
+    Cost: 2^L multiply-adds and comparisons a component and pass, 16 rows side by side; windows of 8 bits take 2.2 to 3.6 times
     as long as windows of 6. Squared errors of normal numbers are above the bound by 0.7, 1.1, 1.6 and 2.2 dB in words of 8 bytes
     (rates of 64 / T bits), with windows of 8 bits by 0.6, 1.0, 1.3 and 1.6, where the best single levels (`LloydMax`) are by
     1.6, 2.7, 3.5 and 3.9. Words of one or two bytes, with windows of 8 bits of three, are far from the best ring.
