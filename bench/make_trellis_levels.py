@@ -2,9 +2,10 @@
 
     python -m bench.make_trellis_levels
 
-For each rate: many tables are tried, quantiles of the normal distribution in an order that a linear map of the window's bits
-gives (or a multiplication), each improved by a few rounds in which every level becomes the mean of the numbers that chose it; the
-best few go on with more numbers, the best of them with most. Takes a minute; the result is the same for the same NumPy.
+For each length of windows and each rate: many tables are tried, quantiles of the normal distribution in an order that a linear
+map of the window's bits gives (or a multiplication), each improved by a few rounds in which every level becomes the mean of the
+numbers that chose it; the best few go on with more numbers, the best of them with most. Takes a few minutes; the result is the
+same for the same NumPy.
 
 Source: Linde, Buzo and Gray, "An algorithm for vector quantizer design", 1980, with the trellis search as the quantizer.
 """
@@ -14,29 +15,45 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 
 from vecpress import ops
-from vecpress.ops.encode_trellis import MAX_BYTES, RATES, WINDOW, windows_of
+from vecpress.ops.encode_trellis import MAX_BYTES, RATES, WINDOWS, windows_of
 
 TARGET = Path(__file__).resolve().parent.parent / "vecpress" / "ops" / "trellis_levels.py"
-COUNT = 2**WINDOW
-QUANTILES = np.array([NormalDist().inv_cdf((i + 0.5) / COUNT) for i in range(COUNT)])
 LARGEST = 127
+STARTS = {6: (2000, 500), 8: (400, 200)}  # linear orders, multiplied ones; more find nothing better
 
 
-def linear_order(rng: np.random.Generator) -> np.ndarray:
+class Made(NamedTuple):
+    """What is written of a length of windows, as text."""
+
+    levels: str
+    units: str
+    errors: str
+    second_errors: str
+    second_gains: str
+
+
+def quantiles(window: int) -> np.ndarray:
+    count = 2**window
+    return np.array([NormalDist().inv_cdf((i + 0.5) / count) for i in range(count)])
+
+
+def linear_order(window: int, rng: np.random.Generator) -> np.ndarray:
     """Quantiles in the order of an invertible linear map of the window's bits."""
-    bits = np.arange(COUNT)[:, None] >> np.arange(WINDOW) & 1
+    bits = np.arange(2**window)[:, None] >> np.arange(window) & 1
     while True:
-        places = bits @ rng.integers(0, 2, (WINDOW, WINDOW)) % 2 @ (1 << np.arange(WINDOW))
-        if len(set(places.tolist())) == COUNT:
-            return QUANTILES[places]
+        places = bits @ rng.integers(0, 2, (window, window)) % 2 @ (1 << np.arange(window))
+        if len(set(places.tolist())) == len(places):
+            return quantiles(window)[places]
 
 
-def multiplied_order(rng: np.random.Generator) -> np.ndarray:
-    return QUANTILES[((2 * rng.integers(0, COUNT // 2) + 1) * np.arange(COUNT) + rng.integers(0, COUNT)) % COUNT]
+def multiplied_order(window: int, rng: np.random.Generator) -> np.ndarray:
+    count = 2**window
+    return quantiles(window)[((2 * rng.integers(0, count // 2) + 1) * np.arange(count) + rng.integers(0, count)) % count]
 
 
 def coded(levels: np.ndarray) -> tuple[np.ndarray, float]:
@@ -48,27 +65,29 @@ def coded(levels: np.ndarray) -> tuple[np.ndarray, float]:
 def chosen(numbers: np.ndarray, levels: np.ndarray, rate: int, size: int = MAX_BYTES) -> np.ndarray:
     """The window of each of `numbers`, float64[n, steps]."""
     table, scale = coded(levels)
-    tables = np.zeros((len(RATES), COUNT), np.int8)
+    tables = np.zeros((len(RATES), len(table)), np.int8)
     tables[rate - 1] = table
     words = np.array([[size, rate]], np.uint8)
     codes, _ = ops.encode_trellis((numbers * scale).astype(np.float32), words, tables)
-    return windows_of(codes, words)
+    return windows_of(codes, words, len(table).bit_length() - 1)
 
 
 def improve(levels: np.ndarray, rate: int, words: int, rounds: int, seed: int) -> tuple[float, np.ndarray]:
     numbers = np.random.default_rng(seed).standard_normal((words, 8 * MAX_BYTES // rate))
     for _ in range(rounds):
         windows = chosen(numbers, levels, rate).ravel()
-        count = np.bincount(windows, minlength=COUNT)
-        means = np.bincount(windows, numbers.ravel(), COUNT) / np.maximum(count, 1)
+        count = np.bincount(windows, minlength=len(levels))
+        means = np.bincount(windows, numbers.ravel(), len(levels)) / np.maximum(count, 1)
         levels = np.where(count > 0, means, levels)
     return float(np.square(numbers - levels[chosen(numbers, levels, rate)]).mean()), levels
 
 
-def best_levels(rate: int) -> np.ndarray:
-    starts = [linear_order(np.random.default_rng(seed)) for seed in range(2000)]
-    starts += [multiplied_order(np.random.default_rng(seed)) for seed in range(500)]
-    tried = sorted((improve(levels, rate, 200 * rate, 8, 1) for levels in starts), key=lambda found: found[0])
+def best_levels(window: int, rate: int) -> np.ndarray:
+    linear, multiplied = STARTS[window]
+    starts = [linear_order(window, np.random.default_rng(seed)) for seed in range(linear)]
+    starts += [multiplied_order(window, np.random.default_rng(seed)) for seed in range(multiplied)]
+    words = 200 * rate * 2**window // 64
+    tried = sorted((improve(levels, rate, words, 8, 1) for levels in starts), key=lambda found: found[0])
     tried = sorted((improve(levels, rate, 4000, 15, seed=2) for _, levels in tried[:24]), key=lambda found: found[0])
     return improve(tried[0][1], rate, 20000, 40, seed=3)[1]
 
@@ -104,38 +123,74 @@ def second_layer(found: list[np.ndarray]) -> tuple[list[float], list[float]]:
     return errors, gains
 
 
-def main() -> None:
-    found = [best_levels(rate) for rate in RATES]
+def made(window: int) -> Made:
+    found = [best_levels(window, rate) for rate in RATES]
     tables = [coded(levels) for levels in found]
     errors = [
         [float(f"{error(levels, rate, size):.4g}") for rate, levels in zip(RATES, found, strict=True)]
         for size in range(1, MAX_BYTES + 1)
     ]
     second, gains = second_layer(found)
-    errors_text = "\n".join(f"        {row}," for row in errors)
-    rows = "\n".join(textwrap.indent(textwrap.fill(f"{table.tolist()},", 110), 8 * " ") for table, _ in tables)
+    return Made(
+        "\n".join(textwrap.indent(textwrap.fill(f"{table.tolist()},", 110), 8 * " ") for table, _ in tables),
+        str([float(f"{scale:.8g}") for _, scale in tables]),
+        "\n".join(f"        {row}," for row in errors),
+        str(second),
+        str(gains),
+    )
+
+
+def main() -> None:
+    short, long = (made(window) for window in WINDOWS)
     text = f'''"""Levels of trellis codes for normal numbers. Made by bench/make_trellis_levels.py; change nothing here."""
+
+from typing import NamedTuple
 
 import numpy as np
 
 # int8[4, 64]: by rate and window
 LEVELS = np.array(
     [
-{rows}
+{short.levels}
     ],
     np.int8,
 )  # fmt: skip
 # float64[4]: how many of a table's units are the standard deviation
-UNITS = np.array({[float(f"{scale:.8g}") for _, scale in tables]})
+UNITS = np.array({short.units})
 # float64[8, 4]: mean squared error of a number of variance 1 in a word of 1 to 8 bytes, by rate
 ERRORS = np.array(
     [
-{errors_text}
+{short.errors}
     ]
 )
 # float64[4], by rate: the same of what words of 8 bytes at rate 4 leave, and how much wider levels are for that
-SECOND_ERRORS = np.array({second})
-SECOND_GAINS = np.array({gains})
+SECOND_ERRORS = np.array({short.second_errors})
+SECOND_GAINS = np.array({short.second_gains})
+
+
+class Tables(NamedTuple):
+    """The same for windows of another length: levels int8[4, 2**window]."""
+
+    levels: np.ndarray
+    units: np.ndarray
+    errors: np.ndarray
+    second_errors: np.ndarray
+    second_gains: np.ndarray
+
+
+LONG = Tables(
+    np.array([
+{long.levels}
+    ], np.int8),
+    np.array({long.units}),
+    np.array([
+{long.errors}
+    ]),
+    np.array({long.second_errors}),
+    np.array({long.second_gains}),
+)  # fmt: skip
+# by bits of a window
+TABLES = {{6: Tables(LEVELS, UNITS, ERRORS, SECOND_ERRORS, SECOND_GAINS), 8: LONG}}
 '''
     TARGET.write_text(text)
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from . import ops
 from .allocation import allocate
-from .level_tables import Tables
 from .ops.encode_trellis import RATES, steps_of
+from .ops.trellis_levels import Tables
 from .residual import Step, best_labels, improve_books, learn_books, search_steps, sums
 
 CENTROIDS = 256

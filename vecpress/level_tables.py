@@ -4,41 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
 from .normal_levels import normal_levels
-from .ops.encode_trellis import MAX_BYTES, RATES, WINDOW
-from .ops.trellis_levels import ERRORS, LEVELS, SECOND_ERRORS, SECOND_GAINS, UNITS
+from .ops.encode_trellis import MAX_BYTES, RATES
+from .ops.trellis_levels import TABLES, Tables
 
 LARGEST = 127
 GAINS = (1.0, 1.25, 1.5, 1.75, 2.0)
 
 
-class Tables(NamedTuple):
-    """Levels of normal numbers, and how good they are.
-
-    levels : int8[4, 2^window], by rate and window; units : float64[4], how many of them are the standard deviation
-    errors : float64[8, 4], squared error of a component of variance 1 in a word of 1 to 8 bytes, by rate
-    second_errors : float64[4], the same of what words of 8 bytes at rate 4 leave
-    second_gains : float64[4], how much wider levels are for that
-    """
-
-    levels: np.ndarray
-    units: np.ndarray
-    errors: np.ndarray
-    second_errors: np.ndarray
-    second_gains: np.ndarray
-
-
-def trellis_tables() -> Tables:
-    """Levels that neighbouring components share bits for."""
-    return Tables(LEVELS, UNITS, ERRORS, np.array(SECOND_ERRORS), np.array(SECOND_GAINS))
-
-
-@lru_cache(maxsize=1)
-def scalar_tables() -> Tables:
+@lru_cache(maxsize=2)
+def scalar_tables(window: int) -> Tables:
     """Every component by itself: a window's level depends on its lowest bits alone, those that it shares with no window before.
 
     The search for words then finds the nearest level of each component. Levels are `normal_levels`, as whole numbers.
@@ -49,7 +27,7 @@ def scalar_tables() -> Tables:
         exact = normal_levels(rate)
         units.append(LARGEST / exact[-1])
         whole = np.rint(exact * units[-1])
-        levels.append(whole[np.arange(2**WINDOW) % 2**rate])
+        levels.append(whole[np.arange(2**window) % 2**rate])
         errors.append(float(np.square(_left(numbers, whole / units[-1])).mean()))
     left = _left(numbers, levels[-1][: 2 ** RATES[-1]] / units[-1])
     left = left / np.sqrt(np.square(left).mean())
@@ -68,4 +46,4 @@ def _left(numbers: np.ndarray, levels: np.ndarray) -> np.ndarray:
     return numbers - levels[np.searchsorted((levels[1:] + levels[:-1]) / 2, numbers)]
 
 
-TABLES: dict[str, Callable[[], Tables]] = {"trellis": trellis_tables, "scalar": scalar_tables}
+QUANTIZERS: dict[str, Callable[[int], Tables]] = {"trellis": TABLES.__getitem__, "scalar": scalar_tables}

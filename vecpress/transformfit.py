@@ -12,7 +12,7 @@ from . import ops
 from .allocation import allocate
 from .axes import CENTROIDS, LABEL_ROWS, ROUNDS, AxesCode
 from .checks import Metric
-from .level_tables import Tables
+from .ops.trellis_levels import Tables
 from .scales import STRETCHES, UNEVEN, evened, scales_of, square_table
 from .weighting import Transform, query_axes
 

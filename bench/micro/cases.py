@@ -16,7 +16,7 @@ import numpy as np
 from vecpress import ops
 from vecpress.ops import Blocks
 from vecpress.ops.encode_trellis import steps_of
-from vecpress.ops.trellis_levels import LEVELS, UNITS
+from vecpress.ops.trellis_levels import TABLES
 
 K = 10
 CODE_SIZE = 64  # bytes of the scans' codes: 512 bits, 128 nibbles, 64 bytes, 16 floats
@@ -181,21 +181,22 @@ def _steps(rate: int) -> int:
     return int(steps_of(_words(rate)).sum())
 
 
-def _search(n: int, rate: int) -> tuple[float, int, dict[str, float]]:
-    """64 windows a component, in two passes and one over 24 components of a word: a multiply-add, an addition, a comparison."""
+def _search(n: int, rate: int, window: int) -> tuple[float, int, dict[str, float]]:
+    """All windows a component, in two passes and one over 24 components of a word: a multiply-add, an addition, a comparison."""
     steps = _steps(rate) // 8
-    windows, nbytes = n * 8 * 64 * (2 * steps + min(steps, 24)), n * (5 * _steps(rate) + CODE_SIZE)
+    windows, nbytes = n * 8 * 2**window * (2 * steps + min(steps, 24)), n * (5 * _steps(rate) + CODE_SIZE)
     return windows, nbytes, {"sgemm": 3 * windows, "read": nbytes}
 
 
 @operation("encode_trellis", "multiply-adds/s", _search)
-def encode_trellis(rng, n, rate):
-    y, words = _normal(rng, n, _steps(rate)) * np.float32(UNITS[rate - 1]), _words(rate)
+def encode_trellis(rng, n, rate, window):
+    tables = TABLES[window]
+    y, words = _normal(rng, n, _steps(rate)) * np.float32(tables.units[rate - 1]), _words(rate)
 
     def quality(result):
         return {"distortion": float(np.square(y - result[1]).sum() / np.square(y).sum())}
 
-    return Call(lambda: ops.encode_trellis(y, words, LEVELS, num_threads=1), quality)
+    return Call(lambda: ops.encode_trellis(y, words, tables.levels, num_threads=1), quality)
 
 
 def _continuations(n: int, b: int, labels: int) -> tuple[float, int, dict[str, float]]:
@@ -300,10 +301,10 @@ def dot(rng, n, nq, n_bits):
     return _op("dot", blocks, _normal(rng, nq, 8 * CODE_SIZE // n_bits), K, n_bits=n_bits)
 
 
-@operation("trellis", "bytes/s", lambda n, nq, rate: _scan(n, nq, 4 * _steps(rate), int8_mac=_steps(rate)), scan=True)
-def trellis(rng, n, nq, rate):
+@operation("trellis", "bytes/s", lambda n, nq, rate, window: _scan(n, nq, 4 * _steps(rate), int8_mac=_steps(rate)), scan=True)
+def trellis(rng, n, nq, rate, window):
     blocks = Blocks.pack(_bytes(rng, n, CODE_SIZE))
-    return _op("trellis", blocks, _normal(rng, nq, _steps(rate)), K, words=_words(rate), levels=LEVELS)
+    return _op("trellis", blocks, _normal(rng, nq, _steps(rate)), K, words=_words(rate), levels=TABLES[window].levels)
 
 
 @operation("flat", "bytes/s", lambda n, nq: _scan(n, nq, CODE_SIZE, sgemm=CODE_SIZE // 4), scan=True)
@@ -329,7 +330,7 @@ SHAPES: dict[str, list[dict[str, Any]]] = {
     "encode_pq": [*_each((32, 1, 4096), d=384, m=48, n_bits=8), *_each((4096,), d=384, m=96, n_bits=4)],
     "tables": [*_each((32, 1, 1000), d=384, m=48, n_bits=8), *_each((1, 32), d=384, m=96, n_bits=4)],
     "encode_grid": [s for n_bits in (1, 2, 4, 8) for s in _each((256,), d=384, n_bits=n_bits)],
-    "encode_trellis": [s for rate in (1, 2, 3, 4) for s in _each((4096,), rate=rate)],
+    "encode_trellis": [s for window in TABLES for rate in (1, 2, 3, 4) for s in _each((4096,), rate=rate, window=window)],
     "beam_step": [{"n": 1024, "b": b, "labels": labels} for b, labels in ((4, 1), (4, 7), (4, 23), (8, 7), (64, 7))],
     "encode_sq": [s for n_bits in (4, 8) for s in _each((CACHED, LARGE), d=384, n_bits=n_bits)],
     "pack_bits": _each((CACHED, LARGE), d=384),
@@ -348,7 +349,7 @@ SHAPES: dict[str, list[dict[str, Any]]] = {
     "lut4": SCANS,
     "lut8": SCANS,
     "dot": [{**shape, "n_bits": n_bits} for n_bits in (1, 2, 4, 8) for shape in SCANS],
-    "trellis": [{**shape, "rate": rate} for rate in (1, 2, 3, 4) for shape in SCANS],
+    "trellis": [{**shape, "rate": rate, "window": window} for window in TABLES for rate in (1, 2, 3, 4) for shape in SCANS],
     "flat": SCANS,
 }
 

@@ -59,7 +59,8 @@ struct TrellisWord;  // csrc/encode_trellis/encode_trellis.hpp
 struct TrellisCode {
   const TrellisWord* words = nullptr;
   int64_t n_words = 0;
-  const uint8_t* numbers = nullptr;  // [rates][windows], each level's number
+  const uint8_t* numbers = nullptr;  // [rates][1 << window], each level's number
+  int window = 0;
   int64_t places = 0;
   const int32_t* place_of = nullptr;  // component
   const int8_t* inside = nullptr;     // -1 for a place that has a component, else 0

@@ -223,6 +223,12 @@ inline void keep_smaller(Floats x, Ints label, Floats& best, Ints& best_label) {
   best_label.v = _mm256_blendv_epi8(best_label.v, label.v, _mm256_castps_si256(less));
 }
 
+using Lanes = uint8_t;
+constexpr int kLaneBits = 1;
+inline void store_less(Floats a, Floats b, Lanes* out) {
+  *static_cast<volatile Lanes*>(out) = static_cast<Lanes>(_mm256_movemask_ps(_mm256_cmp_ps(a.v, b.v, _CMP_LT_OQ)));
+}
+
 inline void keep_two_larger(Floats x, Ints label, Floats& best, Floats& second, Ints& best_label) {
   const __m256 more = _mm256_cmp_ps(x.v, best.v, _CMP_GT_OQ);
   second.v = _mm256_max_ps(second.v, _mm256_min_ps(x.v, best.v));

@@ -227,6 +227,13 @@ inline void keep_smaller(Floats x, Ints label, Floats& best, Ints& best_label) {
   best_label.v = _mm512_mask_mov_epi32(best_label.v, less, label.v);
 }
 
+// Of which lanes a is less than b, a bit for each, kLaneBits apart. Volatile, or gcc puts several together before it stores them.
+using Lanes = uint16_t;
+constexpr int kLaneBits = 1;
+inline void store_less(Floats a, Floats b, Lanes* out) {
+  *static_cast<volatile Lanes*>(out) = static_cast<Lanes>(_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ));
+}
+
 // The two largest, and the label of the largest. A NaN makes them equal.
 inline void keep_two_larger(Floats x, Ints label, Floats& best, Floats& second, Ints& best_label) {
   const __mmask16 more = _mm512_cmp_ps_mask(x.v, best.v, _CMP_GT_OQ);

@@ -209,6 +209,10 @@ inline void keep_smaller(Floats x, Ints label, Floats& best, Ints& best_label) {
   best_label.v = vbslq_u32(less, label.v, best_label.v);
 }
 
+using Lanes = uint64_t;
+constexpr int kLaneBits = 16;
+inline void store_less(Floats a, Floats b, Lanes* out) { vst1_u64(out, vreinterpret_u64_u16(vmovn_u32(vcltq_f32(a.v, b.v)))); }
+
 inline void keep_two_larger(Floats x, Ints label, Floats& best, Floats& second, Ints& best_label) {
   const uint32x4_t more = vcgtq_f32(x.v, best.v), not_more = vcleq_f32(x.v, best.v);
   const float32x4_t smaller = vbslq_f32(not_more, x.v, best.v);  // best where x is not a number

@@ -187,6 +187,10 @@ inline void keep_smaller(Floats x, Ints label, Floats& best, Ints& best_label) {
   }
 }
 
+using Lanes = uint8_t;
+constexpr int kLaneBits = 1;
+inline void store_less(Floats a, Floats b, Lanes* out) { *out = a.v < b.v; }
+
 inline void keep_two_larger(Floats x, Ints label, Floats& best, Floats& second, Ints& best_label) {
   const float smaller = x.v <= best.v ? x.v : best.v;  // best where x is not a number
   if (smaller > second.v) second.v = smaller;

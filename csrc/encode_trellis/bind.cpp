@@ -15,11 +15,10 @@ void encode_trellis(int isa, Array<uint8_t> codes, Array<int8_t> values, Array<f
   expect(codes.shape(0) == y.shape(0) && values.shape(0) == y.shape(0), "encode_trellis: arrays differ in rows");
   expect(y.shape(1) == components_of(all) && values.shape(1) == y.shape(1) && codes.shape(1) == bytes_of(all),
          "encode_trellis: arrays do not match the words");
-  expect(levels.size() == kMostRate * kWindows, "encode_trellis: levels expected 4 x 64");
   const EncodeTrellisArgs a{codes.mutable_data(), values.mutable_data(), y.data(), all.data(), static_cast<int64_t>(all.size()),
-                            codes.shape(1), y.shape(1), levels.data()};
+                            codes.shape(1), y.shape(1), levels.data(), window_of(levels)};
   run_without_gil(num_threads, [&](int threads, Control& control) {
-    parallel_rows(y.shape(0), rows_per_piece(isa, 3 * kWindows * a.m), threads, control,
+    parallel_rows(y.shape(0), rows_per_piece(isa, 3 * a.m << a.window), threads, control,
                   [&](int64_t begin, int64_t end) { kernel(a, begin, end); });
   });
 }

@@ -7,10 +7,8 @@
 
 namespace vecpress {
 
-constexpr int kWindow = 6;             // bits that name a level
-constexpr int kWindows = 1 << kWindow;
-constexpr int kMostRate = 4;           // bits a component
-constexpr int kWordBytes = 8;          // at most
+constexpr int kMostRate = 4;   // bits a component
+constexpr int kWordBytes = 8;  // at most
 
 // A word of a code, and its components. In an unpacked tile they stand by fours, of which the last may be no full four.
 struct TrellisWord {
@@ -25,7 +23,8 @@ struct EncodeTrellisArgs {
   const float* y;  // [n][m]
   const TrellisWord* words;
   int64_t n_words, code_size, m;
-  const int8_t* levels;  // [kMostRate][kWindows]
+  const int8_t* levels;  // [kMostRate][1 << window]
+  int window;            // bits that name a level, 6 or 8
 };
 
 struct EncodeTrellis {

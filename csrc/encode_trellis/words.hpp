@@ -1,4 +1,4 @@
-// The words of a trellis code from their sizes and rates, for bindings.
+// The words of a trellis code from their sizes and rates, and its windows from its levels, for bindings.
 #pragma once
 
 #include <vector>
@@ -22,6 +22,12 @@ inline std::vector<TrellisWord> words_of(const Array<uint8_t>& words) {
     four += out.back().fours();
   }
   return out;
+}
+
+// levels: int8[kMostRate][1 << window].
+inline int window_of(const Array<int8_t>& levels) {
+  expect(levels.size() == kMostRate * 64 || levels.size() == kMostRate * 256, "levels expected 4 x 64 or 4 x 256");
+  return levels.size() == kMostRate * 64 ? 6 : 8;
 }
 
 inline int64_t bytes_of(const std::vector<TrellisWord>& words) { return words.empty() ? 0 : words.back().byte + words.back().size; }

@@ -15,7 +15,6 @@ void bind_trellis(py::module_& module) {
         const std::vector<TrellisWord> all = words_of(words);
         expect(rows.ndim() == 2 && scores.ndim() == 2 && rows.shape(0) == scores.shape(0), "one row of results a query");
         expect(rows.shape(1) == components_of(all), "rows do not match the words");
-        expect(levels.size() == kMostRate * kWindows, "levels expected 4 x 64");
         expect(!tables || (tables->ndim() == 3 && tables->shape(0) == rows.shape(0) && tables->shape(2) == 256),
                "tables expected 256 entries");
         const int64_t labels = tables ? tables->shape(1) : 0;
@@ -27,6 +26,7 @@ void bind_trellis(py::module_& module) {
           numbers.push_back(static_cast<uint8_t>(levels.data()[i] + kLevelsZero));
         }
         TrellisCode code;
+        code.window = window_of(levels);
         code.words = all.data();
         code.n_words = static_cast<int64_t>(all.size());
         code.numbers = numbers.data();

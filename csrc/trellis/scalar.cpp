@@ -20,24 +20,27 @@ inline int largest_factor(int) { return 127; }
 constexpr int kLargestNumber = 255;
 
 struct Ring {
-  template <int kRate>
+  template <int kWindow, int kRate>
   static Bytes windows(Bytes a, Bytes b, int shift) {
     uint64_t out = 0;
     for (int row = 0; row < 64; row += 32) {
       const uint64_t x = ((b.v >> row & 0xffffffff) << 32 | (a.v >> row & 0xffffffff)) >> shift;
-      for (int i = 0; i < 4; ++i) out |= (x >> (i * kRate) & 0x3f) << (row + 8 * i);
+      for (int i = 0; i < 4; ++i) out |= (x >> (i * kRate) & ((1 << kWindow) - 1)) << (row + 8 * i);
     }
     return {out};
   }
 };
 
+template <int kWindow>
 struct WindowTable {
   const uint8_t* table;
   explicit WindowTable(const uint8_t* p) : table(p) {}
-  Bytes lookup(Bytes windows) const {
-    uint64_t out = 0;
-    for (int i = 0; i < 64; i += 8) out |= static_cast<uint64_t>(table[windows.v >> i & 63]) << i;
-    return {out};
+  void lookup(Bytes (&x)[4]) const {
+    for (Bytes& windows : x) {
+      uint64_t out = 0;
+      for (int i = 0; i < 64; i += 8) out |= static_cast<uint64_t>(table[windows.v >> i & ((1 << kWindow) - 1)]) << i;
+      windows.v = out;
+    }
   }
 };
 

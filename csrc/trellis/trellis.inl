@@ -1,12 +1,12 @@
-// Trellis codes as `dot` scans numbers: words are unpacked to windows, which are looked up among 64 numbers, into the tile that dot's products
-// are made of. Included inside a target region and an anonymous namespace, after dot/dot.inl and the region's
-//   Ring::windows<rate>(a, b, shift): of each 32 bits of a and, above them, of b, the four windows from bit `shift` on, in four bytes
-//   WindowTable(numbers).lookup(windows): the number of each window, of whose bytes the two top bits are anything
+// Trellis codes as `dot` scans numbers: words are unpacked to windows, which are looked up among 64 or 256 numbers, into the tile that dot's
+// products are made of. Included inside a target region and an anonymous namespace, after dot/dot.inl and the region's
+//   Ring::windows<window, rate>(a, b, shift): of each 32 bits of a and, above them, of b, the four windows from bit `shift` on, in four bytes
+//   WindowTable<window>(numbers).lookup(x): four Bytes of windows, as Ring gives them, become their numbers
 
 // Vectors [v0, v1) of one word for a chunk of rows; tile: vector v0's place. payload: the words' first byte of the first row.
-template <int kRate>
+template <int kWindow, int kRate>
 inline void decode_word(const TrellisWord& word, const uint8_t* numbers, const uint8_t* payload, int64_t v0, int64_t v1, uint8_t* tile) {
-  const WindowTable table(numbers + (kRate - 1) * kWindows);
+  const WindowTable<kWindow> table(numbers + ((kRate - 1) << kWindow));
   const uint8_t* plane = payload + word.byte * kBlock;
   Bytes low[4], high[4];  // 64 bits of each row; a shorter ring goes round in them
   for (int j = 0; j < 4; ++j) {
@@ -18,11 +18,22 @@ inline void decode_word(const TrellisWord& word, const uint8_t* numbers, const u
   for (int64_t v = v0; v < v1; ++v, tile += 4 * Bytes::kLanes) {
     const int bit = static_cast<int>(4 * kRate * (v - word.four));
     const bool first = bit < 32;
+    Bytes x[4];
 #pragma GCC unroll 4
-    for (int k = 0; k < 4; ++k) {
-      const Bytes windows = Ring::windows<kRate>(first ? low[k] : high[k], first ? high[k] : low[k], bit % 32);
-      multiplicand(table.lookup(windows)).store(tile + k * Bytes::kLanes);
-    }
+    for (int k = 0; k < 4; ++k) x[k] = Ring::windows<kWindow, kRate>(first ? low[k] : high[k], first ? high[k] : low[k], bit % 32);
+    table.lookup(x);
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) multiplicand(x[k]).store(tile + k * Bytes::kLanes);
+  }
+}
+
+template <int kWindow>
+inline void decode_word(const TrellisWord& word, const uint8_t* numbers, const uint8_t* payload, int64_t v0, int64_t v1, uint8_t* tile) {
+  switch (word.rate) {
+    case 1: return decode_word<kWindow, 1>(word, numbers, payload, v0, v1, tile);
+    case 2: return decode_word<kWindow, 2>(word, numbers, payload, v0, v1, tile);
+    case 3: return decode_word<kWindow, 3>(word, numbers, payload, v0, v1, tile);
+    default: decode_word<kWindow, 4>(word, numbers, payload, v0, v1, tile);
   }
 }
 
@@ -35,17 +46,18 @@ struct TrellisSums {
   [[gnu::noinline]] static float exact_row(const Scan& s, int64_t q, int64_t row) {
     const uint8_t* block = s.block(row / kBlock);
     const uint8_t* payload = block + (s.head + s.labels) * kBlock + row % kBlock;
+    const int length = s.trellis->window;
     RowSum sum(s, q, block, row % kBlock);
     alignas(64) float x[16];
     int filled = 0;
     for (int64_t w = 0; w < s.trellis->n_words; ++w) {
       const TrellisWord& word = s.trellis->words[w];
-      const uint8_t* numbers = s.trellis->numbers + (word.rate - 1) * kWindows;
+      const uint8_t* numbers = s.trellis->numbers + ((word.rate - 1) << length);
       uint64_t ring = 0;
       for (int j = 0; j < 8; ++j) ring |= static_cast<uint64_t>(payload[(word.byte + j % word.size) * kBlock]) << (8 * j);
       for (int64_t t = 0, bit = 0; t < word.steps; ++t, bit += word.rate) {
-        const uint64_t window = ring >> bit | (bit + kWindow > 64 ? ring << (64 - bit) : 0);
-        x[filled] = static_cast<float>(numbers[window % kWindows] - kLevelsZero);
+        const uint64_t window = ring >> bit | (bit + length > 64 ? ring << (64 - bit) : 0);
+        x[filled] = static_cast<float>(numbers[window & ((1u << length) - 1)] - kLevelsZero);
         if (++filled == 16) sum.add(x, filled), filled = 0;
       }
     }
@@ -68,12 +80,10 @@ struct TrellisNumbers {
         const int64_t last = word.four + word.fours(), v0 = word.four > begin ? word.four : begin, v1 = last < end ? last : end;
         if (v0 >= v1) continue;
         uint8_t* const at = tile + (v0 - begin) * 4 * Bytes::kLanes;
-        switch (word.rate) {
-          case 1: decode_word<1>(word, code.numbers, payload, v0, v1, at); break;
-          case 2: decode_word<2>(word, code.numbers, payload, v0, v1, at); break;
-          case 3: decode_word<3>(word, code.numbers, payload, v0, v1, at); break;
-          default: decode_word<4>(word, code.numbers, payload, v0, v1, at);
-        }
+        if (code.window == 6)
+          decode_word<6>(word, code.numbers, payload, v0, v1, at);
+        else
+          decode_word<8>(word, code.numbers, payload, v0, v1, at);
       }
       for (int64_t v = code.places / 4 > begin ? code.places / 4 : begin; v < end; ++v)  // behind the last word
         for (int k = 0; k < 4; ++k) multiplicand(Bytes::zero()).store(tile + ((v - begin) * 4 + k) * Bytes::kLanes);

@@ -14,9 +14,9 @@ from hard_values import FINITE, values
 
 from vecpress import dispatch, ops
 from vecpress.ops import Blocks, Factor
-from vecpress.ops.encode_trellis import steps_of
+from vecpress.ops.encode_trellis import WINDOWS, steps_of
 from vecpress.ops.pack_codes import packed_size
-from vecpress.ops.trellis_levels import LEVELS
+from vecpress.ops.trellis_levels import TABLES
 
 
 @dataclass(frozen=True)
@@ -189,10 +189,9 @@ def some_words(rng: np.random.Generator, nbytes: int) -> np.ndarray:
 
 
 def some_levels(rng: np.random.Generator) -> np.ndarray:
-    """int8[4, 64]: the usual ones, any, few different ones so that many ways are equally good, or the largest."""
-    tables = (
-        LEVELS, rng.integers(-127, 128, LEVELS.shape), rng.integers(-1, 2, LEVELS.shape), rng.choice([-127, 127], LEVELS.shape),
-    )  # fmt: skip
+    """int8[4, 64 or 256]: the usual ones, any, few different ones so that many ways are equally good, or the largest."""
+    usual = TABLES[int(rng.choice(WINDOWS))].levels
+    tables = (usual, rng.integers(-127, 128, usual.shape), rng.integers(-1, 2, usual.shape), rng.choice([-127, 127], usual.shape))
     return tables[rng.integers(len(tables))].astype(np.int8)
 
 
@@ -209,7 +208,9 @@ def encode_trellis(size: int) -> Iterator[Call]:
                 yield Call(label, lambda t, y=rows, w=words, v=levels: ops.encode_trellis(y, w, v, num_threads=t))
     if size == 130:  # more rows than a thread takes at once
         rows, one = values(3, 1501, 8) * np.float32(50), np.array([[3, 3]], np.uint8)
-        yield Call("n=1501", lambda t: ops.encode_trellis(rows, one, LEVELS, num_threads=t))
+        for levels in (TABLES[window].levels for window in WINDOWS):
+            label = f"n=1501 levels {levels.shape}"
+            yield Call(label, lambda t, v=levels: ops.encode_trellis(rows, one, v, num_threads=t))
 
 
 @calls_of("encode_sq")

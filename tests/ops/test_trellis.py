@@ -11,9 +11,10 @@ from vecpress import dispatch, ops
 from vecpress.ops import Blocks, Factor
 from vecpress.ops.encode_trellis import steps_of
 from vecpress.ops.factors import from_u2
-from vecpress.ops.trellis_levels import LEVELS, UNITS
+from vecpress.ops.trellis_levels import LEVELS, TABLES
 
 BACKENDS = dispatch.operations()["trellis"]
+every_window = pytest.mark.parametrize("usual", TABLES.values(), ids=TABLES.keys())
 K = 10
 KINDS = ("one", "number", "u1", "u2", "f2", "f4")
 
@@ -42,10 +43,10 @@ def random_codes(rng: np.random.Generator, n: int, words: np.ndarray, labels: in
     return rng.integers(0, 256, (n, labels + payload(words)), dtype=np.uint8)
 
 
-def float_sums(codes: np.ndarray, rows: np.ndarray, words: np.ndarray, tables: np.ndarray | None) -> np.ndarray:
-    """float64[nq, n], with LEVELS."""
+def float_sums(codes, rows, words, tables, levels=LEVELS) -> np.ndarray:
+    """float64[nq, n]"""
     labels = 0 if tables is None else tables.shape[1]
-    decoded = ops.decode_trellis(np.ascontiguousarray(codes[:, labels:]), words, LEVELS).astype(np.float64)
+    decoded = ops.decode_trellis(np.ascontiguousarray(codes[:, labels:]), words, levels).astype(np.float64)
     sums = rows.astype(np.float64) @ decoded.T
     for v in range(labels):
         sums += tables[:, v].astype(np.float64)[:, codes[:, v]]
@@ -94,45 +95,59 @@ def test_by_hand(backend):
     assert without.tolist() == [[1601, 1601, 348]] and order.tolist() == [[0, 3, 1]]
 
 
+def test_by_hand_with_windows_of_8_bits(backend):
+    """The same: both windows are the whole byte, the second with its halves changed about."""
+    words, levels = np.array([[1, 4]], np.uint8), np.zeros((4, 256), np.int8)
+    levels[3] = np.arange(256) // 2
+    codes, rows = np.array([[0b10000001], [0b00110000], [0b11111111], [0]], np.uint8), np.array([[1, 100]], np.float32)
+    with dispatch.use(backend):
+        scores, ids = ops.trellis(Blocks.pack(codes), rows, 4, words=words, levels=levels)
+    assert scores.tolist() == [[12827, 64 + 100 * 12, 24 + 100 * 1, 0]] and ids.tolist() == [[2, 0, 1, 3]]
+
+
+@every_window
 @pytest.mark.parametrize("labels", [None, 0, 1, 2, 3])
 @pytest.mark.parametrize("nq", [1, 17])  # from 16 on, what is lost is bounded by lengths
-def test_finds_the_largest_sums(nq, labels, backend):
+def test_finds_the_largest_sums(nq, labels, usual, backend):
     rng = np.random.default_rng(nq)
     words = ALL_WORDS[rng.permutation(len(ALL_WORDS))[:8]]
     rows = rng.standard_normal((nq, columns(words))).astype(np.float32)
     codes = random_codes(rng, 1500, words, labels or 0)
     tables = None if labels is None else 300 * rng.standard_normal((nq, labels, 256)).astype(np.float32)
-    sums = float_sums(codes, rows, words, tables)
+    sums = float_sums(codes, rows, words, tables, usual.levels)
     with dispatch.use(backend):
-        scores, ids = ops.trellis(Blocks.pack(codes), rows, K, words=words, levels=LEVELS, tables=tables)
+        scores, ids = ops.trellis(Blocks.pack(codes), rows, K, words=words, levels=usual.levels, tables=tables)
     np.testing.assert_allclose(scores, -np.sort(-sums, axis=1)[:, :K], rtol=1e-5)
     np.testing.assert_allclose(np.take_along_axis(sums, ids, axis=1), scores, rtol=1e-5)
 
 
+@every_window
 @pytest.mark.parametrize(("size", "rate"), ALL_WORDS.tolist())
-def test_every_word_is_decoded(size, rate, backend):
+def test_every_word_is_decoded(size, rate, usual, backend):
     """One query for each component, which picks it out."""
     rng, words = np.random.default_rng((size, rate)), np.array([[3, 3], [size, rate], [2, 1]], np.uint8)
     codes = random_codes(rng, 130, words)
-    m, decoded = columns(words), ops.decode_trellis(codes, words, LEVELS)
+    m, decoded = columns(words), ops.decode_trellis(codes, words, usual.levels)
     with dispatch.use(backend):
-        scores, ids = ops.trellis(Blocks.pack(codes), np.eye(m, dtype=np.float32), 130, words=words, levels=LEVELS)
+        scores, ids = ops.trellis(Blocks.pack(codes), np.eye(m, dtype=np.float32), 130, words=words, levels=usual.levels)
     order = np.argsort(-decoded.T.astype(int), axis=1, kind="stable")
     np.testing.assert_array_equal(ids, order)
     np.testing.assert_array_equal(scores, np.take_along_axis(decoded.T, order, axis=1))
 
 
-def test_a_planted_best_code_is_found(backend):
+@every_window
+def test_a_planted_best_code_is_found(usual, backend):
     """The code of the query itself, in another place for each query."""
     rng = np.random.default_rng(0)
     words = np.array([[8, 1], [8, 2], [5, 3], [8, 4]], np.uint8)
-    units = np.repeat(UNITS[words[:, 1] - 1], steps_of(words)).astype(np.float32)
+    units = np.repeat(usual.units[words[:, 1] - 1], steps_of(words)).astype(np.float32)
     rows = rng.standard_normal((20, columns(words))).astype(np.float32)
     codes = random_codes(rng, 3000, words)
     places = rng.choice(3000, 20, replace=False)
-    codes[places] = ops.encode_trellis(rows * units, words, LEVELS)[0]
+    codes[places] = ops.encode_trellis(rows * units, words, usual.levels)[0]
     with dispatch.use(backend):
-        found = ops.trellis(Blocks.pack(codes), rows / units, 1, words=words, levels=LEVELS, ids=np.arange(3000)[::-1].copy())[1]
+        ids = np.arange(3000)[::-1].copy()
+        found = ops.trellis(Blocks.pack(codes), rows / units, 1, words=words, levels=usual.levels, ids=ids)[1]
     np.testing.assert_array_equal(found[:, 0], 2999 - places)
 
 
@@ -189,25 +204,27 @@ def test_without_words_labels_alone_count(backend):
 # ---- every backend
 
 
+@every_window
 @pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 127, 128, 199, 200, 201])
-def test_numbers_of_rows_and_results(n, kernel):
+def test_numbers_of_rows_and_results(n, usual, kernel):
     rng = np.random.default_rng(n)
     words = some_words(rng, 20)
     blocks, rows = Blocks.pack(random_codes(rng, n, words, 1)), rng.standard_normal((6, columns(words))).astype(np.float32)
     tables = 200 * rng.standard_normal((6, 1, 256)).astype(np.float32)
     for k in (1, 2, max(n - 1, 1), max(n, 1), n + 5):
-        same(kernel, blocks, rows, k, words=words, levels=LEVELS, tables=tables)
+        same(kernel, blocks, rows, k, words=words, levels=usual.levels, tables=tables)
 
 
+@every_window
 @pytest.mark.parametrize("nq", [1, 2, 3, 4, 5, 17, 130])
 @pytest.mark.parametrize("labels", [0, 3])
-def test_numbers_of_queries(nq, labels, kernel):
+def test_numbers_of_queries(nq, labels, usual, kernel):
     rng = np.random.default_rng(nq)
     words = some_words(rng, 24)
     blocks = Blocks.pack(random_codes(rng, 700, words, labels))
     rows = rng.standard_normal((nq, columns(words))).astype(np.float32)
     tables = 200 * rng.standard_normal((nq, labels, 256)).astype(np.float32) if labels else None
-    same(kernel, blocks, rows, words=words, levels=LEVELS, tables=tables)
+    same(kernel, blocks, rows, words=words, levels=usual.levels, tables=tables)
 
 
 @pytest.mark.parametrize("bias", KINDS[2:])
@@ -226,7 +243,8 @@ def test_factors(scale, bias, kernel):
         same(kernel, blocks, rows, words=words, levels=LEVELS, tables=tables, **options)
 
 
-def test_codes_longer_than_a_tile(kernel):
+@every_window
+def test_codes_longer_than_a_tile(usual, kernel):
     """Their places, by fours for each word, are more than 2048, so a block is unpacked in pieces; for few queries than 128."""
     rng = np.random.default_rng(6)
     for words, nq in (
@@ -237,8 +255,8 @@ def test_codes_longer_than_a_tile(kernel):
         blocks = Blocks.pack(random_codes(rng, 150, words, 2))
         rows = rng.standard_normal((nq, columns(words))).astype(np.float32)
         tables = 500 * rng.standard_normal((nq, 2, 256)).astype(np.float32)
-        same(kernel, blocks, rows, words=words, levels=LEVELS, tables=tables)
-        same(kernel, blocks, rows[:1], words=words, levels=LEVELS, tables=tables[:1])
+        same(kernel, blocks, rows, words=words, levels=usual.levels, tables=tables)
+        same(kernel, blocks, rows[:1], words=words, levels=usual.levels, tables=tables[:1])
 
 
 WORDS = np.array([[8, 1], [7, 3], [3, 4], [5, 2]], np.uint8)
@@ -301,9 +319,10 @@ def test_hard_queries(name, rows_of, kernel):
             same(kernel, blocks, rows, words=WORDS, levels=LEVELS, tables=tables)
 
 
+@pytest.mark.parametrize("windows", [64, 256])
 @pytest.mark.parametrize("finest", [127, 127 * 128])
 @pytest.mark.parametrize("nq", [2, 20])
-def test_the_bound_holds_when_all_roundings_point_the_same_way(finest, nq, kernel):
+def test_the_bound_holds_when_all_roundings_point_the_same_way(finest, nq, windows, kernel):
     """As `rounded_rows` of worst_calls.py: columns come in pairs of equal whole numbers, one rounded down by 0.49, one up.
 
     The best rows have the highest level where that raises their true sum and the lowest where not; the others have it the other
@@ -311,7 +330,7 @@ def test_the_bound_holds_when_all_roundings_point_the_same_way(finest, nq, kerne
     """
     rng, pairs, n = np.random.default_rng((finest, nq)), 20, 3000
     words = np.tile(np.array([[1, 4]], np.uint8), (pairs + 1, 1))  # two values each, of a nibble
-    levels = np.full((4, 64), -127, np.int8)
+    levels = np.full((4, windows), -127, np.int8)
     levels[3, 15::16], levels[3, 14::16] = 127, -126
     whole = rng.integers(1, min(finest // 2, 2000), (nq, pairs)).astype(np.float64)
     rows = np.stack([whole + 0.49, whole - 0.49], axis=2).reshape(nq, 2 * pairs)

@@ -9,7 +9,7 @@ import numpy as np
 from .. import dispatch, ops
 from ..ops.encode_trellis import RATES
 from ..ops.pack_codes import packed_size
-from ..ops.trellis_levels import LEVELS
+from ..ops.trellis_levels import TABLES
 
 Work = Callable[[], tuple[np.ndarray, ...]]
 ROWS = 97  # a block and a half: a whole block, a part of one, and lanes left over in every vector width
@@ -74,7 +74,8 @@ def _words() -> np.ndarray:
 
 def _encode_trellis(rng: np.random.Generator) -> Work:
     y = _floats(rng, 17, 183) * np.float32(50)
-    return lambda: ops.encode_trellis(y, _words(), LEVELS, num_threads=THREADS)
+    tables = TABLES.values()
+    return lambda: tuple(out for table in tables for out in ops.encode_trellis(y, _words(), table.levels, num_threads=THREADS))
 
 
 def _encode_pq(rng: np.random.Generator) -> Work:
@@ -165,7 +166,15 @@ def _lut8(rng: np.random.Generator) -> Work:
 def _trellis(rng: np.random.Generator) -> Work:
     blocks = ops.Blocks.pack(_bytes(rng, ROWS, 46), num_threads=THREADS)
     rows, tables = _floats(rng, 3, 183), _floats(rng, 3, 2, 256) * np.float32(200)
-    return lambda: ops.trellis(blocks, rows, 10, words=_words(), levels=LEVELS, tables=tables, num_threads=THREADS)
+
+    def work() -> tuple[np.ndarray, ...]:
+        scans = (
+            ops.trellis(blocks, rows, 10, words=_words(), levels=table.levels, tables=tables, num_threads=THREADS)
+            for table in TABLES.values()
+        )
+        return tuple(out for scan in scans for out in scan)
+
+    return work
 
 
 # per operation: makes the inputs, and gives the call that is to come out the same with every kernel

@@ -9,7 +9,7 @@ import numpy as np
 from ..dispatch import empty, reference, run
 from .numerics import array, fma32
 
-WINDOW = 6  # bits that name a level
+WINDOWS = (6, 8)  # bits that name a level, of which a code has one or the other
 RATES = (1, 2, 3, 4)  # bits a component
 MAX_BYTES = 8  # of a word
 WARM = 24  # steps before a word's first that find out how it may begin
@@ -22,12 +22,13 @@ def encode_trellis(
     """The words whose levels are near to a row, by a search that is exact but for where a word begins.
 
     A word of `size` bytes, read as a little-endian number, is a ring of 8 size bits. At rate K it names T = 8 size // K
-    components, step t by the window of 6 bits from bit K t on (bit i of the window is bit (K t + i) mod 8 size of the ring):
+    components, step t by the window of L = 6 or 8 bits, as `levels` has 2^L of them, from bit K t on (bit i of the window is bit
+    (K t + i) mod 8 size of the ring; so in a word of one byte a window of 8 bits is the whole ring, from another bit on):
 
         value[t] = levels[K - 1, window[t]]
 
-    Neighbouring windows share 6 - K bits, the state; so a word of K bits a component chooses among 64 levels, not 2^K. The search
-    runs over the S = 2^(6 - K) states with float32 costs, for y between -1000 and 1000 (what lies beyond counts as that):
+    Neighbouring windows share L - K bits, the state; so a word of K bits a component chooses among 2^L levels, not 2^K. The
+    search runs over the S = 2^(L - K) states with float32 costs, for y between -1000 and 1000 (what lies beyond counts as that):
 
         step t: new[s] = least over the windows w with w >> K == s of cost[w % S] + fma(-2 y[t], level[w], level[w]^2)
                          the lowest w where several are least
@@ -38,21 +39,22 @@ def encode_trellis(
        closes the ring (the lowest state where several are): the bits of the end that lie beyond the ring are its first
 
     Where T K is less than the ring's bits, the `rest` between them is part of the last windows alone, and state e at the end goes
-    with every state at the beginning of whose bits the lowest 6 - K - rest are e >> rest.
+    with every state at the beginning of whose bits the lowest L - K - rest are e >> rest.
 
     Parameters
     ----------
     y : float32[n, m], in units of the levels; m the steps of all words
     words : uint8[w, 2], each word's bytes, 1 to 8, and rate, 1 to 4
-    levels : int8[4, 64], by rate, -127 to 127 (`vecpress.ops.trellis_levels`)
+    levels : int8[4, 64] or int8[4, 256], by rate, -127 to 127 (`vecpress.ops.trellis_levels`)
 
     Returns
     -------
     codes uint8[n, bytes of all words], values int8[n, m]
 
-    Cost: 64 multiply-adds and comparisons a component and pass, 16 rows side by side. Squared errors of normal numbers are above
-    the bound by 0.7, 1.1, 1.6 and 2.2 dB in words of 8 bytes (rates of 64 / T bits), where the best single levels
-    (`LloydMax`) are by 1.6, 2.7, 3.5 and 3.9. Words of one or two bytes are far from the best ring.
+    Cost: 2^L multiply-adds and comparisons a component and pass, 16 rows side by side; windows of 8 bits take 2.2 to 3.6 times
+    as long as windows of 6. Squared errors of normal numbers are above the bound by 0.7, 1.1, 1.6 and 2.2 dB in words of 8 bytes
+    (rates of 64 / T bits), with windows of 8 bits by 0.6, 1.0, 1.3 and 1.6, where the best single levels (`LloydMax`) are by
+    1.6, 2.7, 3.5 and 3.9. Words of one or two bytes, with windows of 8 bits of three, are far from the best ring.
     Source: Marcellin and Fischer, "Trellis coded quantization of memoryless and Gauss-Markov sources", 1990; Tseng et al.,
     "QTIP", NeurIPS 2024, for levels named by overlapping windows of a ring.
     """
@@ -72,17 +74,22 @@ def decode_trellis(codes: np.ndarray, words: np.ndarray, levels: np.ndarray) -> 
     """int8[n, m]: the values that codes uint8[n, bytes of all words] name. Arguments as in `encode_trellis`."""
     words, levels = check_words("decode_trellis", words, levels)
     codes = array("decode_trellis", "codes", codes, np.uint8, (None, int(words[:, 0].sum())))
-    return levels[np.repeat(words[:, 1] - 1, steps_of(words)), windows_of(codes, words)]
+    return levels[np.repeat(words[:, 1] - 1, steps_of(words)), windows_of(codes, words, window_of(levels))]
 
 
-def windows_of(codes: np.ndarray, words: np.ndarray) -> np.ndarray:
-    """uint8[n, m]: the windows of canonical codes."""
+def window_of(levels: np.ndarray) -> int:
+    """How many bits name one of `levels`."""
+    return levels.shape[1].bit_length() - 1
+
+
+def windows_of(codes: np.ndarray, words: np.ndarray, window: int) -> np.ndarray:
+    """uint8[n, m]: the windows, of so many bits, of canonical codes."""
     out = np.empty((len(codes), int(steps_of(words).sum())), np.uint8)
     byte = first = 0
     for size, rate in words.tolist():
         ring = np.unpackbits(codes[:, byte : byte + size], axis=1, bitorder="little")
         steps = 8 * size // rate
-        out[:, first : first + steps] = sum(ring[:, (rate * np.arange(steps) + i) % (8 * size)] << i for i in range(WINDOW))
+        out[:, first : first + steps] = sum(ring[:, (rate * np.arange(steps) + i) % (8 * size)] << i for i in range(window))
         byte, first = byte + size, first + steps
     return out
 
@@ -94,7 +101,9 @@ def steps_of(words: np.ndarray) -> np.ndarray:
 
 def check_words(op: str, words: Any, levels: Any) -> tuple[np.ndarray, np.ndarray]:
     words = array(op, "words", words, np.uint8, (None, 2))
-    levels = array(op, "levels", levels, np.int8, (len(RATES), 2**WINDOW))
+    levels = array(op, "levels", levels, np.int8, (None, None))
+    if levels.shape not in [(len(RATES), 2**window) for window in WINDOWS]:
+        raise ValueError(f"{op}: levels expected shape (4, 64) or (4, 256), got {levels.shape}")
     if words.size and not ((words >= 1).all() and (words[:, 0] <= MAX_BYTES).all() and (words[:, 1] <= RATES[-1]).all()):
         raise ValueError(f"{op}: words expected 1 to {MAX_BYTES} bytes and rates of 1 to {RATES[-1]}, got {words.tolist()}")
     if (levels == -128).any():
@@ -117,11 +126,11 @@ def _encode_trellis(codes: np.ndarray, values: np.ndarray, y: np.ndarray, words:
 def _search(x: np.ndarray, size: int, rate: int, level: np.ndarray) -> np.ndarray:
     """uint8[n, 8 size]: the bits of one word, for x float32[n, T], -2 y."""
     n, steps = x.shape
-    bits, states = 8 * size, 2 ** (WINDOW - rate)
+    length, window = len(level).bit_length() - 1, np.arange(len(level))
+    bits, states = 8 * size, 2 ** (length - rate)
     rest = bits - steps * rate
-    shared = 2 ** max(WINDOW - rate - rest, 0)
+    shared = 2 ** (length - rate - rest)
     ends, begins = np.arange(states) >> rest, np.arange(states) % shared
-    window = np.arange(2**WINDOW)
 
     def step(cost: np.ndarray, t: int) -> tuple[np.ndarray, np.ndarray]:
         way = cost[:, window % states] + fma32(x[:, t : t + 1], level, level * level)
@@ -156,7 +165,7 @@ def _search(x: np.ndarray, size: int, rate: int, level: np.ndarray) -> np.ndarra
     windows, _ = back(taken, np.where(closing, cost, np.float32(np.inf)).argmin(axis=1))
     ring = np.zeros((n, bits), np.uint8)
     for t in range(steps - 1, -1, -1):
-        for i in range(WINDOW):
+        for i in range(length):
             if rate * t + i < bits:
                 ring[:, rate * t + i] = windows[:, t] >> i & 1
     return ring
