@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .checks import Metric
+
 LEAST = 1e-3  # of the mean variance that every direction has at least, so that M can be inverted
 
 
@@ -68,3 +70,19 @@ def weighted_transform(mean: np.ndarray, covariance: np.ndarray, of_queries: np.
     directions = directions * np.where(largest < 0, -1.0, 1.0)
     forward, back = (np.ascontiguousarray(a, np.float32) for a in (root @ directions, inverse @ directions))
     return Transform(mean.astype(np.float32), forward, back, variances)
+
+
+def learned_transform(x: np.ndarray, queries: np.ndarray | None, exponent: float, metric: Metric) -> Transform:
+    """The transform of rows x float32[n, d] for a sample of queries, float32[nq, d]; None or none of them: rows as queries.
+
+    For l2 queries count from the mean. A few say little of d^2 numbers: they are believed as half as many rows as columns would
+    be, against rows as queries.
+    """
+    mean, covariance = moments(x, centred=True)
+    of_queries = covariance if metric == "l2" else covariance + np.outer(mean, mean)
+    if queries is not None and len(queries):
+        given = moments(queries - mean if metric == "l2" else queries, centred=False)[1]
+        share = len(queries) / (len(queries) + x.shape[1] / 2)
+        level = np.trace(given) / max(float(np.trace(of_queries)), 1e-300)
+        of_queries = share * given + (1 - share) * level * of_queries
+    return weighted_transform(mean, covariance, of_queries, exponent)

@@ -1,0 +1,247 @@
+"""Scaled: one byte a vector beside any other codec's, the scale that makes up for what that loses."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import ops
+from ..arrays import Rows
+from ..centred import Centred
+from ..checks import check_choice, check_int
+from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
+from ..heldout import JUDGED_ROWS, LEAST_ROWS, Judge, hold_out
+from ..ops.factors import Factor
+from ..pca import MOST_COLUMNS
+from ..scales import STRETCHES, learn_levels, nearest_level, stretched
+from .pq import MAX_SEED
+
+SAMPLE_ROWS = 65536  # that scales are learned from at most
+BLOCK_ROWS = 8192  # coded at a time
+# 2 a to choose from, and by how much recall they must be better than the first: so much is chance
+PRICES = {1: 0.0, 0: 0.002, 2: 0.002}
+CENTRED = 0.003  # as much for scales about the mean, where those about the origin are usual
+UNEVEN = 0.3  # spread of lengths, by their mean, beyond which those of largest product are mostly the longest
+ENOUGH_BYTES = 32  # a code, of which five for l2 are few
+SHORT = 2.0**-100  # vectors so near to the mean are not lengthened
+
+
+class _Coded(NamedTuple):
+    """codes uint8[n, bytes]; y float32[n, d], what they were made of; c float32[n, d], what they stand for
+
+    length : float32[n], that of x - mean_ where y has length 1, else 1
+    """
+
+    codes: np.ndarray
+    y: np.ndarray
+    c: np.ndarray
+    length: np.ndarray
+
+
+class Scaled(Centred):
+    """x_hat = mean_ + s c, c what the inner codec decodes for (x - mean_) / |x - mean_|, and s one of 256 scales.
+
+    Codes of few bytes decode to vectors that are too short, and by how much differs from vector to vector. With y = x - mean_
+
+        s = (|y|^2 / <y, c>)^(1 - a) (<y, c> / |c|^2)^a
+
+    lies between the scale without bias, a = 0, and that of least squares, a = 1; it is 0 where <y, c> is not positive. Of levels
+    the nearest by ratio is taken. Because s restores the length, the inner codec sees vectors of one length and wastes nothing on
+    what they differ in: where rows lie unevenly about the mean it finds as much as where they do not. But for ip, where lengths
+    spread by more than 0.3 of their mean, it codes y as it is, for there the longest vectors are most neighbours.
+
+    Code layout:
+
+    | bytes | content |
+    |---|---|
+    | 0 .. 3, l2 only | |x_hat - mean_|^2, float32, little-endian |
+    | next | the place of s in scales_ |
+    | then | the inner codec's code |
+
+    Scores are those of the query with x_hat, up to float32 rounding.
+
+    For ip and cos mean_ is 0, or the mean of x where scales about that find more: about the origin a scale makes up for the
+    product of a vector with itself. For l2 it is the mean, and five bytes a vector pay only beside codes of many.
+
+    Parameters
+    ----------
+    codec : the inner codec, as text such as "OPQ(m=48)" or an unfitted codec; kept as text without its metric; works with "ip":
+        any whose scores are table look-ups, or products without a constant. Not those with a scale or bias in their codes already
+        (LloydMax, RaBitQ, TransformCodec), nor SQ of 4 and 8 bits, which lose next to nothing that a scale could make up for
+    stretch : 2 a; None: the one of most recall on the sample, for queries that were held out from it if none are given; 1 where
+        there are fewer than 512 rows, or 16 queries
+    metric : "ip", "l2" or "cos"
+    seed : of the sample that scales are learned from and of the queries that judge, 0 .. 2^63 - 1
+
+    Learned: mean_ float32[d]; form_ int64[2]: 2 a, and 1 where the inner codec sees vectors of one length; scales_ float32[256],
+    0 and even ratios; the inner codec's arrays under the prefix inner_. `inner` is the inner codec. Values beyond 2^50, and for
+    ip beyond half the inner codec's limit, are a ValueError.
+
+    Cost: beside the inner codec's a pass over the sample that encodes and decodes it, and where means win a second fit; `encode`
+    decodes, too; scans as the inner codec, and a multiplication.
+    Source: Gao and Long, "RaBitQ", 2024 (a = 0); with a = 1 it is shape-gain quantization: Sabin and Gray, 1984.
+    """
+
+    own_bytes = 1
+    own_state = {  # noqa: RUF012  never changed in place
+        "form_": Array("int64", (2,)),
+        "mean_": Array("float32", ("dim",)),
+        "scales_": Array("float32", (256,)),
+    }
+    form_: np.ndarray
+    mean_: np.ndarray
+    scales_: np.ndarray
+
+    def __init__(self, codec: str | Codec, stretch: int | None = None, *, metric: Metric = "ip", seed: int = 0):
+        self.metric = check_choice("Scaled", "metric", metric, METRICS)
+        self.stretch = None if stretch is None else check_choice("Scaled", "stretch", stretch, STRETCHES)
+        self.seed = check_int("Scaled", "seed", seed, 0, MAX_SEED)
+        self._set_codec(codec)
+
+    @property
+    def largest(self) -> float:  # type: ignore[override]
+        # but for ip the inner codec sees vectors of length 1
+        return min(self._inner_largest / 2, SQUARES_FIT) if self.metric == "ip" else SQUARES_FIT
+
+    @property
+    def enough_rows(self) -> int:
+        return max(super().enough_rows, LEAST_ROWS if self.stretch is None else 1)
+
+    # ---- learning
+
+    def _fit(self, x: Rows, queries: Rows | None, num_threads: int | None) -> None:
+        sample = x.sample(SAMPLE_ROWS, self.seed)
+        asked = None if queries is None else queries.sample(SAMPLE_ROWS, self.seed)
+        mean = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
+        usual = mean if self.metric == "l2" else np.zeros_like(mean)
+        self._fit_about(usual, sample, x, queries, num_threads)
+        centred, stretch = self._choose(sample, asked, mean, num_threads)
+        if centred:
+            self._fit_about(mean, sample, x, queries, num_threads)
+        self.form_ = np.array([stretch, self.form_[1]])
+        blocks = (self._coded(sample[start : start + BLOCK_ROWS], num_threads) for start in range(0, len(sample), BLOCK_ROWS))
+        self.scales_ = learn_levels(np.concatenate([self._scale(coded, num_threads) for coded in blocks]))
+
+    def _fit_about(
+        self, mean: np.ndarray, sample: np.ndarray, x: Rows, queries: Rows | None, num_threads: int | None
+    ) -> None:  # fmt: skip
+        lengths = ops.norms(sample - mean, num_threads=num_threads).astype(np.float64)
+        even = self.metric != "ip" or float(lengths.std()) <= UNEVEN * float(lengths.mean())
+        stretch = next(iter(PRICES)) if self.stretch is None else self.stretch
+        self.mean_, self.scales_, self.form_ = mean, np.ones(256, np.float32), np.array([stretch, int(even)])
+        super()._fit(x, queries, num_threads)
+
+    def _learn(self, x: Rows, queries: Rows | None, num_threads: int | None) -> None:
+        """Nothing: `_fit_about` has set the map."""
+
+    def _choose(
+        self, x: np.ndarray, queries: np.ndarray | None, mean: np.ndarray, num_threads: int | None
+    ) -> tuple[bool, int]:  # fmt: skip
+        """Whether scales are to be about the mean instead, and 2 a, by recall with the inner codec that there is."""
+        usual = int(self.form_[0])
+        parts = hold_out(x, queries, self.seed)
+        if parts is None:
+            return False, usual
+        base = parts.rows[:JUDGED_ROWS]
+        judge = Judge(base, parts.judges, self.metric)
+        judges = parts.judges - mean if self.metric == "l2" else parts.judges
+        coded = self._coded(base, num_threads)
+        y, point = base - self.mean_, coded.c * coded.length[:, None]
+        found: dict[tuple[bool, int], float] = {}
+        for centred in (False, True) if self.metric != "l2" else (False,):
+            if centred:
+                y, point = y - mean, point - mean
+            products, squares = judges @ point.T, np.square(point).sum(axis=1)
+            for stretch in PRICES if self.stretch is None else (self.stretch,):
+                s = stretched(y, point, stretch, num_threads).astype(np.float32)
+                found[centred, stretch] = judge.recall(products * s, squares * s**2) - PRICES[stretch] - CENTRED * centred
+        return max(found, key=lambda option: found[option])
+
+    def _freeze(self) -> None:
+        super()._freeze()
+        stretch, even = self.form_.tolist()
+        if stretch not in STRETCHES or even not in (0, 1) or self.scales_[0] != 0 or not (np.diff(self.scales_) >= 0).all():
+            raise ValueError("Scaled: the learned arrays do not belong together")
+
+    # ---- coding
+
+    def _evened(self, x: np.ndarray, num_threads: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """What the inner codec sees of x, float32[n, d], and what lengths it was divided by, float32[n]."""
+        y = x - self.mean_
+        if not self.form_[1]:
+            return y, np.ones(len(y), np.float32)
+        length = ops.norms(y, num_threads=num_threads)
+        return y / np.maximum(length, np.float32(SHORT))[:, None], length
+
+    def _coded(self, x: np.ndarray, num_threads: int | None) -> _Coded:
+        y, length = self._evened(x, num_threads)
+        codes = self.inner._encode(y, num_threads)
+        return _Coded(codes, y, self._decode_inner(codes, num_threads), length)
+
+    def _scale(self, coded: _Coded, num_threads: int | None) -> np.ndarray:
+        """float64[n]: s before it is rounded."""
+        return stretched(coded.y, coded.c, int(self.form_[0]), num_threads) * coded.length
+
+    def _encode_centred(self, x: np.ndarray, num_threads: int | None) -> tuple[np.ndarray, np.ndarray | None]:
+        coded = self._coded(x, num_threads)
+        place = nearest_level(self.scales_, self._scale(coded, num_threads))
+        codes = np.hstack((place[:, None], coded.codes))
+        return codes, coded.c * self.scales_[place][:, None] if self.norm_bytes else None
+
+    def _decode(self, codes: np.ndarray, num_threads: int | None = None) -> np.ndarray:
+        c = self._decode_inner(np.ascontiguousarray(codes[:, self.norm_bytes + self.own_bytes :]), num_threads)
+        return c * self.scales_[codes[:, self.norm_bytes]][:, None] + self.mean_
+
+    def _map(self, x: np.ndarray, num_threads: int | None) -> np.ndarray:
+        return self._evened(x, num_threads)[0]
+
+    def _unmap(self, z: np.ndarray, num_threads: int | None) -> np.ndarray:
+        return z + self.mean_
+
+    def _turn(self, q: np.ndarray, num_threads: int | None) -> np.ndarray:
+        return q
+
+    def _score(self, query: Query) -> Query:
+        if isinstance(query.scale, Factor) or (query.constant is not None and query.tables is None):
+            raise ValueError(
+                "Scaled: codec expected one whose scores are sums of table entries, or products without a constant or a scale in "
+                f"its codes, got {self.codec!r}"
+            )
+        times, tables = np.float32(query.scale), query.tables
+        if query.constant is not None and tables is not None:  # it is to be scaled as the sum is
+            tables = tables.copy()
+            tables[:, 0] += (query.constant / times)[:, None]
+        return query._replace(tables=tables, constant=None, scale=Factor(self.norm_bytes, "u1", table=self.scales_ * times))
+
+    @classmethod
+    def examples(cls) -> list[Codec]:
+        return [
+            cls("PQ(m=8)"),
+            cls("OPQ(m=4, n_bits=4)", 2, metric="l2"),
+            cls("Sign()", 0, metric="cos", seed=1),
+            cls("RQ(m=3, beam=2)"),
+            cls("Truncate(dims=12, codec='PQ(m=6, n_bits=4)', basis='pca')", metric="cos"),
+            cls("Raw('float16')", metric="l2"),
+        ]
+
+    @classmethod
+    def candidates(cls, dim: int, metric: Metric) -> list[Codec]:
+        """Beside OPQ in sub-vectors of about 8 columns."""
+        m = max(m for m in range(1, max(1, dim // 8) + 1) if dim % m == 0)
+        return [cls(f"OPQ(m={m})", metric=metric)]
+
+    @classmethod
+    def sized(cls, dim: int, code_size: int, metric: Metric) -> list[Codec]:
+        return cls.offers(dim, code_size, metric)
+
+    @classmethod
+    def offers(cls, dim: int, code_size: int, metric: Metric, seed: int = 0) -> list[Codec]:
+        """Beside OPQ of as many sub-vectors as fit; for l2 where five bytes are few."""
+        if metric == "l2" and code_size < ENOUGH_BYTES:
+            return []
+        most = min(code_size - 1 - (4 if metric == "l2" else 0), dim)
+        if most < 1 or dim > MOST_COLUMNS:
+            return []
+        m = max(m for m in range(1, most + 1) if dim % m == 0)
+        return [cls(f"OPQ(m={m}, seed={seed})", metric=metric, seed=seed)]
