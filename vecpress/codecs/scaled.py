@@ -8,13 +8,14 @@ import numpy as np
 
 from .. import ops
 from ..arrays import Rows
-from ..centred import Centred
+from ..centred import NORM_BYTES, Centred
+from ..chain import describe
 from ..checks import check_choice, check_int
 from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
 from ..heldout import JUDGED_ROWS, LEAST_ROWS, Judge, hold_out
 from ..ops.factors import Factor
-from ..pca import MOST_COLUMNS
 from ..scales import STRETCHES, learn_levels, nearest_level, stretched
+from .lowrankpq import LowRankPQ
 from .pq import MAX_SEED
 
 SAMPLE_ROWS = 65536  # that scales are learned from at most
@@ -227,9 +228,8 @@ class Scaled(Centred):
 
     @classmethod
     def candidates(cls, dim: int, metric: Metric) -> list[Codec]:
-        """Beside OPQ in sub-vectors of about 8 columns."""
-        m = max(m for m in range(1, max(1, dim // 8) + 1) if dim % m == 0)
-        return [cls(f"OPQ(m={m})", metric=metric)]
+        """Beside LowRankPQ, 1/2 and 1 bit a dimension."""
+        return [cls(describe(codec), metric=metric) for codec in LowRankPQ.candidates(dim, "ip")]
 
     @classmethod
     def sized(cls, dim: int, code_size: int, metric: Metric) -> list[Codec]:
@@ -237,11 +237,8 @@ class Scaled(Centred):
 
     @classmethod
     def offers(cls, dim: int, code_size: int, metric: Metric, seed: int = 0) -> list[Codec]:
-        """Beside OPQ of as many sub-vectors as fit; for l2 where five bytes are few."""
-        if metric == "l2" and code_size < ENOUGH_BYTES:
+        """Beside LowRankPQ of the other bytes; for l2 where five are few."""
+        left = code_size - 1 - (NORM_BYTES if metric == "l2" else 0)
+        if left < 1 or (metric == "l2" and code_size < ENOUGH_BYTES):
             return []
-        most = min(code_size - 1 - (4 if metric == "l2" else 0), dim)
-        if most < 1 or dim > MOST_COLUMNS:
-            return []
-        m = max(m for m in range(1, most + 1) if dim % m == 0)
-        return [cls(f"OPQ(m={m}, seed={seed})", metric=metric, seed=seed)]
+        return [cls(describe(codec), metric=metric, seed=seed) for codec in LowRankPQ.offers(dim, left, "ip", seed)]

@@ -9,18 +9,19 @@ import numpy as np
 from .. import ops
 from ..arrays import Rows
 from ..centred import Centred, behind
+from ..chain import describe
 from ..checks import check_choice, check_int, check_number
 from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
 from ..heldout import JUDGED_ROWS, LEARNED_ROWS, LEAST_ROWS, Judge, hold_out
-from ..pca import ENOUGH_ROWS, MOST_COLUMNS, SAMPLE_ROWS, check_columns
+from ..pca import ENOUGH_ROWS, SAMPLE_ROWS, check_columns
 from ..weighting import learned_transform
 from .pq import MAX_SEED
+from .scaled import Scaled
 
 # exponents to choose from, and by how much recall they must be better than the first: so much is chance
 EXPONENTS = {0.5: 0.0, 0.3: 0.002, 0.0: 0.005}
 
 TRIED = 0.4  # by `vecpress.auto`
-ENOUGH_BYTES = 32  # a code, of which five for l2 are few
 
 
 class Weighted(Centred):
@@ -155,21 +156,14 @@ class Weighted(Centred):
 
     @classmethod
     def candidates(cls, dim: int, metric: Metric) -> list[Codec]:
-        """Before scaled OPQ in sub-vectors of about 8 columns."""
-        m = max(m for m in range(1, max(1, dim // 8) + 1) if dim % m == 0)
-        return [cls(f"Scaled('OPQ(m={m})')", metric=metric)] if dim <= MOST_COLUMNS else []
+        """Before scaled LowRankPQ, 1/2 and 1 bit a dimension."""
+        return [cls(describe(codec), metric=metric) for codec in Scaled.candidates(dim, metric)]
 
     @classmethod
     def sized(cls, dim: int, code_size: int, metric: Metric) -> list[Codec]:
-        return [cls(codec.config()["codec"], metric=metric) for codec in cls.offers(dim, code_size, metric)]
+        return [cls(describe(codec), metric=metric) for codec in Scaled.sized(dim, code_size, metric)]
 
     @classmethod
     def offers(cls, dim: int, code_size: int, metric: Metric, seed: int = 0) -> list[Codec]:
-        """Before scaled OPQ of as many sub-vectors as fit; one exponent, for time's sake; for l2 where five bytes are few."""
-        if metric == "l2" and code_size < ENOUGH_BYTES:
-            return []
-        most = min(code_size - 1 - (4 if metric == "l2" else 0), dim)
-        if most < 1 or dim > MOST_COLUMNS:
-            return []
-        m = max(m for m in range(1, most + 1) if dim % m == 0)
-        return [cls(f"Scaled('OPQ(m={m}, seed={seed})', seed={seed})", TRIED, metric=metric, seed=seed)]
+        """Before scaled LowRankPQ, as `Scaled` is offered; of one exponent, for time's sake."""
+        return [cls(describe(codec), TRIED, metric=metric, seed=seed) for codec in Scaled.offers(dim, code_size, metric, seed)]
