@@ -100,7 +100,7 @@ def test_the_number_of_columns_is_chosen_by_held_out_error():
     plane = (rng.standard_normal((3000, 8)) @ turn + 0.01 * rng.standard_normal((3000, 32))).astype(np.float32)
     assert vp.LowRankPQ(4, 4).fit(plane).form_.tolist() == [8]
     full = rng.standard_normal((3000, 32)).astype(np.float32)
-    assert vp.LowRankPQ(16).fit(full).form_.tolist() == [32]
+    assert vp.LowRankPQ(4, 4).fit(full).form_.tolist() == [32]  # half of them lose a tenth more
 
 
 @pytest.mark.parametrize("m", [1, 3, 7, 13])

@@ -61,6 +61,15 @@ def test_the_exponent_is_chosen_by_what_is_found():
     assert recalls[None] >= recalls[0.5] - 0.02
 
 
+def test_weights_are_left_out_where_they_find_less():
+    """What all queries share, in a column where rows hardly differ, would take the bits of the others."""
+    x, q = normal(4000, 16), normal(400, 16, 1)
+    x[:, 0] *= 0.01
+    q[:, 0] += 30
+    recalls = {e: vp.evaluate(vp.Weighted("PQ(m=4)", e), x, q[:100], fit_queries=q[100:], repeats=1).recall for e in (0.5, None)}
+    assert recalls[None] > recalls[0.5] + 0.1
+
+
 def test_few_rows_or_queries_leave_the_usual_exponent():
     x = clustered(0, 400, 12)
     assert vp.Weighted("PQ(m=4, n_bits=4)").fit(x).arrays()["forward_"].tobytes() == (

@@ -52,7 +52,8 @@ class Weighted(Centred):
     the prefix inner_. `inner` is the inner codec. Limits of values are its own, divided by 2 sqrt(d), and at most 2^50; fewer
     rows than 2 d warn, and more than 4096 columns are a ValueError.
 
-    For l2 the four bytes are seldom worth it with few bytes a vector; a metric that sums distances in z would rank otherwise.
+    For l2 the four bytes are seldom worth it with few bytes a vector, and a scale belongs outside, as of
+    Scaled("Weighted('PQ(m=48)')"): within, it would be chosen for inner products.
 
     Cost: fit 18 d^3 and d^2 a row, and for exponent=None three times as much, with the inner codec's on 8,192 rows; encode and
     decode d^2 a vector, for l2 encode both; a query d^2; scans as the inner codec.
