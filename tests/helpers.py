@@ -6,6 +6,7 @@ import numpy as np
 
 import vecpress as vp
 from vecpress.ops import Blocks
+from vecpress.ops.factors import from_u2
 
 
 def poisoned(shape, dtype):
@@ -40,7 +41,10 @@ def scan_all(codec: vp.Codec, codes: np.ndarray, query: vp.Query, num_threads: i
 
 
 def level_rounding(query: vp.Query, codes: np.ndarray) -> np.ndarray:
-    """float64[n]: how far a bias that is one of 256 levels is off at most, half the way to the next one; other biases are not."""
+    """float64[n]: how far a rounded bias is off at most: half the way to the next of 256 levels, or 2^-10 of a squared u2."""
+    if query.bias is not None and query.bias.kind == "u2^2":
+        at, unit = query.bias.offset, abs(query.bias.times)
+        return unit * from_u2(codes[:, at : at + 2].copy().view("<u2")[:, 0]).astype(np.float64) ** 2 * 2.0**-9.9
     if query.bias is None or query.bias.kind != "u1":
         return np.zeros(len(codes))
     gaps = np.abs(np.diff(query.bias.table.astype(np.float64)))

@@ -208,8 +208,9 @@ LAYERS = (  # a module imports from layers above it here, or from its own; nothi
     {"dispatch", "native", "container"},
     {"ops"},
     {
-        "allocation", "arrays", "axes", "bounds", "datasets", "heldout", "ids", "kmeans", "pca", "residual", "rwlock", "scales",
-        "sources", "synthetic", "vectorfiles", "weighting",
+        "allocation", "arrays", "axes", "bounds", "datasets", "heldout", "ids", "kmeans", "layers", "level_tables",
+        "normal_levels", "pca", "residual", "rwlock", "scales", "sources", "synthetic", "transformfit", "transformloss",
+        "vectorfiles", "weighting",
     },
     {"query"},
     {"codec"},

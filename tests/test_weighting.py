@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers import clustered
 
-from vecpress.weighting import Transform, learned_transform, moments, weighted_transform
+from vecpress.weighting import Transform, moments, query_axes, weighted_transform
 
 EXPONENTS = (0.0, 0.3, 0.5, 0.75, 1.0)
 every_exponent = pytest.mark.parametrize("exponent", EXPONENTS)
@@ -147,6 +147,6 @@ def test_a_few_queries_are_believed_as_half_as_many_rows_as_columns(metric):
         share = len(few) / (len(few) + 12)
         level = np.trace(given) / np.trace(plain_rows) if len(few) else 1.0
         wanted = weighted_transform(mean, covariance, share * given + (1 - share) * level * plain_rows, 0.5)
-        np.testing.assert_allclose(learned_transform(x, few, 0.5, metric).forward, wanted.forward, atol=1e-6)
-    none = learned_transform(x, None, 0.5, metric)
-    np.testing.assert_array_equal(none.forward, learned_transform(x, q[:0], 0.5, metric).forward)
+        np.testing.assert_allclose(query_axes(x, few, metric, 0.5).forward, wanted.forward, atol=1e-6)
+    none = query_axes(x, None, metric, 0.5)
+    np.testing.assert_array_equal(none.forward, query_axes(x, q[:0], metric, 0.5).forward)

@@ -27,6 +27,16 @@ def is_torch(x: Any) -> bool:
     return torch is not None and isinstance(x, torch.Tensor)
 
 
+def as_codes(codes: Any, what: str, code_size: int) -> np.ndarray:
+    """`codes` as a contiguous uint8[n, code_size]. Raises TypeError or ValueError that names `what`."""
+    array = codes.detach().cpu().numpy() if is_torch(codes) else as_array(codes, what)
+    if array.dtype != np.uint8:
+        raise TypeError(f"{what} expected uint8, got {array.dtype}")
+    if array.ndim != 2 or array.shape[1] != code_size:
+        raise ValueError(f"{what} expected code_size={code_size} columns, got shape {array.shape}")
+    return np.ascontiguousarray(array)
+
+
 def like(x: Any, *arrays: np.ndarray) -> Any:
     """`arrays` as the kind of thing x is: NumPy in gives NumPy out, torch in gives torch out on the same device."""
     if is_torch(x):

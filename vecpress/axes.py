@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from . import ops
 from .allocation import allocate
-from .ops.encode_trellis import steps_of
-from .ops.trellis_levels import ERRORS, LEVELS, SECOND_ERRORS, SECOND_GAINS, UNITS
+from .level_tables import Tables
+from .ops.encode_trellis import RATES, steps_of
 from .residual import Step, best_labels, learn_books, search_steps, sums
 
 CENTROIDS = 256
@@ -21,68 +22,106 @@ BEAM = 4  # paths of the search for labels: eight find 0.3 points more recall in
 FLATTEST = 1e-12  # of the largest variance: less counts as it
 
 
+class Pass(NamedTuple):
+    """Words that code what those before them leave: the layer they are of, and their places among words, bytes and values."""
+
+    layer: int
+    words: slice
+    bytes: slice
+    values: slice
+
+
 @dataclass(frozen=True)
 class AxesCode:
     """t = sum of centroids[v, label v] + sum of units[i] * value[i] along axis component[i].
 
-    Rates of the second layer, which codes what the first leaves of the strongest axes, are planned by what is known of that.
+    A code is a layer after the other: labels, in the first, and words. The first layers of a code are a code. An axis has one
+    value at most in a pass; a layer may be several passes.
 
     centroids : float32[labels, 256, d]
-    words : uint8[w, 2], bytes and rate of each, `ops.encode_trellis`; `layers` of them are the first layer
+    words : uint8[w, 2], bytes and rate of each, `ops.encode_trellis`
+    passes : int64[p, 2], the layer and how many words
     component : int32[m], the axis that each value belongs to, -1 for none
     units : float32[m]; 0 where there is no axis
-    levels : int8[4, 64]
+    levels : int8[4, 64 or 256]
     """
 
     centroids: np.ndarray
     words: np.ndarray
-    layers: int
+    passes: np.ndarray
     component: np.ndarray
     units: np.ndarray
     levels: np.ndarray
 
     @classmethod
     def learn(
-        cls, z: np.ndarray, variances: np.ndarray, nbytes: int, labels: int, seed: int, num_threads: int | None,
-        known: np.ndarray | None = None,
+        cls, z: np.ndarray, variances: np.ndarray, layers: Sequence[int], labels: int, tables: Tables, seed: int,
+        num_threads: int | None, known: np.ndarray | None = None,
     ) -> AxesCode:  # fmt: skip
-        """A code of `nbytes` bytes, `labels` of them labels.
+        """A code of layers of so many bytes; of the first, `labels` are labels.
 
-        z : float32[n, d], of which centroids are learned
+        z : float32[n, d], of which centroids are learned, and what a layer leaves
         variances : float64[d], of z as a whole, for codes without labels
         known : the labels' centroids and perhaps more, if they were learned before
         """
-        centroids = np.zeros((labels, CENTROIDS, z.shape[1]), np.float32)
+        some, centroids = z[:LABEL_ROWS], np.zeros((labels, CENTROIDS, z.shape[1]), np.float32)
         if labels and known is None:
-            some = z[:LABEL_ROWS]
             centroids = learn_books(
                 some, labels, CENTROIDS, BEAM, (seed,), num_threads, ways_rows=WAYS_ROWS, rounds=ROUNDS
             )  # fmt: skip
         elif known is not None:
             centroids = known[:labels].copy()
+        code = cls(centroids, *_no_words(), tables.levels)
+        rest = some
         if labels:
-            some = z[:LABEL_ROWS]
-            found = best_labels(some, search_steps(centroids, num_threads), BEAM, num_threads)
-            variances = np.square(some - sums(centroids, found), dtype=np.float64).mean(axis=0)
+            rest = some - sums(centroids, best_labels(some, code._steps(num_threads), BEAM, num_threads))
+        coded = np.zeros(z.shape[1], bool)  # axes that have a value
+        for layer, nbytes in enumerate(layers):
+            if labels or layer:
+                variances = np.square(rest, dtype=np.float64).mean(axis=0)
+            before = len(code.passes)
+            code = code._with_layer(variances, nbytes - (0 if layer else labels), layer, tables, coded)
+            if layer + 1 < len(layers):
+                rest = rest.copy()
+                for one in list(code._all_passes)[before:]:
+                    code._add(rest, one, code._encode_words(rest, one, num_threads)[1], -1)
+            coded[code.component[code.component >= 0]] = True
+        return code
+
+    def _with_layer(self, variances: np.ndarray, nbytes: int, layer: int, tables: Tables, coded: np.ndarray) -> AxesCode:
+        """With one more layer of words, for axes of these variances, of which some have been coded before."""
         variances = np.maximum(variances, FLATTEST * variances.max())
         axes = np.argsort(-variances, kind="stable")
-        plan = allocate(variances[axes], nbytes - labels, ERRORS, ERRORS * (SECOND_ERRORS / ERRORS[-1]))
+        second = tables.errors * (tables.second_errors / tables.errors[-1])
+        again = float(variances[coded].sum()) > float(variances.sum()) / 2
+        plan = allocate(variances[axes], nbytes, second if again else tables.errors, second)
         component, units, left = [], [], variances[axes]
         for i, ((size, rate), first) in enumerate(zip(plan.words.tolist(), plan.first.tolist(), strict=True)):
-            if i == plan.layers:  # what the first layer leaves
+            if i == plan.layers:  # what the first pass leaves
                 left = left.copy()
                 for (before, its_rate), its_first in zip(plan.words[:i].tolist(), plan.first.tolist(), strict=False):
-                    left[its_first : its_first + 8 * before // its_rate] *= ERRORS[before - 1, its_rate - 1]
+                    left[its_first : its_first + 8 * before // its_rate] *= tables.errors[before - 1, its_rate - 1]
             places = first + np.arange(8 * size // rate)
             there = places < len(axes)
             places = np.where(there, places, 0)
             component.append(np.where(there, axes[places], -1))
-            wider = SECOND_GAINS[rate - 1] if i >= plan.layers else 1.0
-            units.append(np.where(there, np.sqrt(left[places]) / UNITS[rate - 1] * wider, 0.0))
-        return cls(
-            centroids, plan.words, plan.layers, np.concatenate([*component, []]).astype(np.int32),
-            np.concatenate([*units, []]).astype(np.float32), LEVELS,
-        )  # fmt: skip
+            # what is left of a coded component has longer tails than a normal number
+            wider = np.where(coded[axes[places]] | (i >= plan.layers), tables.second_gains[rate - 1], 1.0)
+            units.append(np.where(there, np.sqrt(left[places]) / tables.units[rate - 1] * wider, 0.0))
+        counts = [(layer, plan.layers), (layer, len(plan.words) - plan.layers)]
+        return AxesCode(
+            self.centroids,
+            np.vstack((self.words, plan.words)),
+            np.vstack((self.passes, [count for count in counts if count[1]] or np.empty((0, 2), np.int64))),
+            np.concatenate([self.component, *component]).astype(np.int32),
+            np.concatenate([self.units, *units]).astype(np.float32),
+            self.levels,
+        )
+
+    @property
+    def named(self) -> dict[str, np.ndarray]:
+        """The arrays as a codec keeps them."""
+        return {f"{name}_": getattr(self, name) for name in ("centroids", "words", "passes", "component", "units", "levels")}
 
     def _steps(self, num_threads: int | None) -> list[Step]:
         """What the search for labels needs, made once."""
@@ -95,38 +134,81 @@ class AxesCode:
         """float32[d, labels * 256]: the centroids by column, made once: a copy for every query would outlast the scan."""
         return np.ascontiguousarray(self.centroids.reshape(-1, self.centroids.shape[2]).T)
 
-    @property
-    def split(self) -> tuple[slice, slice]:
-        """The values of the two layers."""
-        first = int(steps_of(self.words[: self.layers]).sum())
-        return slice(0, first), slice(first, len(self.units))
+    @cached_property
+    def _all_passes(self) -> tuple[Pass, ...]:
+        found, word, byte, value = [], 0, len(self.centroids), 0
+        for layer, count in self.passes.tolist():
+            words = self.words[word : word + count]
+            nbytes, values = int(words[:, 0].sum()), int(steps_of(words).sum())
+            found.append(Pass(layer, slice(word, word + count), slice(byte, byte + nbytes), slice(value, value + values)))
+            word, byte, value = word + count, byte + nbytes, value + values
+        return tuple(found)
 
-    def encode(self, z: np.ndarray, num_threads: int | None) -> tuple[np.ndarray, np.ndarray]:
-        """float32[n, d] to labels and words, uint8[n, nbytes], and what they stand for, t float32[n, d]."""
+    def _encode_words(self, rest: np.ndarray, one: Pass, num_threads: int | None) -> tuple[np.ndarray, np.ndarray]:
+        axis, unit = np.maximum(self.component[one.values], 0), self.units[one.values]
+        with np.errstate(divide="ignore", over="ignore"):
+            inverse = np.where(unit > 0, np.float32(1) / unit, np.float32(0))
+        inverse = np.where(np.isfinite(inverse), inverse, np.float32(0))
+        return ops.encode_trellis(rest[:, axis] * inverse, self.words[one.words], self.levels, num_threads=num_threads)
+
+    def encode(self, z: np.ndarray, num_threads: int | None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Of float32[n, d], layer after layer: its labels and words, uint8[n, nbytes], and what the code up to it stands for, t
+        float32[n, d]."""
         rest, codes = z.copy(), []
         if len(self.centroids):
             codes = [best_labels(z, self._steps(num_threads), BEAM, num_threads)]
             rest -= sums(self.centroids, codes[0])
-        for layer, words in zip(self.split, (self.words[: self.layers], self.words[self.layers :]), strict=True):
-            if not len(words):
-                continue
-            axis, unit = np.maximum(self.component[layer], 0), self.units[layer]
-            with np.errstate(divide="ignore", over="ignore"):
-                inverse = np.where(unit > 0, np.float32(1) / unit, np.float32(0))
-            inverse = np.where(np.isfinite(inverse), inverse, np.float32(0))
-            found, values = ops.encode_trellis(rest[:, axis] * inverse, words, self.levels, num_threads=num_threads)
-            codes.append(found)
-            self._add(rest, layer, values, -1)
-        return np.hstack(codes), z - rest
+        layers = int(self.passes[:, 0].max(initial=0)) + 1
+        for layer in range(layers):
+            for one in self._all_passes:
+                if one.layer == layer:
+                    found, values = self._encode_words(rest, one, num_threads)
+                    codes.append(found)
+                    self._add(rest, one, values, -1)
+            yield np.hstack(codes), z - rest
+            codes = []
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """uint8[n, nbytes] to t float32[n, d]."""
         labels = len(self.centroids)
         out = sums(self.centroids, codes[:, :labels]) if labels else np.zeros((len(codes), self.centroids.shape[2]), np.float32)
         values = ops.decode_trellis(np.ascontiguousarray(codes[:, labels:]), self.words, self.levels)
-        for layer in self.split:
-            self._add(out, layer, values[:, layer], 1)
+        for one in self._all_passes:
+            self._add(out, one, values[:, one.values], 1)
         return out
+
+    def first_layers(self, layers: int) -> AxesCode:
+        """The code of so many layers."""
+        passes = self.passes[self.passes[:, 0] < layers]
+        words = int(passes[:, 1].sum())
+        values = int(steps_of(self.words[:words]).sum())
+        return AxesCode(
+            self.centroids, self.words[:words], passes, self.component[:values], self.units[:values], self.levels
+        )  # fmt: skip
+
+    def with_gaps(self, gap: int) -> AxesCode:
+        """The same with so many bytes before every layer but the first that stand for nothing, as one word."""
+        if not gap or self.passes[:, 0].max(initial=0) == 0:
+            return self
+        made = self.__dict__.setdefault("_made_gaps", {})
+        if gap not in made:
+            empty = 8 * gap // RATES[-1]
+            words, component, units, passes, layer = [], [], [], [], 0
+            for one in self._all_passes:
+                if one.layer != layer:
+                    layer = one.layer
+                    passes.append((layer, 1))
+                    words.append(np.array([[gap, RATES[-1]]], np.uint8))
+                    component.append(np.full(empty, -1, np.int32))
+                    units.append(np.zeros(empty, np.float32))
+                passes.append((layer, one.words.stop - one.words.start))
+                words.append(self.words[one.words])
+                component.append(self.component[one.values])
+                units.append(self.units[one.values])
+            made[gap] = AxesCode(
+                self.centroids, np.vstack(words), np.array(passes), np.concatenate(component), np.concatenate(units), self.levels
+            )  # fmt: skip
+        return made[gap]
 
     def rows(self, q: np.ndarray) -> np.ndarray:
         """Queries float32[nq, d] to the operand of `ops.trellis`, float32[nq, m]."""
@@ -138,11 +220,12 @@ class AxesCode:
             return None
         return ops.project(q, self._columns, num_threads=num_threads).reshape(len(q), len(self.centroids), CENTROIDS)
 
-    def _add(self, to: np.ndarray, layer: slice, values: np.ndarray, sign: int) -> None:
-        there = self.component[layer] >= 0  # an axis has one value in a layer
-        to[:, self.component[layer][there]] += values[:, there] * (self.units[layer][there] * np.float32(sign))
+    def _add(self, to: np.ndarray, one: Pass, values: np.ndarray, sign: int) -> None:
+        component, units = self.component[one.values], self.units[one.values]
+        there = component >= 0  # an axis has one value in a pass
+        to[:, component[there]] += values[:, there] * (units[there] * np.float32(sign))
 
 
-def power_of_two(x: float) -> float:
-    """The least that is x or more, within what factors may be multiplied with; 1 for 0."""
-    return 2.0 ** min(max(math.ceil(math.log2(x)), -90), 90) if x > 0 else 1.0
+def _no_words() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """words, passes, component and units of a code of labels alone."""
+    return np.empty((0, 2), np.uint8), np.empty((0, 2), np.int64), np.empty(0, np.int32), np.empty(0, np.float32)

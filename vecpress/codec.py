@@ -7,19 +7,22 @@ equality, copies, repr, registration.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 import warnings
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from .arrays import FLOAT32_MAX, Rows, as_array, is_torch, like
+from .arrays import FLOAT32_MAX, Rows, as_codes, like
 from .checks import Metric, check_int
 from .dispatch import check_threads, empty
 from .errors import NotFittedError, SmallTrainingSetWarning
+from .layers import kept_layers
 from .query import Query
 from .sources import SAMPLE_NBYTES, Stream, open_source, sample
 
@@ -106,14 +109,10 @@ class Codec(ABC):
         fitting: list[Codec] = []
         for codec in cls.examples():
             config = codec.config()
-            if "metric" in config:
-                codec = cls(**{**config, "metric": metric})
-            try:
+            codec = cls(**(config | {"metric": metric})) if "metric" in config else codec
+            with suppress(ValueError):
                 codec._check_dim(dim)
-            except ValueError:
-                continue
-            if codec not in fitting:  # examples often differ in their metric only
-                fitting.append(codec)
+                fitting += [codec] if codec not in fitting else []  # examples often differ in their metric only
         return fitting
 
     @classmethod
@@ -229,12 +228,7 @@ class Codec(ABC):
 
     def check_codes(self, codes: Any, what: str) -> np.ndarray:
         """`codes` as a contiguous uint8[n, code_size]. Raises TypeError or ValueError that names `what`."""
-        array = codes.detach().cpu().numpy() if is_torch(codes) else as_array(codes, what)
-        if array.dtype != np.uint8:
-            raise TypeError(f"{what} expected uint8, got {array.dtype}")
-        if array.ndim != 2 or array.shape[1] != self.code_size:
-            raise ValueError(f"{what} expected code_size={self.code_size} columns, got shape {array.shape}")
-        return np.ascontiguousarray(array)
+        return as_codes(codes, what, self.code_size)
 
     def _encode_all(self, source: Rows | Stream, num_threads: int | None) -> np.ndarray:
         """uint8[n, code_size] of a source of known or unknown length."""
@@ -284,6 +278,16 @@ class Codec(ABC):
     def bits_per_dim(self) -> float:
         """8 * code_size / dim."""
         return 8 * self.code_size / self.dim
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Sizes at which a code may be cut and still is one, ascending, code_size last: more than one for progressive codes."""
+        return (self.code_size,)
+
+    def truncate(self, code_size: int) -> Codec:
+        """The fitted codec whose codes are `codes[:, :code_size]` of this one. ValueError if no layer ends there."""
+        kept_layers(self, code_size)
+        return copy.copy(self)
 
     @property
     def is_fitted(self) -> bool:

@@ -11,14 +11,14 @@ import numpy as np
 from .arrays import Rows, like
 from .checks import check_int
 from .codec import Codec, Query
-from .contents import Column, Contents, Part
+from .contents import MERGED, Column, Contents, Part
 from .dispatch import check_threads
 from .filters import batches
 from .ids import as_ids
 from .ops.scan import MAX_K
-from .ranges import within
+from .ranges import radius_bounds, within
 from .sources import open_source
-from .store import CodecStore, Store, VectorStore, open_store
+from .store import CodecStore, Layers, Store, VectorStore, open_store
 from .store import rerank as rerank_by
 
 
@@ -64,6 +64,7 @@ class Index:
 
     def _hold(self, codes: Column, store: Store | None, ids: Any = None, source: str | None = None) -> None:
         self._codec, self._store = codes.codec, store
+        self._first = self._codec.truncate(self._codec.layers[0]) if len(self._codec.layers) > 1 else None
         columns = [codes, store.column] if isinstance(store, CodecStore) else [codes]
         self._contents = Contents(columns, ids, source, None if store is None else store.limit)
 
@@ -169,7 +170,8 @@ class Index:
             `index.ids` order, which is what a bool array is taken for. Or one of these for each query: a list or tuple of them,
             None among them for all vectors, or a matrix, a row a query. Queries with equal filters are scanned together
         rerank : candidates, at least k: so many are found by their codes, and the k best of them by the store are returned,
-            with the store's scores
+            with the store's scores. Without a store, of a progressive codec: so many are found by the first layer of the codes,
+            which alone is read of the others, and the k best of them by the whole codes are returned
         symmetric : code the queries too (SDC); candidates are reranked by the float queries
         num_threads : None for VECPRESS_NUM_THREADS, or else the processors this process may use
 
@@ -183,16 +185,20 @@ class Index:
         id in `allow` (naming it), a mask of another length, `rerank` without a store.
         """
         k = check_int("search", "k", k, 1, MAX_K)
-        store = None
+        store: Store | Layers | None = None
+        codec = self._codec
         if rerank is not None:
             rerank = check_int("search", "rerank", rerank, k, MAX_K)
-            store = self._need_store("search", f"rerank={rerank}")
+            if self._store is None and self._first is not None:
+                store, codec = Layers(self._codec), self._first
+            else:
+                store = self._need_store("search", f"rerank={rerank}")
         num_threads = check_threads(num_threads)
-        rows, make_query = self._queries("search", q, symmetric, num_threads)
+        rows, make_query = self._queries("search", q, codec, symmetric, num_threads)
         results: tuple[np.ndarray, np.ndarray] | None = None
         contents = self._contents
         with contents.lock.shared:
-            blocks, ids = contents.blocks(), contents.ids.ids
+            blocks, ids = contents.blocks().prefix(codec.code_size, codec.head), contents.ids.ids
             most = max(1, blocks.n)
             there, wide = min(k, most), min(rerank or k, most)
             for which, block, bitmap in batches("search", rows, allow, contents):
@@ -227,9 +233,9 @@ class Index:
         Cost and memory: vecpress/ranges.py.
         """
         num_threads = check_threads(num_threads)
-        rows, make_query = self._queries("search_radius", q, symmetric, num_threads)
+        rows, make_query = self._queries("search_radius", q, self._codec, symmetric, num_threads)
         contents, l2 = self._contents, self._codec.metric == "l2"
-        bounds = _bounds(radius, rows.n) * (-1 if l2 else 1)
+        bounds = radius_bounds(radius, rows.n) * (-1 if l2 else 1)
         nothing = np.empty(0, np.float32), np.empty(0, np.int64)
         out = [nothing] * rows.n
         with contents.lock.shared:
@@ -245,17 +251,16 @@ class Index:
         return like(q, offsets, scores, numbers)
 
     def _queries(
-        self, call: str, q: Any, symmetric: bool, num_threads: int | None
+        self, call: str, q: Any, codec: Codec, symmetric: bool, num_threads: int | None
     ) -> tuple[Rows, Callable[[np.ndarray, int | None], Query]]:
-        """The queries, and what makes scans of them."""
-        codec = self._codec
+        """The queries, and what makes scans of codec's codes of them."""
         if symmetric:
             return codec._rows(q, f"{call}: q", codec.dim, num_threads), codec._symmetric_query
         return codec._query_rows(q, f"{call}: q", codec.dim, num_threads), codec._query
 
     def _need_store(self, call: str, why: str) -> Store:
         if self._store is None:
-            raise ValueError(f"{call}: {why} expected an index with a store: Index(codec, store=...)")
+            raise ValueError(f"{call}: {why} expected an index with a store, Index(codec, store=...), or of a progressive codec")
         return self._store
 
     # ---- change
@@ -339,6 +344,22 @@ class Index:
             raise ValueError("merge: renumber=True expected an index whose ids are no rows of its store")
         self._contents.merge(other._contents, renumber, num_threads)
 
+    def truncate(self, code_size: int, *, num_threads: int | None = None) -> Index:
+        """A new index of the first bytes of a progressive codec's codes, under the same ids and without a store.
+
+        code_size : where a layer ends (`codec.layers`)
+
+        The vectors are not needed, and this index stays as it is. Raises ValueError if no layer ends there.
+        """
+        shorter, num_threads = type(self)(self._codec.truncate(code_size)), check_threads(num_threads)
+        with self._contents.lock.shared:
+            n, ids = len(self), self._contents.ids.ids
+            pieces = (np.arange(start, min(start + MERGED, n)) for start in range(0, n, MERGED))
+            codes = ((rows[0], self._contents.columns[0].rows(n, rows, num_threads)) for rows in pieces)
+            parts = ((start, [np.ascontiguousarray(some[:, :code_size])]) for start, some in codes)
+            shorter._contents.append("truncate", n, None if ids is None else np.array(ids), parts, num_threads)
+        return shorter
+
     def save(self, path: Any) -> None:
         """Writes a .vpz file (vecpress/io.py): complete or not at all."""
         from . import io
@@ -375,15 +396,3 @@ def _parts(
     blocks: Iterable[tuple[int, np.ndarray]], encode: list[Callable[..., np.ndarray]], num_threads: int | None
 ) -> Iterable[Part]:
     return ((start, [one(block, num_threads) for one in encode]) for start, block in blocks)
-
-
-def _bounds(radius: Any, nq: int) -> np.ndarray:
-    """float64[nq]"""
-    bounds = np.asarray(radius)
-    if bounds.dtype.kind not in "fiu":
-        raise TypeError(f"search_radius: radius expected a number or one for each query, got {type(radius).__name__}")
-    if bounds.shape not in ((), (nq,)):
-        raise ValueError(f"search_radius: radius expected a number or one for each of {nq} queries, got shape {bounds.shape}")
-    if np.isnan(bounds).any():
-        raise ValueError("search_radius: radius expected numbers, got nan")
-    return np.broadcast_to(bounds, nq).astype(np.float64)

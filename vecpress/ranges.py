@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .codec import Query
@@ -40,3 +42,15 @@ def within(
                     more.append(i)
         pending, k = np.array(more, np.int64), min(GROWTH * k, blocks.n)
     return out
+
+
+def radius_bounds(radius: Any, nq: int) -> np.ndarray:
+    """A caller's radius for `search_radius`, a number or one for each query, float64[nq]. Raises TypeError or ValueError."""
+    bounds = np.asarray(radius)
+    if bounds.dtype.kind not in "fiu":
+        raise TypeError(f"search_radius: radius expected a number or one for each query, got {type(radius).__name__}")
+    if bounds.shape not in ((), (nq,)):
+        raise ValueError(f"search_radius: radius expected a number or one for each of {nq} queries, got shape {bounds.shape}")
+    if np.isnan(bounds).any():
+        raise ValueError("search_radius: radius expected numbers, got nan")
+    return np.broadcast_to(bounds, nq).astype(np.float64)

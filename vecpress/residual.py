@@ -29,7 +29,10 @@ WAYS_ROWS = 131072  # residuals that a codebook is learned from
 MOVES = 10  # of k-means a codebook; least squares moves all entries afterwards
 ROUNDS = 8  # of least squares at most
 GAIN = 2e-3  # a round that lowers the held-out error by a smaller share is the last
-BLOCK_ROWS = 256  # coded at a time: what a step works on stays in the cache
+BLOCK_ROWS = 1024  # searched at a time: what a step works on stays in the cache
+LEAST_RIDGE = 1e-3  # of the rows an entry has: what is never used, or only with another, must not make the system singular
+SOLVED_ROWS = 256  # unknowns that are substituted together
+SUM_ROWS = 256  # summed up at a time, likewise
 
 Paths = tuple[np.ndarray, np.ndarray]  # labels so far, uint8[n, paths, labels], best first; squared errors less |y|^2
 
@@ -59,26 +62,30 @@ def learn_books(
     held_out = np.arange(len(x)) % HELD_OUT == HELD_OUT - 1
     learned, other = x[~held_out], x[held_out] if held_out.any() else x
     books, ridge = np.zeros((depth, ks, x.shape[1]), np.float32), np.zeros(depth)
-    residuals, found = learned, None
+    ways = max(1, min(WAYS, ways_rows // len(learned)))
+    residuals, room, found = learned, np.empty((ways, *learned.shape), np.float32), None
     for j in range(depth):
         rng = np.random.Generator(np.random.PCG64((*seed, j)))
         books[j], ridge[j] = _entries(residuals, ks, rng, num_threads)
         found = _walk(learned, search_steps(books[: j + 1], num_threads, j), beam, beam, num_threads, found)
-        ways = found[0].transpose(1, 0, 2)[: max(1, min(WAYS, ways_rows // len(learned)))]
-        residuals = np.concatenate([learned - sums(books, labels) for labels in ways])
+        residuals = room[: found[0].shape[1]]  # a first codebook may leave fewer ways
+        for way, left in enumerate(residuals):
+            np.subtract(learned, sums(books, found[0][:, way]), out=left)
+        residuals = residuals.reshape(-1, x.shape[1])
 
-    def left(books: np.ndarray) -> float:
-        error = other - sums(books, best_labels(other, search_steps(books, num_threads), beam, num_threads))
-        return float(np.square(error, dtype=np.float64).sum())
+    def error_of(steps: list[Step], books: np.ndarray) -> float:
+        left = other - sums(books, best_labels(other, steps, beam, num_threads))
+        return float(np.square(left, dtype=np.float64).sum())
 
-    best, lowest, labels = books, left(books), ways[0]
+    best, lowest, labels = books, error_of(search_steps(books, num_threads), books), found[0][:, 0]
     for _ in range((ROUNDS if rounds is None else rounds) if depth > 1 else 0):
         books = _solved(learned, labels, books, ridge, num_threads)
-        before, error = lowest, left(books)
+        steps = search_steps(books, num_threads)
+        before, error = lowest, error_of(steps, books)
         best, lowest = (books, error) if error < lowest else (best, lowest)
         if not error < before * (1 - GAIN):
             break
-        labels = best_labels(learned, search_steps(books, num_threads), beam, num_threads)
+        labels = best_labels(learned, steps, beam, num_threads)
     return np.concatenate((best[:1] + mean, best[1:]))
 
 
@@ -108,39 +115,22 @@ def _walk(y: np.ndarray, steps: list[Step], beam: int, last: int, num_threads: i
         rows = slice(start, start + BLOCK_ROWS)
         block = paths[rows], scores[rows]
         for i, step in enumerate(steps):
-            cost = ops.project(y[rows], step.weights, step.offset, num_threads=num_threads)
-            block = _grow(*block, cost, step.pairs, beam if i < len(steps) - 1 else last)
+            costs = ops.project(y[rows], step.weights, step.offset, num_threads=num_threads)
+            block = ops.beam_step(costs, step.pairs, *block, beam if i < len(steps) - 1 else last, num_threads=num_threads)
         done.append(block)
     return np.concatenate([block[0] for block in done]), np.concatenate([block[1] for block in done])
 
 
-def _grow(paths: np.ndarray, scores: np.ndarray, cost: np.ndarray, pairs: np.ndarray, keep: int) -> Paths:
-    """The `keep` best continuations of each row's paths, best first; cost float32[n, ks], the rest as in `_walk`, `Step`."""
-    n, b, j = paths.shape
-    ks = cost.shape[1]
-    total = np.repeat(cost[:, None], b, axis=1)
-    added = np.empty_like(total)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for i in range(j):
-            np.take(pairs[i * ks : (i + 1) * ks], paths[:, :, i], axis=0, out=added, mode="clip")
-            total += added
-        total += scores[:, :, None]
-    flat, row, keep = total.reshape(n, b * ks), np.arange(n), min(keep, b * ks)
-    grown, best = np.empty((n, keep, j + 1), np.uint8), np.empty((n, keep), np.float32)
-    for k in range(keep):
-        at = flat.argmin(axis=1)  # the first of equals
-        best[:, k] = flat[row, at]
-        flat[row, at] = np.inf
-        grown[:, k, :j] = paths[row, at // ks]
-        grown[:, k, j] = at % ks
-    return grown, best
-
-
 def sums(books: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """float32[n, d]: the sum of the labels' entries, in order; there may be fewer labels than codebooks."""
-    total = books[0][labels[:, 0]]
-    for book, column in zip(books[1:], labels.T[1:], strict=False):
-        total += book[column]
+    total = np.empty((len(labels), books.shape[2]), np.float32)
+    part = np.empty((SUM_ROWS, books.shape[2]), np.float32)
+    for start in range(0, len(labels), SUM_ROWS):
+        rows = slice(start, start + SUM_ROWS)
+        out, columns = total[rows], labels[rows].astype(np.intp).T
+        np.take(books[0], columns[0], axis=0, out=out, mode="clip")
+        for book, column in zip(books[1:], columns[1:], strict=False):
+            out += np.take(book, column, axis=0, out=part[: len(out)], mode="clip")
     return total
 
 
@@ -151,7 +141,7 @@ def _entries(x: np.ndarray, ks: int, rng: np.random.Generator, num_threads: int 
     """
     n = len(x)
     entries = x[np.sort(rng.choice(n, ks, replace=n < ks))]
-    total = float(np.square(x, dtype=np.float64).sum())
+    total = float(np.square(ops.norms(x, num_threads=num_threads), dtype=np.float64).sum())
     for _ in range(MOVES):
         labels, _ = ops.assign(x, entries, num_threads=num_threads)
         count = np.bincount(labels, minlength=ks)
@@ -171,14 +161,34 @@ def _solved(x: np.ndarray, labels: np.ndarray, books: np.ndarray, ridge: np.ndar
     """float32[depth, ks, d]: the entries C of least |x - sum of C|^2 + ridge |C - books|^2, ridge float64[depth]."""
     depth, ks, dim = books.shape
     residuals = x - sums(books, labels)
-    right, matrix = np.empty((depth, ks, dim)), np.empty((depth, ks, depth, ks))
-    for j in range(depth):
-        own = labels[:, j].astype(np.int32)
+    right, matrix = np.empty((depth, ks, dim), np.float32), np.zeros((depth, ks, depth, ks), np.float32)  # its lower half
+    for j, own in enumerate(labels.T.astype(np.int32)):
         right[j] = ops.label_sums(residuals, own, ks, num_threads=num_threads)
         for i in range(j + 1):
-            both = np.bincount(own * ks + labels[:, i], minlength=ks * ks).reshape(ks, ks)
-            matrix[j, :, i], matrix[i, :, j] = both, both.T
+            matrix[j, :, i] = np.bincount(own * ks + labels[:, i], minlength=ks * ks).reshape(ks, ks)
     square = matrix.reshape(depth * ks, depth * ks)
-    square[np.diag_indices(len(square))] += np.repeat(ridge, ks) + 1e-3  # unused entries must not make it singular
-    step = np.linalg.solve(square, right.reshape(-1, dim))
-    return (books + step.reshape(books.shape)).astype(np.float32)
+    square[np.diag_indices(len(square))] += np.repeat(np.maximum(ridge, LEAST_RIDGE * len(x) / ks), ks)
+    step = _solve(square, right.reshape(-1, dim))
+    return books + step.reshape(books.shape)
+
+
+def _solve(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """matrix^-1 right, for a positive definite matrix, of which the lower half is read and overwritten, by its Cholesky factor.
+
+    Block by block in matrix products, for `np.linalg` has no solver that makes use of the symmetry, and its factor takes longer.
+    """
+    blocks = [slice(start, start + SOLVED_ROWS) for start in range(0, len(matrix), SOLVED_ROWS)]
+    out = right.copy()
+    for block in blocks:
+        before = slice(0, block.start)
+        columns = matrix[block.start :, block]
+        columns -= matrix[block.start :, before] @ matrix[block, before].T
+        own, below = columns[:SOLVED_ROWS], columns[SOLVED_ROWS:]
+        own[:] = np.linalg.cholesky(own)
+        inverse = np.linalg.inv(own)
+        below[:] = below @ inverse.T
+        out[block] = inverse @ (out[block] - matrix[block, before] @ out[before])
+    for block in reversed(blocks):
+        after = slice(block.stop, None)
+        out[block] = np.linalg.solve(matrix[block, block].T, out[block] - matrix[after, block].T @ out[after])
+    return out

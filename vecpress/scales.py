@@ -1,50 +1,121 @@
-"""One scale a vector, which makes up for what a code loses: its formula, and the 256 levels that a byte of it names."""
+"""One scale a vector, and for distances one squared length: what they make up for, and how they are stored in a byte or more."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
 from . import ops
+from .ops.factors import Factor, from_u2, to_u2
 
-STRETCHES = (0, 1, 2)  # 2 a
-LEAST_COSINE = 2.0**-20  # a code whose vector is further from x counts as orthogonal to it
-MARGIN = 2.0  # levels reach so much further than the scales that they are learned from
+STRETCHES = (1, 0, 2)  # 2 a, the usual one first
+UNEVEN = 0.2  # spread of lengths from which rows are coded at one length
+INSIDE, BELOW = 176, 16  # places of a table of squares within the range of those it is made of, and below it
+SHORT = 2.0**-100  # vectors so near to the mean count as it
 
 
-def stretched(x: np.ndarray, t: np.ndarray, stretch: int, num_threads: int | None) -> np.ndarray:
-    """float64[n]: the scale s with which s t stands for x; 0 where <x, t> is not clearly positive.
+def evened(z: np.ndarray) -> np.ndarray:
+    """Rows float32[n, d] at length sqrt(d); what is shorter than 2^-100 becomes 0."""
+    norms, length = ops.norms(z, num_threads=1), np.float32(math.sqrt(z.shape[1]))
+    return z * np.where(norms >= SHORT, length / np.maximum(norms, np.float32(SHORT)), np.float32(0))[:, None]
 
-    s = (|x|^2 / <x, t>)^(1 - a) (<x, t> / |t|^2)^a, a = stretch / 2
 
-    x, t : float32[n, d]
-    stretch : 0 for the scale that makes <x, s t> = |x|^2, which leaves no bias in what points the way of x; 2 for that of least
-        squared error; 1 for their geometric mean
+def scales_of(z: np.ndarray, t: np.ndarray, stretch: int, num_threads: int | None) -> np.ndarray:
+    """float64[n]: s = (|z|^2 / <z, t>)^(1 - a) (<z, t> / |t|^2)^a for rows z and what they are coded as, t, with a = stretch / 2.
 
-    Products are taken from norms, whose order of summing is fixed.
-    Source: Gao and Long, "RaBitQ", 2024 (the first); the second is least squares.
+    a = 0 is the unbiased scale, 1 that of least squares. 0 where <z, t> is not positive. Products are taken from lengths, whose
+    order of summing is fixed.
     """
-    own, coded, apart = (np.square(ops.norms(a, num_threads=num_threads), dtype=np.float64) for a in (x, t, x - t))
+    own, coded, apart = (np.square(ops.norms(a, num_threads=num_threads), dtype=np.float64) for a in (z, t, z - t))
     product = (own + coded - apart) / 2
-    good = (product > 0) & (product > LEAST_COSINE * own)
+    good = (product > 2.0**-20 * own) & (own > 0)
     product = np.where(good, product, 1.0)
     unbiased, least = np.where(good, own, 0.0) / product, product / np.where(good, coded, 1.0)
     found = unbiased if stretch == 0 else least if stretch == 2 else np.sqrt(unbiased * least)
     return np.where(good, found, 0.0)
 
 
-def learn_levels(scales: np.ndarray) -> np.ndarray:
-    """float32[256]: 0, and even ratios from half the least to twice the largest positive one of scales float64[n].
-
-    Scales that differ by a factor of 3 are rounded by 0.5 % at most, of 1000 by 1.6 %: little beside what codes of a byte for
-    several dimensions lose.
-    """
+def scale_table(scales: np.ndarray, nbytes: int) -> np.ndarray:
+    """float32[256]: what scales like these are stored by. 1 byte: 0 and a geometric series; 2: the unit of `to_u2`."""
     positive = scales[scales > 0]
     low, high = (float(positive.min()), float(positive.max())) if len(positive) else (1.0, 1.0)
-    least = max(low / MARGIN, high * 1e-6)  # what lies outside counts as the nearest
-    return np.concatenate(([0.0], np.geomspace(least, high * MARGIN, 255))).astype(np.float32)
+    if nbytes == 2:
+        return np.full(256, power_of_two(high), np.float32)
+    low, high = max(low * 0.9, high / 1e3), high * 1.1  # what lies outside counts as the nearest
+    return np.concatenate(([0.0], np.geomspace(low, high, 255))).astype(np.float32)
 
 
-def nearest_level(levels: np.ndarray, scales: np.ndarray) -> np.ndarray:
-    """uint8[n]: the places in levels float32[256], ascending, of the nearest by ratio; of a scale of 0, the first."""
-    levels = levels.astype(np.float64)
-    return np.searchsorted(np.sqrt(levels[1:] * levels[:-1]), scales).astype(np.uint8)
+def square_table(squares: np.ndarray, nbytes: int) -> np.ndarray:
+    """float32[256]: what squared lengths like these are stored by. 1 byte: even steps where these are; around them
+    steps that grow, to 0 and to 16 times the largest. 2: the unit of `to_u2`."""
+    if nbytes != 1:
+        return np.full(256, power_of_two(float(np.sqrt(squares.max(initial=0.0)))), np.float32)
+    low, high = float(squares.min(initial=np.inf)), max(float(squares.max(initial=0.0)), 1e-30)
+    low = min(low, high / 2)
+    inside = np.linspace(low, high, INSIDE)
+    step, above = inside[1] - inside[0], 256 - INSIDE - BELOW
+    growth = _growth(15 * high / step, above)
+    up = high + step * np.cumsum(growth ** np.arange(1, above + 1))
+    down = low - np.minimum(step * np.cumsum(_growth(low / step, BELOW) ** np.arange(1, BELOW + 1)), low)
+    return np.concatenate((down[::-1], inside, up)).astype(np.float32)
+
+
+def _growth(total: float, steps: int) -> float:
+    """g of which g + g^2 + ... + g^steps is `total`, by bisection; between 0 and 16."""
+    low, high = 0.0, 16.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if float((middle ** np.arange(1, steps + 1)).sum()) < total else (low, middle)
+    return high
+
+
+def store_scales(scales: np.ndarray, table: np.ndarray, nbytes: int) -> np.ndarray:
+    """uint8[n, nbytes]: the place of the nearest of the table, by ratio; or scale / table[0] as 2-byte float."""
+    if nbytes == 1:
+        levels = table.astype(np.float64)
+        return np.searchsorted(np.sqrt(levels[1:] * levels[:-1]), scales).astype(np.uint8)[:, None]
+    return to_u2((scales / table[0]).astype(np.float32))[:, None].view(np.uint8)
+
+
+def stored_scales(stored: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """float32[n]: the scales that bytes uint8[n, 1 or 2] name."""
+    if stored.shape[1] == 1:
+        return table[stored[:, 0]]
+    return from_u2(np.ascontiguousarray(stored).view("<u2")[:, 0]) * table[0]
+
+
+def scale_factor(offset: int, table: np.ndarray, nbytes: int) -> Factor:
+    """For scans: where these bytes stand."""
+    return Factor(offset, "u1", table=table) if nbytes == 1 else Factor(offset, "u2", times=float(table[0]))
+
+
+def store_squares(lengths: np.ndarray, table: np.ndarray, nbytes: int) -> np.ndarray:
+    """uint8[n, nbytes] of lengths float32[n]: the nearest square of the table; length / table[0] as 2-byte float; the square."""
+    if nbytes == 1:
+        levels = table.astype(np.float64)
+        between = (levels[1:] + levels[:-1]) / 2
+        return np.searchsorted(between, np.square(lengths, dtype=np.float64)).astype(np.uint8)[:, None]
+    if nbytes == 2:
+        return to_u2(lengths / table[0])[:, None].view(np.uint8)
+    return np.square(lengths).astype("<f4")[:, None].view(np.uint8)
+
+
+def stored_squares(stored: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """float32[n]: the squared lengths that bytes uint8[n, 1, 2 or 4] name."""
+    if stored.shape[1] == 1:
+        return table[stored[:, 0]]
+    stored = np.ascontiguousarray(stored)
+    return (from_u2(stored.view("<u2")[:, 0]) * table[0]) ** 2 if stored.shape[1] == 2 else stored.view("<f4")[:, 0]
+
+
+def square_factor(offset: int, table: np.ndarray, nbytes: int) -> Factor:
+    """For scans: minus the squared length that stands there."""
+    if nbytes == 1:
+        return Factor(offset, "u1", table=-table)
+    return Factor(offset, "u2^2", times=-(float(table[0]) ** 2)) if nbytes == 2 else Factor(offset, "f4", times=-1.0)
+
+
+def power_of_two(x: float) -> float:
+    """The least that is x or more, within what factors may be multiplied with; 1 for 0."""
+    return 2.0 ** min(max(math.ceil(math.log2(x)), -60), 60) if x > 0 else 1.0

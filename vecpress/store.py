@@ -1,4 +1,4 @@
-"""What an index reranks by: the codes of a finer codec beside its own, or the vectors in an array that stays where it is."""
+"""What an index reranks by: a finer codec's codes beside its own, its own whole codes, or the vectors in an array elsewhere."""
 
 from __future__ import annotations
 
@@ -94,6 +94,17 @@ class VectorStore:
         return ids
 
 
+class Layers:
+    """The whole codes of a progressive codec, of which a search has read the first layer."""
+
+    def __init__(self, codec: Codec):
+        self.codec = codec
+
+    def codes(self, ids: np.ndarray, contents: Contents, call: str) -> np.ndarray:
+        """uint8[r, code_size] of `ids`."""
+        return contents.columns[0].rows(len(contents), contents.rows(ids, f"{call}: ids"), None)
+
+
 Store = CodecStore | VectorStore
 
 
@@ -134,7 +145,7 @@ def open_vectors(store: Any, codec: Codec, where: str) -> VectorStore:
 
 
 def rerank(
-    store: Store, contents: Contents, q: np.ndarray, candidates: np.ndarray, k: int, num_threads: int | None
+    store: Store | Layers, contents: Contents, q: np.ndarray, candidates: np.ndarray, k: int, num_threads: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k best of each query's candidates by the store's codec: similarities float32[nq, k], ids int64[nq, k].
 

@@ -72,14 +72,13 @@ def weighted_transform(mean: np.ndarray, covariance: np.ndarray, of_queries: np.
     return Transform(mean.astype(np.float32), forward, back, variances)
 
 
-def learned_transform(x: np.ndarray, queries: np.ndarray | None, exponent: float, metric: Metric) -> Transform:
-    """The transform of rows x float32[n, d] for a sample of queries, float32[nq, d]; None or none of them: rows as queries.
+def query_axes(x: np.ndarray, queries: np.ndarray | None, metric: Metric, exponent: float) -> Transform:
+    """The transform learned from rows x, for queries like these; None takes rows for queries.
 
-    For l2 queries count from the mean. A few say little of d^2 numbers: they are believed as half as many rows as columns would
-    be, against rows as queries.
+    A few queries say little of d^2 numbers: they are believed as half as many rows as there are columns would be.
     """
     mean, covariance = moments(x, centred=True)
-    of_queries = covariance if metric == "l2" else covariance + np.outer(mean, mean)
+    of_queries = covariance if metric == "l2" else covariance + np.outer(mean, mean)  # rows as queries
     if queries is not None and len(queries):
         given = moments(queries - mean if metric == "l2" else queries, centred=False)[1]
         share = len(queries) / (len(queries) + x.shape[1] / 2)

@@ -198,6 +198,22 @@ def encode_trellis(rng, n, rate):
     return Call(lambda: ops.encode_trellis(y, words, LEVELS, num_threads=1), quality)
 
 
+def _continuations(n: int, b: int, labels: int) -> tuple[float, int, dict[str, float]]:
+    """n rows of b paths of 256 continuations, which differ in two labels at most: those before are added up once for all of them."""
+    alike = max(labels - 2, 0)
+    additions = 256 * n * (alike + b * (labels - alike + 1))
+    read = 1024 * n + 1024 * min(256 * labels, n * (alike + b * (labels - alike))) + n * b * (labels + 4)
+    return additions, read + n * b * (labels + 5), {"sgemm": additions, "read": read}
+
+
+@operation("beam_step", "additions/s", _continuations)
+def beam_step(rng, n, b, labels):
+    paths = rng.integers(0, 256, (n, b, labels), dtype=np.uint8)
+    paths[:, :, : max(labels - 2, 0)] = paths[:, :1, : max(labels - 2, 0)]
+    pairs, scores = _normal(rng, labels * 256, 256), np.sort(_normal(rng, n, b), axis=1)
+    return _op("beam_step", _normal(rng, n, 256), pairs, paths, scores, b)
+
+
 @operation("pack_bits", "bytes/s", lambda n, d: _stream(4 * n * d, n * d // 8))
 def pack_bits(rng, n, d):
     return _op("pack_bits", _normal(rng, n, d), np.zeros(d, np.float32))
@@ -314,6 +330,7 @@ SHAPES: dict[str, list[dict[str, Any]]] = {
     "tables": [*_each((32, 1, 1000), d=384, m=48, n_bits=8), *_each((1, 32), d=384, m=96, n_bits=4)],
     "encode_grid": [s for n_bits in (1, 2, 4, 8) for s in _each((256,), d=384, n_bits=n_bits)],
     "encode_trellis": [s for rate in (1, 2, 3, 4) for s in _each((4096,), rate=rate)],
+    "beam_step": [{"n": 1024, "b": b, "labels": labels} for b, labels in ((4, 1), (4, 7), (4, 23), (8, 7), (64, 7))],
     "encode_sq": [s for n_bits in (4, 8) for s in _each((CACHED, LARGE), d=384, n_bits=n_bits)],
     "pack_bits": _each((CACHED, LARGE), d=384),
     "label_sums": [*_each((LARGE,), d=384, k=256), *_each((100_000,), d=8, k=256)],

@@ -8,13 +8,13 @@
 
 namespace vecpress {
 
-using Layout = std::tuple<int64_t, int64_t, int64_t>;                                        // n, code_size, head
+using Layout = std::tuple<int64_t, int64_t, int64_t, int64_t>;                               // n, code_size, head, stride
 using FactorArgument = std::tuple<int, int64_t, float, std::optional<Array<float>>>;         // kind, offset, value, table
 
-inline Factor make_factor(const FactorArgument& argument, int64_t head) {
+inline Factor make_factor(const FactorArgument& argument, int64_t code_size) {
   static const int64_t widths[] = {0, 2, 4, 1, 2, 2, 4, 2};
   const auto& [kind, offset, value, table] = argument;
-  expect(kind >= 0 && kind <= Factor::u2_square && offset >= 0 && offset + widths[kind] <= head, "factor outside the code's head");
+  expect(kind >= 0 && kind <= Factor::u2_square && offset >= 0 && offset + widths[kind] <= code_size, "factor outside the code");
   expect(kind != Factor::u1 || (table && table->size() == 256), "factor table expected 256 entries");
   return {static_cast<Factor::Kind>(kind), offset, value, table ? table->data() : nullptr};
 }
@@ -35,13 +35,14 @@ struct ScanArguments {
 template <class Op>
 void call_scan(int isa, Scan scan, ScanArguments& a) {
   const ScanKernel& kernel = kernel_of<Op>(isa);
-  std::tie(scan.n, scan.code_size, scan.head) = a.layout;
+  std::tie(scan.n, scan.code_size, scan.head, scan.stride) = a.layout;
   scan.payload = scan.code_size - scan.head;
   scan.nq = a.scores.shape(0);
   scan.k = a.scores.shape(1);
   const int64_t blocks = (scan.n + kBlock - 1) / kBlock;
   expect(scan.n >= 0 && scan.head >= 0 && scan.payload >= 0, "layout expected sizes of at least 0");
-  expect(a.blocks.size() >= blocks * scan.code_size * kBlock, "blocks too small for n rows");
+  expect(scan.stride >= scan.code_size, "layout expected a stride of at least code_size");
+  expect(a.blocks.size() >= blocks * scan.stride * kBlock, "blocks too small for n rows");
   expect(a.found.ndim() == 2 && a.found.shape(0) == scan.nq && a.found.shape(1) == scan.k, "results differ in shape");
   expect(a.constant.size() == scan.nq && scan.k >= 1, "constant expected one number a query, k at least 1");
   expect(!a.ids || a.ids->size() == scan.n, "ids expected one a row");
@@ -49,8 +50,8 @@ void call_scan(int isa, Scan scan, ScanArguments& a) {
   scan.blocks = a.blocks.data();
   scan.ids = a.ids ? a.ids->data() : nullptr;
   scan.allow = a.allow ? a.allow->data() : nullptr;
-  scan.scale = make_factor(a.scale, scan.head);
-  scan.bias = make_factor(a.bias, scan.head);
+  scan.scale = make_factor(a.scale, scan.code_size);
+  scan.bias = make_factor(a.bias, scan.code_size);
   scan.constant = a.constant.data();
   float* scores = a.scores.mutable_data();
   int64_t* found = a.found.mutable_data();

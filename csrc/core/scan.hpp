@@ -69,6 +69,7 @@ struct Scan {
   const uint8_t* blocks = nullptr;
   int64_t n = 0, code_size = 0, head = 0;
   int64_t payload = 0;                 // code_size - head
+  int64_t stride = 0;                  // bytes of a row in a block: code_size, or more where these are the first of longer codes
   const void* operand = nullptr;       // float tables [nq][m][entries], packed bits uint8[nq][payload], or rows float[nq][m]
   int64_t nq = 0, m = 0, entries = 0;  // entries: 16 or 256, 0 where there are no tables
   int group = 1;
@@ -88,7 +89,7 @@ struct Scan {
   int64_t labels = 0;                   // `trellis`: first bytes of the payload
   const float* label_tables = nullptr;  // float[nq][labels][256], added to the sum
 
-  const uint8_t* block(int64_t b) const { return blocks + b * code_size * kBlock; }
+  const uint8_t* block(int64_t b) const { return blocks + b * stride * kBlock; }
   // True where score = sum + constant, so that a bound on the sum is a bound on the score.
   bool plain() const { return !distances && scale.kind == Factor::none && scale.value == 1.0f && bias.kind == Factor::none; }
 };

@@ -21,9 +21,10 @@ class Walk {
  public:
   int64_t b;
 
-  Walk(const Scan& scan, int64_t first, int64_t last, bool streams) : s(scan), end(last), stride(s.code_size * kBlock) {
+  Walk(const Scan& scan, int64_t first, int64_t last, bool streams) : s(scan), end(last), stride(s.stride * kBlock) {
     b = then = filled(first);
-    lead = streams && stride ? (kAhead + stride - 1) / stride : 0;
+    const int64_t read = s.code_size * kBlock;
+    lead = streams && read ? (kAhead + read - 1) / read : 0;
     for (int64_t i = 0; i < lead; ++i) then = filled(then + 1);
   }
   bool done() const { return b >= end; }
@@ -32,7 +33,7 @@ class Walk {
     if (lead) then = filled(then + 1);
   }
   // How far behind a line of this block lies the one to ask for.
-  int64_t ahead() const { return then == b + lead || then >= end ? kAhead : whole_blocks_ahead(); }
+  int64_t ahead() const { return s.stride == s.code_size && (then == b + lead || then >= end) ? kAhead : whole_blocks_ahead(); }
   int64_t whole_blocks_ahead() const { return then > b && then < end ? (then - b) * stride : stride; }
 
  private:

@@ -14,7 +14,7 @@ struct Tile {
 
   Tile(const Scan& s, int64_t b, int64_t row, int64_t = 0) {
     payload = s.block(b) + s.head * kBlock + row;
-    stride = s.code_size * kBlock;
+    stride = s.stride * kBlock;
   }
   // Byte j of block w's rows.
   [[gnu::always_inline]] const uint8_t* plane(int64_t j, int w) const { return payload + w * stride + j * kBlock; }

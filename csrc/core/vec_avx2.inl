@@ -193,6 +193,9 @@ inline float largest_of(Floats x) {
   four = _mm_max_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_max_ss(four, _mm_shuffle_ps(four, four, 1)));
 }
+inline uint32_t lanes_at_most(Floats x, float bar) {
+  return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(x.v, _mm256_set1_ps(bar), _CMP_LE_OQ)));
+}
 
 inline Floats within(Floats x, Floats low, Floats high) { return {_mm256_min_ps(_mm256_max_ps(x.v, low.v), high.v)}; }
 

@@ -198,6 +198,8 @@ inline Floats smaller(Floats a, Floats b) { return {_mm512_min_ps(a.v, b.v)}; }
 inline Floats larger(Floats a, Floats b) { return {_mm512_max_ps(a.v, b.v)}; }
 inline float smallest_of(Floats x) { return _mm512_reduce_min_ps(x.v); }
 inline float largest_of(Floats x) { return _mm512_reduce_max_ps(x.v); }
+// Bit i: x[i] <= bar, for the lanes of x.
+inline uint32_t lanes_at_most(Floats x, float bar) { return _mm512_cmp_ps_mask(x.v, _mm512_set1_ps(bar), _CMP_LE_OQ); }
 
 // x, but `low` where it is less or no number, `high` where it is more.
 inline Floats within(Floats x, Floats low, Floats high) { return {_mm512_min_ps(_mm512_max_ps(x.v, low.v), high.v)}; }

@@ -180,6 +180,10 @@ inline Floats smaller(Floats a, Floats b) { return {vminq_f32(a.v, b.v)}; }
 inline Floats larger(Floats a, Floats b) { return {vmaxq_f32(a.v, b.v)}; }
 inline float smallest_of(Floats x) { return vminvq_f32(x.v); }
 inline float largest_of(Floats x) { return vmaxvq_f32(x.v); }
+inline uint32_t lanes_at_most(Floats x, float bar) {
+  const uint32x4_t bits = {1, 2, 4, 8};
+  return vaddvq_u32(vandq_u32(bits, vcleq_f32(x.v, vdupq_n_f32(bar))));
+}
 
 inline Floats within(Floats x, Floats low, Floats high) { return {vminq_f32(vmaxnmq_f32(x.v, low.v), high.v)}; }
 

@@ -155,6 +155,7 @@ inline Floats smaller(Floats a, Floats b) { return a.v < b.v ? a : b; }
 inline Floats larger(Floats a, Floats b) { return a.v > b.v ? a : b; }
 inline float smallest_of(Floats x) { return x.v; }
 inline float largest_of(Floats x) { return x.v; }
+inline uint32_t lanes_at_most(Floats x, float bar) { return x.v <= bar; }
 
 inline Floats within(Floats x, Floats low, Floats high) { return smaller(larger(x, low), high); }
 

@@ -26,7 +26,7 @@ void bind_dot(py::module_& module) {
         if (l2) {
           expect(std::get<0>(bias) == Factor::none, "squared distances take no bias");
           scan.distances = true;
-          scan.stretch = make_factor(scale, std::get<2>(layout));
+          scan.stretch = make_factor(scale, std::get<1>(layout));
           scale = FactorArgument{Factor::none, 0, 1.0f, std::nullopt};
         }
         ScanArguments arguments{scores, found, blocks, layout, ids, allow, scale, bias, constant, num_threads};

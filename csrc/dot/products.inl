@@ -121,7 +121,7 @@ template <int W, bool kStreams, class Table>
   const Table table(s.levels->number);
   const int64_t size = plane_size(s.m, W);
   // several passes over a block share out the lines of the next
-  if (kChunks > 1 && ahead == kAhead) ahead = s.code_size * kBlock;
+  if (kChunks > 1 && ahead == kAhead) ahead = s.stride * kBlock;
   if (kStreams) ask_for_factors(s, block, ahead);
   for (int64_t chunk = 0; chunk < kChunks; ++chunk) {
     Quads total[4];

@@ -11,7 +11,7 @@ from helpers import bits, clustered, scan_all
 
 import vecpress as vp
 from vecpress import ops
-from vecpress.codecs.lloydmax import coded_levels, normal_levels
+from vecpress.normal_levels import coded_levels, normal_levels
 from vecpress.ops.factors import from_u2, to_u2
 from vecpress.ops.pack_codes import packed_size
 

@@ -7,7 +7,8 @@ import pytest
 from helpers import clustered, scan_all
 
 import vecpress as vp
-from vecpress.scales import learn_levels, nearest_level, stretched
+from vecpress.codecs.scaled import scale_levels
+from vecpress.scales import scales_of, store_scales
 
 METRICS = ("ip", "l2", "cos")
 
@@ -29,32 +30,32 @@ def normal(n: int, d: int, draw: int = 0) -> np.ndarray:
 
 def test_scales_by_hand():
     x, t = np.array([[3, 4]], np.float32), np.array([[2, 0]], np.float32)
-    assert [float(stretched(x, t, stretch, 1)[0]) for stretch in (0, 2)] == pytest.approx([25 / 6, 6 / 4])
-    assert float(stretched(x, t, 1, 1)[0]) == pytest.approx(np.sqrt(25 / 6 * 6 / 4))
+    assert [float(scales_of(x, t, stretch, 1)[0]) for stretch in (0, 2)] == pytest.approx([25 / 6, 6 / 4])
+    assert float(scales_of(x, t, 1, 1)[0]) == pytest.approx(np.sqrt(25 / 6 * 6 / 4))
     away = np.array([[-1, 0], [0, 1], [0, 0]], np.float32)
     for stretch in (0, 1, 2):
-        assert (stretched(np.array([[3, 4], [0, 0], [3, 4]], np.float32), away, stretch, 1) == 0).all()
+        assert (scales_of(np.array([[3, 4], [0, 0], [3, 4]], np.float32), away, stretch, 1) == 0).all()
 
 
 def test_the_planted_scale_is_found_and_rounded_by_little():
     rng = np.random.default_rng(0)
     t, s = normal(500, 16), rng.uniform(0.5, 20, 500)
     x = (t * s[:, None]).astype(np.float32)
-    levels = learn_levels(s)
+    levels = scale_levels(s)
     for stretch in (0, 1, 2):
-        found = stretched(x, t, stretch, 1)
+        found = scales_of(x, t, stretch, 1)
         np.testing.assert_allclose(found, s, rtol=1e-5)
-        rounded = levels[nearest_level(levels, found)]
+        rounded = levels[store_scales(found, levels, 1)[:, 0]]
         assert (np.abs(rounded / s - 1) < 0.02).all()
-    assert nearest_level(levels, np.array([0.0, 1e-30, 1e30])).tolist() == [0, 1, 255]
+    assert store_scales(np.array([0.0, 1e-30, 1e30]), levels, 1)[:, 0].tolist() == [0, 1, 255]
 
 
 def test_levels_round_to_the_nearest_by_ratio():
-    levels = learn_levels(np.array([1.0, 8.0]))
+    levels = scale_levels(np.array([1.0, 8.0]))
     assert levels[0] == 0 and levels[1] == pytest.approx(0.5) and levels[255] == pytest.approx(16)
     between = np.sqrt(levels[1:-1].astype(np.float64) * levels[2:])
-    assert nearest_level(levels, between * 0.9999).tolist() == list(range(1, 255))
-    assert nearest_level(levels, between * 1.0001).tolist() == list(range(2, 256))
+    assert store_scales(between * 0.9999, levels, 1)[:, 0].tolist() == list(range(1, 255))
+    assert store_scales(between * 1.0001, levels, 1)[:, 0].tolist() == list(range(2, 256))
 
 
 # ---- what it is for
@@ -168,7 +169,7 @@ def test_what_has_a_scale_already_is_refused(inner, metric):
 def test_what_does_not_belong_together_is_refused():
     with pytest.raises(ValueError, match=r"^Scaled: codec expected one for d=9, got 'PQ\(m=4, .*: PQ: m expected a divisor"):
         vp.Scaled("PQ(m=4)").fit(clustered(0, 300, 9))
-    with pytest.raises(ValueError, match=r"^Scaled: stretch expected one of 0, 1, 2, got 3"):
+    with pytest.raises(ValueError, match=r"^Scaled: stretch expected one of 1, 0, 2, got 3"):
         vp.Scaled("PQ(m=4)", 3)
     codec = vp.Scaled("PQ(m=2, n_bits=4)").fit(clustered(0, 300, 8))
     for name, wrong in (("form_", np.array([3, 1])), ("form_", np.array([1, 2])), ("scales_", codec.scales_[::-1].copy())):

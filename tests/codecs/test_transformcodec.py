@@ -9,6 +9,8 @@ import pytest
 from helpers import bits, runnable, scan_all
 
 import vecpress as vp
+from vecpress.ops.encode_trellis import decode_trellis
+from vecpress.ops.factors import from_u2
 
 METRICS = ("ip", "l2", "cos")
 
@@ -114,18 +116,25 @@ def test_few_rows_have_no_labels(n, tight):
 # ---- scores
 
 
-@pytest.mark.parametrize("size", [8, 20])
-def test_l2_scores_are_those_of_the_formula(size, data):
+@pytest.mark.parametrize(("size", "square_bytes", "uneven"), [(8, 1, False), (20, 1, False), (20, 2, True), (150, 4, False)])
+def test_l2_scores_are_those_of_the_formula(size, square_bytes, uneven, data):
     x, q = data
+    if uneven:
+        x = x * np.linspace(0.3, 3, len(x), dtype=np.float32)[:, None]
     codec = vp.TransformCodec(size, metric="l2").fit(x)
-    codes = codec.encode(x[:300])
+    codes, form = codec.encode(x[:300]), codec._form
+    assert (form.square_bytes, form.uneven) == (square_bytes, uneven)
     scores = scan_all(codec, codes, codec.query(q[:20])).astype(np.float64)
     mean = codec.mean_.astype(np.float64)
     away, points = q[:20] - mean, codec.decode(codes) - mean
-    at = codec.scale_bytes
-    norms = codes[:, at : at + 4].copy().view("<f4")[:, 0].astype(np.float64)
-    np.testing.assert_allclose(norms, np.square(points).sum(axis=1), rtol=1e-5)
-    wanted = np.square(away).sum(axis=1)[:, None] + norms - 2 * away @ points.T
+    stored = codes[:, form.scale_bytes : form.factors].copy()
+    squares = {
+        1: lambda: codec.squares_[0, stored[:, 0]], 4: lambda: stored.view("<f4")[:, 0],
+        2: lambda: (from_u2(stored.view("<u2")[:, 0]) * codec.squares_[0, 0]) ** 2,
+    }[square_bytes]().astype(np.float64)  # fmt: skip
+    step = {1: np.median(np.diff(codec.squares_[0])) / 2 * 1.2, 2: 0, 4: 0}[square_bytes]
+    np.testing.assert_allclose(squares, np.square(points).sum(axis=1), rtol={1: 0, 2: 2e-3, 4: 1e-5}[square_bytes], atol=step)
+    wanted = np.square(away).sum(axis=1)[:, None] + squares - 2 * away @ points.T
     np.testing.assert_allclose(-scores, wanted, rtol=1e-4, atol=1e-4 * wanted.max())
 
 
@@ -271,7 +280,7 @@ def test_any_size_up_to_more_than_there_is_to_code(d):
 
 
 def test_sizes_that_leave_no_byte_are_refused():
-    for metric, least in (("ip", 4), ("cos", 4), ("l2", 8)):
+    for metric, least in (("ip", 4), ("cos", 4), ("l2", 5)):
         assert vp.TransformCodec(least, metric=metric).fit(planted(50, 8)).encode(planted(50, 8)).shape == (50, least)
         with pytest.raises(ValueError, match="TransformCodec: code_size expected"):
             vp.TransformCodec(least - 1, metric=metric)
@@ -302,9 +311,151 @@ def test_more_bytes_than_can_be_used(data):
 def test_a_state_that_does_not_belong_together_is_refused(data):
     codec = vp.TransformCodec(12).fit(data[0][:600])
     wrong = {
-        "form_": codec.form_ + 1, "component_": codec.component_ + 1000, "levels_": np.full((4, 64), -128, np.int8),
-        "scales_": codec.scales_[::-1].copy(), "words_": np.full_like(codec.words_, 9),
+        "form_": codec.form_ + 1, "passes_": codec.passes_ + 1, "errors_": codec.errors_ - 1, "loss_": -codec.loss_,
+        "component_": codec.component_ + 1000, "levels_": np.full((4, 64), -128, np.int8),
+        "scales_": codec.scales_[:, ::-1].copy(), "words_": np.full_like(codec.words_, 9),
     }  # fmt: skip
     for name, array in wrong.items():
         with pytest.raises(ValueError, match="TransformCodec"):
             vp.TransformCodec.restore(codec.config(), codec.dim, {**codec.arrays(), name: array})
+
+
+# ---- layers
+
+
+@pytest.fixture(scope="module")
+def layered(data) -> vp.TransformCodec:
+    return vp.TransformCodec(40, progressive=[8, 20]).fit(data[0])
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_first_bytes_of_a_progressive_code_are_a_code(metric, data):
+    """They are what the truncated codec encodes, they decode to what it decodes to, and score as it scores."""
+    x, q = data
+    codec = vp.TransformCodec(44, progressive=[12, 24], metric=metric).fit(x)
+    assert codec.layers == (12, 24, 44)
+    codes, errors = codec.encode(x), []
+    for size in codec.layers:
+        shorter = codec.truncate(size)
+        assert shorter.layers == codec.layers[: codec.layers.index(size) + 1] and shorter.metric == metric
+        own = codes[:, :size]
+        np.testing.assert_array_equal(shorter.encode(x[:200]), own[:200])
+        errors.append(np.square(shorter.decode(own).astype(np.float64) - codec._rows(x, "x", 64).all()).sum())
+        index = vp.Index(codec)
+        index.add_codes(codes)
+        cut = index.truncate(size)
+        assert cut.codec == shorter and np.array_equal(cut.codes(np.arange(len(x))), own)
+        straight = vp.Index(shorter)
+        straight.add(x)
+        for mine, theirs in zip(cut.search(q, 10), straight.search(q, 10), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+    assert errors[0] > 2 * errors[1] > 4 * errors[2]
+
+
+def test_layers_cost_little(data, layered):
+    x, q = data
+    found = [recall(layered.truncate(size), x, q) for size in layered.layers]
+    alone = [recall(vp.TransformCodec(size), x, q) for size in layered.layers]
+    assert (np.array(found) > np.array(alone) - 0.04).all() and np.diff(found).min() > 0.05
+
+
+def test_candidates_of_the_first_layer_are_ranked_by_the_whole_code(data, layered):
+    x, q = data
+    index = vp.Index(layered)
+    index.add(x, ids=np.arange(len(x)) * 3 + 5)
+    index.remove(np.arange(0, 900) * 3 + 5)
+    whole, first = index.search(q, 10), index.truncate(8)
+    for candidates in (10, 40):
+        scores, ids = index.search(q, 10, rerank=candidates)
+        _, found = first.search(q, candidates)
+        exact = (layered.decode(index.codes(found.ravel())).reshape(len(q), candidates, -1) * q[:, None]).sum(axis=2)
+        order = np.argsort(-exact, axis=1, kind="stable")[:, :10]
+        np.testing.assert_array_equal(ids, np.take_along_axis(found, order, axis=1))
+        np.testing.assert_allclose(scores, np.take_along_axis(exact, order, axis=1), rtol=1e-4, atol=1e-4)
+    for mine, theirs in zip(index.search(q, 10, rerank=len(index)), whole, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    allowed = index.ids[::7]
+    assert np.isin(index.search(q, 10, rerank=20, allow=allowed)[1], allowed).all()
+
+
+def test_a_cut_index_is_one_like_others(layered, data, tmp_path):
+    x, q = data
+    index = vp.Index(layered)
+    index.add(x[:500])
+    cut = index.truncate(20)
+    cut.add(x[500:600])
+    cut.save(tmp_path / "cut.vpz")
+    loaded = vp.load(tmp_path / "cut.vpz")
+    assert len(loaded) == 600 and loaded.codec == layered.truncate(20) and len(index) == 500
+    for mine, theirs in zip(loaded.search(q, 5, rerank=30), cut.search(q, 5, rerank=30), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    with pytest.raises(ValueError, match=r"truncate: code_size expected the end of a layer of .*, 8, 20, 40, got 21"):
+        index.truncate(21)
+    with pytest.raises(ValueError, match="or of a progressive codec"):
+        index.truncate(8).search(q, 5, rerank=30)
+    with pytest.raises(vp.NotFittedError):
+        vp.TransformCodec(40, progressive=True).truncate(20)
+
+
+@pytest.mark.parametrize(
+    ("progressive", "error"), [([4], ValueError), ([8, 12], ValueError), ([30], ValueError), ("8", TypeError), ([9.5], TypeError)]
+)
+def test_layers_that_cannot_be_are_refused(progressive, error):
+    with pytest.raises(error, match="TransformCodec: progressive expected"):
+        vp.TransformCodec(32, progressive=progressive)
+
+
+def test_layers_by_default():
+    sizes = {96: (24, 48, 96), 31: (15, 31), 30: (15, 30), 15: (15,)}
+    assert {size: vp.TransformCodec(size, progressive=True).layers for size in sizes} == sizes
+
+
+# ---- components coded by themselves
+
+
+def test_a_scalar_code_is_the_nearest_level_of_each_component(data):
+    x = data[0]
+    codec, shared = (vp.TransformCodec(30, quantizer=kind, labels=0).fit(x) for kind in ("scalar", "trellis"))
+    values = decode_trellis(codec.encode(x)[:, codec.head :], codec.words_, codec.levels_)
+    first = slice(0, int(codec.passes_[0, 1]))  # the second pass codes what is left
+    rates = np.repeat(codec.words_[first, 1], 8 * codec.words_[first, 0].astype(int) // codec.words_[first, 1])
+    z = (x - codec.mean_) @ codec.forward_
+    for i, rate in enumerate(rates.tolist()):
+        if codec.component_[i] < 0:
+            continue
+        y = z[:, codec.component_[i]] / codec.units_[i]
+        levels = np.unique(codec.levels_[rate - 1]).astype(np.float64)
+        assert len(levels) == 2**rate
+        nearest = np.abs(y[:, None] - levels).min(axis=1)
+        np.testing.assert_allclose(np.abs(y - values[:, i]), nearest, atol=1e-2)
+    assert 1.2 * error(shared, x) < error(codec, x) < 1.7 * error(shared, x)
+
+
+# ---- what to expect
+
+
+@pytest.mark.parametrize(("metric", "size"), [("ip", 24), ("l2", 9), ("l2", 30), ("cos", 12)])
+def test_estimates_are_scores_and_within_their_bounds(metric, size):
+    x, q = planted(9000, 40), planted(150, 40, draw=1)
+    codec = vp.TransformCodec(size, metric=metric, labels=2).fit(x[:6000])
+    fresh = codec._rows(x[6000:], "x", 40).all()
+    codes, rows = codec.encode(x[6000:]), codec._query_rows(q, "q", 40).all()
+    scores, bounds = codec.estimate(codes, q)
+    scanned = scan_all(codec, codes, codec.query(q))
+    true = rows.astype(np.float64) @ fresh.T.astype(np.float64)
+    if metric == "l2":
+        true = np.square(rows[:, None].astype(np.float64) - fresh).sum(axis=2)
+        scanned = -scanned
+    np.testing.assert_allclose(scores, scanned, rtol=1e-4, atol=1e-4 * np.abs(true).max())
+    within = (np.abs(scores - true) <= bounds).mean()
+    assert 0.985 <= within <= 0.999
+    assert np.median(bounds) < 4 * np.std(scores - true)  # and no wider than it must be
+
+
+def test_drift_tells_other_rows(data):
+    x, _ = data
+    codec = vp.TransformCodec(24).fit(x)
+    same, other = codec.drift(planted(2000, draw=3)), codec.drift(planted(2000, seed=9))
+    assert 0.7 < same.ratio < 1.4 and other.ratio > 2 and other.expected == same.expected
+    with pytest.raises(ValueError, match="drift: x expected rows other than the mean"):
+        codec.drift(np.tile(codec.mean_, (3, 1)))

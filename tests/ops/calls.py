@@ -87,6 +87,41 @@ def assign(size: int) -> Iterator[Call]:
         yield Call("n=5003", lambda t: ops.assign(rows, few, num_threads=t))
 
 
+def whole(seed: int, *shape: int) -> np.ndarray:
+    """float32: -1, 0 and 1, whose sums tie."""
+    return np.random.default_rng(seed).integers(-1, 2, shape).astype(np.float32)
+
+
+def some_paths(seed: int, n: int, b: int, labels: int, ks: int) -> np.ndarray:
+    """uint8[n, b, labels]: paths that begin alike, some of them equal."""
+    rng = np.random.default_rng(seed)
+    paths = rng.integers(0, ks, (n, b, labels), dtype=np.uint8)
+    for i in range(n):
+        for p in range(1, b):
+            shared = rng.integers(labels + 1)
+            paths[i, p, :shared] = paths[i, rng.integers(p), :shared]
+    return paths
+
+
+@calls_of("beam_step")
+def beam_step(size: int) -> Iterator[Call]:
+    few = 1 + size % 9
+    for n, ks, b, labels, keep in (
+        (size, 16, 4, 2, 4), (3, 256, 1, 0, few), (3, 256, few, 3, 8), (2, max(size, 1), 3, few, 17), (1, 256, 4, min(size, 63), 4),
+        (2, 19, max(size, 1), 5, size + 1), (1, 3, few, 1, 256), (1, 1, few, 9, 2),
+    ):  # fmt: skip
+        for name, make in (("values", values), ("extreme", extreme), ("ties", whole)):
+            costs, pairs, scores = make(size, n, ks), make(size + 1, labels * ks, ks), make(size + 2, n, b)
+            paths = some_paths(size, n, b, labels, ks)
+            label = f"n={n} ks={ks} b={b} labels={labels} keep={keep} {name}"
+            yield Call(label, lambda t, a=(costs, pairs, paths, scores, keep): ops.beam_step(*a, num_threads=t))
+    if size == 130:  # more rows than a thread takes at once; numbers that are none
+        costs, pairs, paths = values(3, 3001, 16), values(4, 32, 16), some_paths(5, 3001, 3, 2, 16)
+        scores = np.zeros((3001, 3), np.float32)
+        costs[::3, ::2], costs[1::3], scores[5::9, 1] = np.nan, np.inf, np.nan
+        yield Call("n=3001", lambda t: ops.beam_step(costs, pairs, paths, scores, 20, num_threads=t))
+
+
 @calls_of("encode_grid")
 def encode_grid(size: int) -> Iterator[Call]:
     for n_bits in range(1, 9):
@@ -486,8 +521,11 @@ def scan_call(op: str, seed: tuple[int, ...], n: int, payload: int, mix: dict[st
     options["constant"] = (None, _numbers(rng, data, nq), wild if data == "overflow" else None)[rng.integers(3)]
     options["ids"], options["allow"] = _ids(rng, mix["ids"], n), _allow(rng, mix["allow"], n)
     k = {"1": 1, "3": 3, "n": max(n, 1), "n + 5": n + 5}[mix["k"]]
-    blocks = Blocks.pack(np.hstack([head, codes]), head.shape[1], group)
-    label = f"n={n} payload={payload} group={group} " + " ".join(f"{name}={value}" for name, value in mix.items())
+    more = int(rng.choice([0, 0, 1, 2 * payload])) if group == 1 else 0  # bytes of longer codes that are not scanned
+    behind = rng.integers(0, 256, (n, more), dtype=np.uint8)
+    size = head.shape[1] + codes.shape[1]
+    blocks = Blocks.pack(np.hstack([head, codes, behind]), head.shape[1], group).prefix(size, head.shape[1])
+    label = f"n={n} payload={payload} group={group} more={more} " + " ".join(f"{name}={value}" for name, value in mix.items())
     return Call(label, lambda t: getattr(ops, op)(blocks, operand, k, num_threads=t, **options))
 
 

@@ -46,6 +46,11 @@ def trellis(**options):
     return ops.trellis(**arguments)
 
 
+def beam_step(**options):
+    arguments = {"costs": f(2, 4), "pairs": f(8, 4), "paths": u(2, 5, 2) + np.uint8(3), "scores": f(2, 5), "keep": 3} | options
+    return ops.beam_step(**arguments)
+
+
 BAD = [
     ("project", lambda: ops.project([[1.0]], f(1, 1)), TypeError, "project: x expected a float32 array, got list"),
     ("project", lambda: ops.project(f(2, 3).astype(float), f(3, 1)), TypeError, "project: x expected a float32 array"),
@@ -58,6 +63,14 @@ BAD = [
     ("assign", lambda: ops.assign(u(2, 3), f(1, 3)), TypeError, "assign: x expected a float32 array, got uint8"),
     ("assign", lambda: ops.assign(f(2, 3), f(1, 4)), ValueError, r"assign: centroids expected shape \(any, 3\)"),
     ("assign", lambda: ops.assign(f(2, 3), f(0, 3)), ValueError, "assign: centroids expected at least 1 row, got 0"),
+    ("beam_step", lambda: beam_step(costs=f(2, 257)), ValueError, r"beam_step: costs expected 1 to 256 columns, got shape \(2, 257"),
+    ("beam_step", lambda: beam_step(costs=f(2, 3)), ValueError, "beam_step: paths expected labels below 3, .*, got 3"),
+    ("beam_step", lambda: beam_step(costs=f(3, 4)), ValueError, r"beam_step: paths expected shape \(3, any, any\), got \(2, 5, 2"),
+    ("beam_step", lambda: beam_step(paths=u(2, 0, 2)), ValueError, r"paths expected 1 to 256 a row .* got shape \(2, 0, 2\)"),
+    ("beam_step", lambda: beam_step(paths=u(2, 5, 64)), ValueError, r"at most 63 labels, got shape \(2, 5, 64\)"),
+    ("beam_step", lambda: beam_step(scores=f(2, 4)), ValueError, r"beam_step: scores expected shape \(2, 5\), got \(2, 4\)"),
+    ("beam_step", lambda: beam_step(pairs=f(4, 4)), ValueError, r"beam_step: pairs expected shape \(8, 4\), got \(4, 4\)"),
+    ("beam_step", lambda: beam_step(keep=0), ValueError, "beam_step: keep expected 1 to 256, got 0"),
     ("encode_grid", lambda: ops.encode_grid(u(2, 3), 4), TypeError, "encode_grid: y expected a float32 array, got uint8"),
     ("encode_grid", lambda: ops.encode_grid(f(3), 4), ValueError, "encode_grid: y expected shape"),
     ("encode_grid", lambda: ops.encode_grid(f(2, 3), 9), ValueError, "encode_grid: n_bits expected one of 1, .*, 8, got 9"),
@@ -126,8 +139,12 @@ BAD = [
     ("hamming", lambda: hamming(allow=np.zeros(2, np.uint64)), ValueError, r"hamming: allow expected shape \(1\), got \(2,\)"),
     ("hamming", lambda: hamming(allow=np.zeros(1, bool)), TypeError, "hamming: allow expected a uint64 array, got bool"),
     ("hamming", lambda: hamming(constant=f(3)), ValueError, r"hamming: constant expected shape \(2\), got \(3,\)"),
-    ("hamming", lambda: hamming(scale=Factor(0, "f2")), ValueError, "hamming: scale expected bytes inside the code's first 0"),
-    ("hamming", lambda: hamming(blocks=headed, scale=Factor(1, "f4")), ValueError, "scale expected bytes inside"),
+    ("hamming", lambda: hamming(scale=Factor(2, "f2")), ValueError, "hamming: scale expected bytes inside the code's first 3"),
+    ("hamming", lambda: hamming(blocks=headed, scale=Factor(5, "f4")), ValueError, "scale expected bytes inside"),
+    ("flat", lambda: ops.flat(rows, f(1, 2), 1, scale=Factor(0, "f2")), ValueError, "inside the code's first 0, got offset 0"),
+    ("get_rows", lambda: rows.prefix(4, 0), ValueError, "blocks: prefix expected codes of group 1, got 4"),
+    ("get_rows", lambda: headed.prefix(99, 0), ValueError, "blocks: prefix expected at most"),
+    ("get_rows", lambda: headed.prefix(3, 1).rows(np.zeros(1, np.int64)), ValueError, "blocks: expected whole codes"),
     ("hamming", lambda: hamming(blocks=headed, bias=Factor(0, "f8")), ValueError, "bias expected kind f2, .*, got 'f8'"),
     ("hamming", lambda: hamming(blocks=headed, bias=Factor(0, "u1", f(255))), ValueError, "hamming: bias.table expected shape"),
     ("hamming", lambda: hamming(blocks=headed, bias=Factor(0, "u1")), TypeError, "hamming: bias.table expected a float32 array"),
@@ -185,6 +202,14 @@ def crashes():
     yield "encode_grid", (u(2, 3), np.zeros((2, 5)), f(2, 3), f(3), 0, 1)
     yield "encode_grid", (u(2, 3), np.zeros((2, 5)), f(2, 3), f(2), 4, 1)
     i8 = np.zeros((2, 8), np.int8)
+    step = (u(2, 3, 3), f(2, 3), f(2, 4), f(8, 4), u(2, 5, 2), f(2, 5))
+    for place, wrong in (
+        (0, u(2, 3, 2)), (0, u(2, 2, 3)), (0, u(1, 3, 3)), (1, f(2, 0)), (1, f(1, 3)), (1, f(2, 21)), (2, f(2, 3)), (2, f(1, 4)),
+        (3, f(7, 4)), (3, f(8, 5)), (4, u(2, 4, 2)), (4, u(1, 5, 2)), (4, u(2, 5, 2) + np.uint8(4)), (5, f(2, 4)), (5, f(1, 5)),
+    ):  # fmt: skip
+        yield "beam_step", (*step[:place], wrong, *step[place + 1 :], 1)
+    yield "beam_step", (u(1, 300, 1), f(1, 300), f(1, 4), f(0, 4), u(1, 300, 0), f(1, 300), 1)
+    yield "beam_step", (u(1, 1, 65), f(1, 1), f(1, 1), f(64, 1), u(1, 1, 64), f(1, 1), 1)
     yield "encode_trellis", (u(2, 1), i8, f(2, 7), word, LEVELS, 1)
     yield "encode_trellis", (u(2, 2), i8, f(2, 8), word, LEVELS, 1)
     yield "encode_trellis", (u(1, 1), i8, f(2, 8), word, LEVELS, 1)
@@ -214,9 +239,11 @@ def crashes():
     yield "rotate", (f(2, 8), f(2, 9), u(4, 2), False, 1)
     yield "rotate", (f(2, 9), f(2, 9), u(4, 1), False, 1)
     yield "rotate", (f(2, 0), f(2, 0), u(4, 0), False, 1)
-    layout = (5, 3, 0)
-    one, half = (0, 0, 1.0, None), (1, 0, 1.0, None)
-    yield "hamming", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), (65, 3, 0), u(1, 3), None, None, one, one, f(1), 1)
+    layout = (5, 3, 0, 3)
+    one, half = (0, 0, 1.0, None), (1, 2, 1.0, None)
+    yield "hamming", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), (5, 3, 0, 2), u(1, 3), None, None, one, one, f(1), 1)
+    yield "hamming", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), (5, 3, 0, 65), u(1, 3), None, None, one, one, f(1), 1)
+    yield "hamming", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), (65, 3, 0, 3), u(1, 3), None, None, one, one, f(1), 1)
     yield "hamming", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, u(1, 4), None, None, one, one, f(1), 1)
     yield "hamming", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, u(1, 3), np.arange(4), None, one, one, f(1), 1)
     yield "hamming", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, u(1, 3), None, None, half, one, f(1), 1)
@@ -227,7 +254,7 @@ def crashes():
         yield "dot", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, *operand, None, None, one, one, f(1), 1)
     distances = f(1, 6), None, 4, True, None, None
     yield "dot", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, *distances, half, one, f(1), 1)
-    yield "dot", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), (5, 3, 1), *distances, one, half, f(1), 1)
+    yield "dot", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), (5, 3, 1, 3), *distances, one, half, f(1), 1)
     three = np.array([[3, 2]], np.uint8)
     for operand in (
         (f(1, 11), three, LEVELS, None), (f(1, 8), three - 1, LEVELS, None), (f(1, 12), three, LEVELS[:2], None),

@@ -33,6 +33,21 @@ def mask(n: int, rows) -> np.ndarray:
     return np.packbits(allowed, bitorder="little").view(np.uint64)
 
 
+def test_the_first_bytes_of_codes_are_codes(backend):
+    """What stands behind them does not count, but factors may stand there."""
+    rng = np.random.default_rng(0)
+    codes, q = rng.integers(0, 256, (200, 7), dtype=np.uint8), np.float32(rng.standard_normal((3, 4, 256)))
+    table = np.float32(rng.standard_normal(256))
+    short = ops.lut8(Blocks.pack(np.ascontiguousarray(codes[:, :5]), 1), q, 9, scale=Factor(0, "u1", table))
+    there = ops.lut8(Blocks.pack(codes, 1).prefix(5, 1), q, 9, scale=Factor(0, "u1", table))
+    assert np.array_equal(short[0], there[0]) and np.array_equal(short[1], there[1])
+    front = ops.lut8(
+        Blocks.pack(codes[:, [6, 0, 1, 2, 3, 4, 5]], 1), np.pad(q, ((0, 0), (1, 1), (0, 0))), 9, scale=Factor(0, "u1", table)
+    )
+    behind = ops.lut8(Blocks.pack(codes, 0), np.pad(q, ((0, 0), (1, 2), (0, 0))), 9, scale=Factor(6, "u1", table))
+    assert np.array_equal(front[0], behind[0]) and np.array_equal(front[1], behind[1])
+
+
 def test_best_first_and_ties_to_the_lower_id(backend):
     assert scan([5, 9, 5, 9, 1], 4) == ([9, 9, 5, 5], [1, 3, 0, 2])
     ids = np.array([70, 60, 10, 50, 0])

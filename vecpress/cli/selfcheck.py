@@ -52,6 +52,12 @@ def _assign(rng: np.random.Generator) -> Work:
     return lambda: ops.assign(x, centroids, num_threads=THREADS)
 
 
+def _beam_step(rng: np.random.Generator) -> Work:
+    costs, pairs, scores = _floats(rng, ROWS, 19), _floats(rng, 2 * 19, 19), _floats(rng, ROWS, 3)
+    paths = rng.integers(0, 19, (ROWS, 3, 2)).astype(np.uint8)
+    return lambda: ops.beam_step(costs, pairs, paths, scores, 5, num_threads=THREADS)
+
+
 def _encode_grid(rng: np.random.Generator) -> Work:
     y, wide = _floats(rng, 9, 19), _floats(rng, 2, 77)
 
@@ -165,6 +171,7 @@ def _trellis(rng: np.random.Generator) -> Work:
 # per operation: makes the inputs, and gives the call that is to come out the same with every kernel
 SAMPLES: dict[str, Callable[[np.random.Generator], Work]] = {
     "assign": _assign,
+    "beam_step": _beam_step,
     "dot": _dot,
     "encode_grid": _encode_grid,
     "encode_pq": _encode_pq,

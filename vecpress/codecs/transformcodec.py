@@ -2,39 +2,47 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import ops
 from ..allocation import word_sizes
-from ..arrays import Rows
-from ..axes import CENTROIDS, LABEL_ROWS, AxesCode, power_of_two
+from ..arrays import Rows, like
+from ..axes import CENTROIDS, AxesCode
 from ..checks import check_choice, check_int
 from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
-from ..ops.factors import Factor, from_u2, to_u2
+from ..layers import check_layers, kept_layers
+from ..level_tables import TABLES
 from ..ops.trellis_levels import LEVELS
 from ..pca import ENOUGH_ROWS, MOST_COLUMNS, SAMPLE_ROWS, check_columns
-from ..weighting import Transform, moments, weighted_transform
+from ..scales import STRETCHES, scale_factor, square_factor, store_scales, store_squares, stored_scales, stored_squares
+from ..transformfit import LEAST_SEARCH_ROWS, Plan, TransformCode, choose, learn
+from ..transformloss import Drift, bounds, measure, share_lost
+from ..weighting import Transform
 
 MAX_SEED = 2**63 - 1
 LEAST_BYTES = 4
 MOST_LABELS, USUAL_LABELS = 32, 23
-ALL_LABELS = 24  # bytes up to which the usual code has as many labels as it may, and
-SOME_LABELS = 8  # beyond
-LEAST_LABEL_ROWS = 8 * CENTROIDS  # without which there are no labels
-LEARNED_ROWS, JUDGED_ROWS, JUDGES = 8192, 24576, 256  # with which options are chosen
-LEAST_SEARCH_ROWS, LEAST_SEARCH_QUERIES = 512, 16
-# options, and by how much recall they must be better than the usual ones: so much is chance
-EXPONENTS = {0.5: 0.0, 0.3: 0.002, 0.0: 0.005}
-STRETCHES = {1: 0.0, 0: 0.002, 2: 0.003}  # 2 a
-UNUSUAL_LABELS = 0.01
-NEIGHBOURS = 10
-BLOCK_ROWS = 8192  # mapped at a time
-UNEVEN = 0.2  # spread of norms from which rows are coded at one length
-SHORT = 2.0**-100  # vectors so near to the mean count as it
+HELD_OUT, LEAST_HELD_OUT = 16, 4096  # one of so many rows is not learned from, where there are so many
+
+
+class Form(NamedTuple):
+    """The numbers of form_: bytes of a scale and of a squared length; labels, words, passes; 2 a; 1 for rows of one length."""
+
+    scale_bytes: int
+    square_bytes: int
+    labels: int
+    words: int
+    passes: int
+    stretch: int
+    uneven: int
+
+    @property
+    def factors(self) -> int:
+        return self.scale_bytes + self.square_bytes
 
 
 class TransformCodec(Codec):
@@ -45,17 +53,17 @@ class TransformCodec(Codec):
     component by component in words of a trellis code, `ops.encode_trellis`, whose rates follow the components' variances
     (`vecpress.allocation`): some have no bits, the strongest are coded twice. One scale a vector makes up for what is lost.
 
-    Code layout, with t the point that labels and values name:
+    Code layout, with t the point that labels and values name; of a progressive code, of every layer, one after the other:
 
     | bytes | content |
     |---|---|
-    | 0 | the place of the scale s in scales_; or 0, 1, where lengths lie far apart: s / scales_[0] as by `ops.factors.to_u2` |
-    | four more for l2 | |x_hat - mean_|^2, float32, little-endian |
-    | n_labels | labels |
+    | 1 | the place of the scale s in scales_; or 2, where lengths lie far apart: s / scales_[0] as by `ops.factors.to_u2` |
+    | for l2 1, 2 or 4 more | |x_hat - mean_|^2: its place in squares_; |x_hat - mean_| / squares_[0] as by `to_u2`; or float32 |
+    | n_labels, in the first layer | labels |
     | then | the words as `ops.encode_trellis` writes them |
 
     s = (|z|^2 / <z, t>)^(1 - a) (<z, t> / |t|^2)^a, between the unbiased scale and that of least squares, or 0 where <z, t> is
-    not positive. Scores are those of the query with x_hat, up to float32 rounding.
+    not positive. Scores are those of the query with x_hat, up to float32 rounding and, for l2, that of squared lengths.
 
     `fit` chooses by held-out recall on its sample: how much queries weigh, how many labels there are, the scale's a. Give it
     sample queries where you have them: without, it takes rows for queries. It takes the usual choice, and no labels, where it has
@@ -63,16 +71,21 @@ class TransformCodec(Codec):
 
     Parameters
     ----------
-    code_size : bytes a vector, at least 4 and four more for l2; more than the factors and one byte a dimension are of no use
+    code_size : bytes a vector, at least 4, 5 for l2; more than the factors and one byte a dimension are of no use
     metric : "ip", "l2" or "cos"
-    labels : 0 to 32, the most labels there may be; beyond 24 bytes a vector there are 8 at most. Each takes a kilobyte a
-        dimension of state, and time in `fit`, `encode` and searches
+    quantizer : "trellis", or "scalar" for components coded each by itself: more error, by about the rate's third of a bit
+    progressive : True for layers that end at a quarter and half of code_size, or where each is to end; `truncate`. An index scans
+        the first layer alone where `search(rerank=...)` asks for candidates. Every layer has factors of its own and leaves a bit
+        more error, so a code of one layer is better than one of several in as many bytes
+    labels : 0 to 32, the most labels there may be; where the first layer is beyond 24 bytes there are 8 at most. Each takes a
+        kilobyte a dimension of state, and time in `fit`, `encode` and searches
     seed : of the centroids and of what is held out
 
     Learned: mean_; forward_ and back_ float32[d, d]; centroids_ float32[n_labels, 256, d]; words_ uint8[n_words, 2], bytes and
-    rate; component_ int32[m], the axis of each component, -1 for none; units_ float32[m]; levels_ int8[4, 64]; scales_
-    float32[256]; form_ int64[6]: bytes of the scale, labels, words, words of the first layer, 2 a, and 1 where rows are coded at
-    one length.
+    rate; passes_ int64[n_passes, 2], the layer of words that code what those before them leave, and how many; component_
+    int32[m], the axis of each component, -1 for none; units_ float32[m]; levels_ int8[4, 64]; scales_ and squares_
+    float32[n_layers, 256]; errors_ float32[n_layers, d], of (z / s - t)^2; loss_ float32[n_layers, 3], `vecpress.transformloss`;
+    form_ int64[7], `Form`.
 
     Raises ValueError for d beyond 4096, and in `encode` for values beyond `largest`.
     Cost: fit about 40 d^3 and, for 20,000 rows of 384 columns, 7 to 10 seconds on one core, 30 with 23 labels; encode d^2
@@ -83,8 +96,9 @@ class TransformCodec(Codec):
     """
 
     state = {  # noqa: RUF012  ClassVar in Codec
-        "form_": Array("int64", (6,)),
+        "form_": Array("int64", (len(Form._fields),)),
         "words_": Array("uint8", ("n_words", 2)),
+        "passes_": Array("int64", ("n_passes", 2)),
         "component_": Array("int32", ("n_components",)),
         "units_": Array("float32", ("n_components",)),
         "levels_": Array("int8", LEVELS.shape),
@@ -92,10 +106,14 @@ class TransformCodec(Codec):
         "forward_": Array("float32", ("dim", "dim")),
         "back_": Array("float32", ("dim", "dim")),
         "centroids_": Array("float32", ("n_labels", CENTROIDS, "dim")),
-        "scales_": Array("float32", (256,)),
+        "scales_": Array("float32", ("n_layers", 256)),
+        "squares_": Array("float32", ("n_layers", 256)),
+        "errors_": Array("float32", ("n_layers", "dim")),
+        "loss_": Array("float32", ("n_layers", 3)),
     }
     form_: np.ndarray
     words_: np.ndarray
+    passes_: np.ndarray
     component_: np.ndarray
     units_: np.ndarray
     levels_: np.ndarray
@@ -104,10 +122,19 @@ class TransformCodec(Codec):
     back_: np.ndarray
     centroids_: np.ndarray
     scales_: np.ndarray
+    squares_: np.ndarray
+    errors_: np.ndarray
+    loss_: np.ndarray
 
-    def __init__(self, code_size: int, *, metric: Metric = "ip", labels: int = USUAL_LABELS, seed: int = 0):
+    def __init__(
+        self, code_size: int, *, metric: Metric = "ip", quantizer: str = "trellis", progressive: bool | Sequence[int] = False,
+        labels: int = USUAL_LABELS, seed: int = 0,
+    ):  # fmt: skip
         self.metric = check_choice("TransformCodec", "metric", metric, METRICS)
-        self._code_size = check_int("TransformCodec", "code_size", code_size, LEAST_BYTES + self._norm_bytes)
+        self._code_size = check_int("TransformCodec", "code_size", code_size, LEAST_BYTES + (metric == "l2"))
+        self.quantizer = check_choice("TransformCodec", "quantizer", quantizer, tuple(TABLES))
+        self._layers = check_layers("TransformCodec", progressive, self._code_size)
+        self.progressive = list(self._layers[:-1]) if isinstance(progressive, Sequence) else bool(progressive)
         self.labels = check_int("TransformCodec", "labels", labels, 0, MOST_LABELS)
         self.seed = check_int("TransformCodec", "seed", seed, 0, MAX_SEED)
 
@@ -116,41 +143,54 @@ class TransformCodec(Codec):
         return self._code_size
 
     @property
-    def _form(self) -> list[int]:
+    def layers(self) -> tuple[int, ...]:
+        return self._layers
+
+    @property
+    def _plan(self) -> Plan:
+        return Plan(self.metric, self.layers, self.labels, TABLES[self.quantizer](), self.seed)
+
+    @property
+    def _form(self) -> Form:
         """form_, or what is likely before `fit`."""
         if "form_" in self.__dict__:
-            return self.form_.tolist()
-        left = self.code_size - 1 - self._norm_bytes
-        labels = min(self.labels, left if self.code_size <= ALL_LABELS else SOME_LABELS)
-        words = len(word_sizes(left - labels))
-        return [1, labels, words, words, next(iter(STRETCHES)), 0]
+            return Form(*self.form_.tolist())
+        square_bytes = int(self.metric == "l2")
+        labels = self._plan.most_labels(1 + square_bytes)
+        left = [size - before - 1 - square_bytes for size, before in zip(self.layers, (0, *self.layers), strict=False)]
+        words = sum(len(word_sizes(nbytes)) for nbytes in (left[0] - labels, *left[1:]))
+        return Form(1, square_bytes, labels, words, len(left), STRETCHES[0], 0)
 
     @property
     def scale_bytes(self) -> int:
-        return self._form[0]
+        return self._form.scale_bytes
 
     @property
     def n_labels(self) -> int:
-        return self._form[1]
+        return self._form.labels
 
     @property
     def n_words(self) -> int:
-        return self._form[2]
+        return self._form.words
+
+    @property
+    def n_passes(self) -> int:
+        return self._form.passes
+
+    @property
+    def n_layers(self) -> int:
+        return len(self.layers)
 
     @property
     def n_components(self) -> int:
         """Values of all words; before `fit` as many as there would be at 2 bits."""
         if "words_" not in self.__dict__:
-            return 4 * (self.code_size - self.head - self.n_labels)
+            return 4 * (self.code_size - self.n_layers * self._form.factors - self.n_labels)
         return int((8 * self.words_[:, 0].astype(np.int64) // np.maximum(self.words_[:, 1], 1)).sum())
 
     @property
-    def _norm_bytes(self) -> int:
-        return 4 if self.metric == "l2" else 0
-
-    @property
     def head(self) -> int:  # type: ignore[override]
-        return self.scale_bytes + self._norm_bytes
+        return self._form.factors
 
     @property
     def largest(self) -> float:  # type: ignore[override]
@@ -167,213 +207,180 @@ class TransformCodec(Codec):
 
     def _fit(self, x: Rows, queries: Rows | None, num_threads: int | None) -> None:
         sample = x.sample(SAMPLE_ROWS, self.seed)
+        # in any order, so that its first rows are a sample
+        sample = sample[np.random.Generator(np.random.PCG64(self.seed)).permutation(len(sample))]
         asked = None if queries is None else queries.sample(SAMPLE_ROWS, self.seed)
-        exponent, labels, stretch = self._choose(sample, asked, num_threads)
-        self._learn(sample, asked, exponent, labels, num_threads)
-        self._set_form(stretch=stretch)
-        blocks = ((z, self._code.encode(self._evened(z), num_threads)[1]) for z in self._blocks(sample, num_threads))
-        self._learn_scales(np.concatenate([self._scale(z, t, num_threads) for z, t in blocks]))
-
-    def _learn(
-        self, x: np.ndarray, queries: np.ndarray | None, exponent: float, labels: int, num_threads: int | None,
-        centroids: np.ndarray | None = None,
-    ) -> None:  # fmt: skip
-        """Axes and code for rows x; queries None means rows as queries. centroids : of the labels and more, if they are known."""
-        transform = self._axes(x, queries, exponent)
-        self.mean_, self.forward_, self.back_ = transform.mean, transform.forward, transform.back
-        self.scales_, self.levels_ = np.ones(256, np.float32), LEVELS
-        self.form_ = np.array([1, 0, 0, 0, 0, 0])
-        z = np.concatenate(list(self._blocks(x[:LABEL_ROWS], num_threads)))
-        norms = ops.norms(z, num_threads=num_threads).astype(np.float64)
-        # two bytes must be reckoned with before it is known that scales need them
-        uneven = float(norms.std()) > UNEVEN * float(norms.mean())
-        self.form_ = np.array([2 if uneven else 1, 0, 0, 0, 0, int(uneven)])
-        nbytes = self.code_size - self.head
-        variances = transform.variances
-        if uneven:
-            z = self._evened(z)
-            variances = np.square(z, dtype=np.float64).mean(axis=0)
-        labels = min(labels, nbytes)
-        code = AxesCode.learn(z, variances, nbytes, labels, self.seed, num_threads, centroids)
-        self.centroids_, self.words_, self.component_, self.units_ = code.centroids, code.words, code.component, code.units
-        self._set_form(labels=labels, words=len(code.words), layers=code.layers)
-
-    def _axes(self, x: np.ndarray, queries: np.ndarray | None, exponent: float) -> Transform:
-        mean, covariance = moments(x, centred=True)
-        of_queries = covariance if self.metric == "l2" else covariance + np.outer(mean, mean)  # rows as queries
-        if queries is not None and len(queries):
-            given = moments(queries - mean if self.metric == "l2" else queries, centred=False)[1]
-            # a few queries say little of d^2 numbers: they are believed as half as many rows as columns would be
-            share = len(queries) / (len(queries) + x.shape[1] / 2)
-            level = np.trace(given) / max(float(np.trace(of_queries)), 1e-300)
-            of_queries = share * given + (1 - share) * level * of_queries
-        return weighted_transform(mean, covariance, of_queries, exponent)
-
-    def _choose(self, x: np.ndarray, queries: np.ndarray | None, num_threads: int | None) -> tuple[float, int, int]:
-        """exponent, labels and 2 a by the recall of rows and for queries that were not learned from."""
-        usual = next(iter(EXPONENTS)), 0, next(iter(STRETCHES))
-        if len(x) < LEAST_SEARCH_ROWS or (queries is not None and len(queries) < LEAST_SEARCH_QUERIES):
-            return usual
-        rng = np.random.Generator(np.random.PCG64(self.seed))
-        x = x[rng.permutation(len(x))]
-        if queries is None:
-            half = min(len(x) // 4, JUDGES)
-            judges, x, known = x[:half], x[half:], None
-        else:
-            queries = queries[rng.permutation(len(queries))]
-            half = min(len(queries) // 2, JUDGES)
-            judges, known = queries[:half], queries[half:]
-        half = min(len(x) // 2, LEARNED_ROWS)
-        learned, base = x[:half], x[half : half + JUDGED_ROWS]
-        true = _best(_scores(judges @ base.T, np.square(base).sum(axis=1), self.metric))
-        tried: dict[tuple[float, int, int], float] = {}
-        most = min(self.labels, self.code_size - self._norm_bytes - 1 if self.code_size <= ALL_LABELS else SOME_LABELS)
-        usual_labels = most = most if len(learned) >= LEAST_LABEL_ROWS else 0
-
-        def judge(exponent: float, labels: int, centroids: np.ndarray | None = None) -> None:
-            self._learn(learned, known, exponent, labels, num_threads, centroids)
-            z = np.concatenate(list(self._blocks(base, num_threads)))
-            t = self._code.encode(self._evened(z), num_threads)[1]
-            products = (judges - self.mean_ if self.metric == "l2" else judges) @ self.back_ @ t.T
-            own = np.square(t @ self.back_.T).sum(axis=1) if self.metric == "l2" else np.zeros(len(t), np.float32)
-            for stretch, price in STRETCHES.items():
-                self._set_form(stretch=stretch)
-                scale = self._scale(z, t, num_threads).astype(np.float32)
-                found = _best(_scores(products * scale, own * scale**2, self.metric))
-                recall = float((found[:, :, None] == true[:, None, :]).any(axis=2).mean())
-                price += EXPONENTS[exponent] + UNUSUAL_LABELS * (labels != usual_labels)
-                tried[exponent, labels, stretch] = recall - price
-
-        for exponent in EXPONENTS:
-            judge(exponent, 0)
-        exponent = max(tried, key=lambda option: tried[option])[0]
-        centroids = None
-        for labels in sorted({most, min(most, SOME_LABELS), most // 2} - {0}, reverse=True):
-            judge(exponent, labels, centroids)
-            centroids = self.centroids_ if labels == most else centroids  # the others' are the first of these
-        return max(tried, key=lambda option: tried[option])
-
-    def _learn_scales(self, scales: np.ndarray) -> None:
-        positive = scales[scales > 0]
-        low, high = (float(positive.min()), float(positive.max())) if len(positive) else (1.0, 1.0)
-        if self.scale_bytes == 2:
-            self.scales_ = np.full(256, power_of_two(high), np.float32)
-            return
-        low, high = max(low * 0.9, high / 1e3), high * 1.1  # what lies outside counts as the nearest
-        self.scales_ = np.concatenate(([0.0], np.geomspace(low, high, 255))).astype(np.float32)
-
-    def _set_form(self, **changes: int) -> None:
-        names = ("scale_bytes", "labels", "words", "layers", "stretch", "uneven")
-        self.form_ = np.array([changes.get(name, int(old)) for name, old in zip(names, self.form_, strict=True)])
+        exponent, labels, stretch = choose(sample, asked, self._plan, num_threads)
+        held_out = len(sample) // HELD_OUT if len(sample) >= LEAST_HELD_OUT else 0  # tell what is lost
+        learned, others = np.split(sample, [len(sample) - held_out])
+        made = learn(learned, asked, self._plan, exponent, labels, num_threads)
+        code = made.code
+        self.mean_, self.forward_, self.back_ = made.transform[:3]
+        for name, array in code.named.items():
+            setattr(self, name, array)
+        counts = len(code.centroids), len(code.words), len(code.passes)
+        self.form_ = np.array(Form(made.scale_bytes, made.square_bytes, *counts, stretch, made.uneven), np.int64)
+        loss = measure(made, others if held_out else sample, asked, self.metric, stretch, num_threads)
+        self.scales_, self.squares_, self.errors_, self.loss_ = loss
 
     def _freeze(self) -> None:
         super()._freeze()
-        scale_bytes, labels, words, layers, stretch, uneven = self.form_.tolist()
-        sizes = self.words_[:, 0].astype(np.int64)
-        if not (
-            scale_bytes in (1, 2) and 0 <= layers <= words and stretch in STRETCHES and uneven in (0, 1)
-            and ((self.words_ >= 1) & (self.words_ <= (8, 4))).all() and self.head + labels + sizes.sum() == self.code_size
-            and (self.component_ >= -1).all() and (self.component_ < self.dim).all() and (self.levels_ > -128).all()
-            and (self.scales_ >= 0).all() and (self.scales_[0] > 0 if scale_bytes == 2 else (np.diff(self.scales_) >= 0).all())
-        ):  # fmt: skip
+        form, (layer, words) = self._form, self.passes_.T
+        scales = self.scales_[:, :1] > 0 if form.scale_bytes == 2 else np.diff(self.scales_) >= 0
+        squares = self.squares_[:, :1] > 0 if form.square_bytes == 2 else np.diff(self.squares_) >= 0
+        good = (
+            form.scale_bytes in (1, 2) and form.square_bytes in ((1, 2, 4) if self.metric == "l2" else (0,))
+            and form.stretch in STRETCHES and form.uneven in (0, 1)
+            and ((self.words_ >= 1) & (self.words_ <= (8, 4))).all() and (self.levels_ > -128).all()
+            and (self.component_ >= -1).all() and (self.component_ < self.dim).all()
+            and (words > 0).all() and words.sum() == form.words and ((layer >= 0) & (layer < self.n_layers)).all()
+            and (np.diff(layer) >= 0).all() and scales.all() and squares.all()
+            and all((array >= 0).all() for array in (self.scales_, self.squares_, self.errors_, self.loss_))
+        )  # fmt: skip
+        if good:  # every layer ends where it is said to
+            nbytes = np.bincount(np.repeat(layer, words), self.words_[:, 0], minlength=self.n_layers).astype(np.int64)
+            nbytes[0] += form.labels
+            good = (np.cumsum(nbytes + form.factors) == self.layers).all()
+        if not good:
             raise ValueError(f"TransformCodec: the learned arrays do not belong together, or not to code_size={self.code_size}")
 
     @property
-    def _code(self) -> AxesCode:
+    def _coder(self) -> TransformCode:
         """Made when first asked for and kept as long as the arrays are the same: it makes tables of its own."""
-        form, parts = self.form_, (self.centroids_, self.words_, self.component_, self.units_, self.levels_)
-        made_of, kept = self.__dict__.get("_kept_code", ((), None))
+        names = ("mean_", "forward_", "back_", "centroids_", "words_", "passes_", "component_", "units_", "levels_")
+        parts, form = [getattr(self, name) for name in names], self._form
+        made_of, kept = self.__dict__.get("_kept_coder", ((), None))
         if kept is None or len(made_of) != len(parts) or any(a is not b for a, b in zip(made_of, parts, strict=True)):
-            centroids, words, *others = parts
-            kept = AxesCode(centroids, words, int(form[3]), *others)
-            self.__dict__["_kept_code"] = parts, kept
+            mean, forward, back, *others = parts
+            transform = Transform(mean, forward, back, np.empty(0))
+            kept = TransformCode(transform, AxesCode(*others), bool(form.uneven), form.scale_bytes, form.square_bytes)
+            self.__dict__["_kept_coder"] = parts, kept
         return kept
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_kept_code"}
+        return {name: value for name, value in self.__dict__.items() if name != "_kept_coder"}
+
+    def truncate(self, code_size: int) -> TransformCodec:
+        count = kept_layers(self, code_size)
+        code, form = self._coder.code.first_layers(count), self._form
+        arrays = self.arrays() | code.named
+        arrays |= {name: arrays[name][:count] for name in ("scales_", "squares_", "errors_", "loss_")}
+        arrays["form_"] = np.array(form._replace(words=len(code.words), passes=len(code.passes)), np.int64)
+        config = self.config() | {"code_size": code_size, "progressive": list(self.layers[: count - 1]) or False}
+        return type(self).restore(config, self.dim, arrays)
 
     # ---- coding
 
-    def _blocks(self, x: np.ndarray, num_threads: int | None) -> Iterator[np.ndarray]:
-        for start in range(0, max(len(x), 1), BLOCK_ROWS):
-            yield ops.project(x[start : start + BLOCK_ROWS] - self.mean_, self.forward_, num_threads=num_threads)
-
-    def _evened(self, z: np.ndarray) -> np.ndarray:
-        """Rows at one length, where that is what is coded."""
-        if not self.form_[5]:
-            return z
-        norms, length = ops.norms(z, num_threads=1), np.float32(math.sqrt(z.shape[1]))
-        return z * np.where(norms >= SHORT, length / np.maximum(norms, np.float32(SHORT)), np.float32(0))[:, None]
-
-    def _scale(self, z: np.ndarray, t: np.ndarray, num_threads: int | None) -> np.ndarray:
-        """float64[n]: s, from norms, whose order of summing is fixed."""
-        length: np.ndarray | float = 1.0
-        if self.form_[5]:  # t is near to a row of one length, and so must z be: sums of squares would cancel
-            length = ops.norms(z, num_threads=num_threads).astype(np.float64) / math.sqrt(z.shape[1])
-            z = self._evened(z)
-        own, coded, apart = (np.square(ops.norms(a, num_threads=num_threads), dtype=np.float64) for a in (z, t, z - t))
-        product = (own + coded - apart) / 2
-        good = (product > 2.0**-20 * own) & (own > 0)
-        product = np.where(good, product, 1.0)
-        unbiased, least = np.where(good, own, 0.0) / product, product / np.where(good, coded, 1.0)
-        stretch = int(self.form_[4])
-        found = unbiased if stretch == 0 else least if stretch == 2 else np.sqrt(unbiased * least)
-        return np.where(good, found, 0.0) * length
-
     def _encode(self, x: np.ndarray, num_threads: int | None) -> np.ndarray:
-        z = ops.project(x - self.mean_, self.forward_, num_threads=num_threads)
-        codes, t = self._code.encode(self._evened(z), num_threads)
-        scale = self._scale(z, t, num_threads)
-        if self.scale_bytes == 1:
-            scales = self.scales_.astype(np.float64)
-            stored = np.searchsorted(np.sqrt(scales[1:] * scales[:-1]), scale).astype(np.uint8)[:, None]
-        else:
-            stored = to_u2((scale / self.scales_[0]).astype(np.float32))[:, None].view(np.uint8)
-        parts = [stored]
+        form, coder = self._form, self._coder
+        parts: list[np.ndarray] = []
+        z, lengths = coder.rows(x, num_threads)
+        for layer, (codes, t) in enumerate(coder.code.encode(z, num_threads)):
+            stored = store_scales(coder.scales(z, lengths, t, form.stretch, num_threads), self.scales_[layer], form.scale_bytes)
+            parts.append(stored)
+            if form.square_bytes:
+                away = coder.lengths(t, stored_scales(stored, self.scales_[layer]), num_threads)
+                parts.append(store_squares(away, self.squares_[layer], form.square_bytes))
+            parts.append(codes)
+        return np.hstack(parts)
+
+    @property
+    def _last(self) -> int:
+        """Where the last layer begins, whose factors are those of the code."""
+        return (0, *self.layers)[-2]
+
+    def _parts(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The scale float32[n] of codes, and t float32[n, d]."""
+        form = self._form
+        own = np.concatenate([np.arange(a + form.factors, b) for a, b in pairwise((0, *self.layers))])
+        scale = stored_scales(codes[:, self._last : self._last + form.scale_bytes], self.scales_[-1])
+        return scale, self._coder.code.decode(np.ascontiguousarray(codes[:, own]))
+
+    def _decode(self, codes: np.ndarray, num_threads: int | None = 1) -> np.ndarray:
+        scale, t = self._parts(codes)
+        return self._coder.points(t, scale, num_threads, self.mean_)
+
+    def _turned(self, q: np.ndarray, num_threads: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """Queries in the axes, float32[nq, d], whose products with s t are scores but for these numbers a query, float32[nq]."""
         if self.metric == "l2":
-            scale = self._scales_of(stored)
-            point = ops.project(t * scale[:, None], np.ascontiguousarray(self.back_.T), num_threads=num_threads)
-            parts.append(np.square(ops.norms(point, num_threads=num_threads)).astype("<f4")[:, None].view(np.uint8))
-        return np.hstack([*parts, codes])
-
-    def _scales_of(self, stored: np.ndarray) -> np.ndarray:
-        """float32[n]: scales from their bytes."""
-        if self.scale_bytes == 1:
-            return self.scales_[stored[:, 0]]
-        return from_u2(np.ascontiguousarray(stored).view("<u2")[:, 0]) * self.scales_[0]
-
-    def _decode(self, codes: np.ndarray) -> np.ndarray:
-        t = self._code.decode(np.ascontiguousarray(codes[:, self.head :]))
-        scale = self._scales_of(codes[:, : self.scale_bytes])
-        return ops.project(t * scale[:, None], np.ascontiguousarray(self.back_.T), self.mean_, num_threads=1)
+            q = q - self.mean_
+            constant = -np.square(ops.norms(q, num_threads=num_threads))
+            return ops.project(q * np.float32(2), self.back_, num_threads=num_threads), constant
+        constant = ops.project(q, self.mean_[:, None], num_threads=num_threads)[:, 0]
+        return ops.project(q, self.back_, num_threads=num_threads), constant
 
     def _query(self, q: np.ndarray, num_threads: int | None) -> Query:
-        code, bias = self._code, None
+        form, code = self._form, self._coder.code
+        scale, bias = scale_factor(self._last, self.scales_[-1], form.scale_bytes), None
+        if form.square_bytes:
+            bias = square_factor(self._last + form.scale_bytes, self.squares_[-1], form.square_bytes)
         with np.errstate(over="ignore", invalid="ignore"):  # a query too far away for float32 scores -inf
-            if self.metric == "l2":
-                away = q - self.mean_
-                constant = -np.square(ops.norms(away, num_threads=num_threads))
-                turned = ops.project(away * np.float32(2), self.back_, num_threads=num_threads)
-                bias = Factor(self.scale_bytes, "f4", times=-1.0)
-            else:
-                constant = ops.project(q, self.mean_[:, None], num_threads=num_threads)[:, 0]
-                turned = ops.project(q, self.back_, num_threads=num_threads)
-            rows, tables = code.rows(turned), code.tables(turned, num_threads)
-        scale = Factor(0, "u1", table=self.scales_) if self.scale_bytes == 1 else Factor(0, "u2", times=float(self.scales_[0]))
-        if not len(self.words_):  # labels alone are what a quicker scan is for
+            turned, constant = self._turned(q, num_threads)
+            scanned = code.with_gaps(form.factors)  # to the scan, other layers' factors are words of nothing
+            rows, tables = scanned.rows(turned), code.tables(turned, num_threads)
+        if not len(scanned.words):  # labels alone are what a quicker scan is for
             return Query("lut8", tables=tables, scale=scale, bias=bias, constant=constant)
-        options = {"words": self.words_, "levels": self.levels_}
+        options = {"words": scanned.words, "levels": self.levels_}
         return Query("trellis", tables=tables, rows=rows, scale=scale, bias=bias, constant=constant, options=options)
+
+    # ---- what to expect
+
+    def estimate(self, codes: Any, q: Any, *, num_threads: int | None = None) -> tuple[Any, Any]:
+        """Scores float32[nq, n], squared distances not negated, and how far 99 % of them are off at most, float32[nq, n].
+
+        codes : uint8[n, code_size]; q : [nq, d]
+
+        With q' the query in the axes and E = errors_ the bound is k s sqrt(sum of q'_i^2 E_i), and for l2
+        k s sqrt(4 sum of q'_i^2 E_i + s^2 v), where v is the mean square of (|x - mean_|^2 - |x_hat - mean_|^2) / s^2. It holds
+        for 99 % of the pairs of held-out rows and sample queries, and of rows and queries like these: `drift` says whether rows
+        are.
+
+        Raises NotFittedError before `fit`; TypeError or ValueError for bad input.
+        Cost: nq n d multiply-adds in float32, and decoding.
+        """
+        self.check_fitted()
+        array = self.check_codes(codes, "estimate: codes")
+        rows = self._query_rows(q, "estimate: q", self.dim, num_threads).all()
+        turned, constant = self._turned(rows, num_threads)
+        scale, t = self._parts(array)
+        points = np.ascontiguousarray((t * scale[:, None]).T)
+        scores = ops.project(turned, points, num_threads=num_threads) + constant[:, None]
+        if self.metric == "l2":
+            at = self._last + self._form.scale_bytes
+            scores = stored_squares(array[:, at : self._last + self._form.factors], self.squares_[-1]) - scores
+        # a scale of 0 says nothing of what was coded
+        scale = np.where(scale > 0, scale, self.scales_[-1].max()).astype(np.float64)
+        off = scale * bounds(turned, scale, self.errors_[-1], float(self.loss_[-1, 1]), float(self.loss_[-1, 2]))
+        return like(q, scores), like(q, off.astype(np.float32))
+
+    def drift(self, x: Any, *, num_threads: int | None = None) -> Drift:
+        """How much worse rows [n, d] are coded than those that were learned from.
+
+        Raises as `encode` does, and ValueError where there are no rows. Cost: as `encode`.
+        """
+        self.check_fitted()
+        lost, own = 0.0, 0.0
+        for _, block in self._source(x, "drift: x", self.dim, num_threads).blocks():
+            z, _ = self._coder.rows(block, num_threads)
+            *_, (_, t) = self._coder.code.encode(z, num_threads)
+            relative = self._coder.scales(z, np.ones(len(z)), t, self._form.stretch, num_threads)
+            some = share_lost(z, relative, t)
+            lost, own = lost + some[0], own + some[1]
+        if own == 0:
+            raise ValueError("drift: x expected rows other than the mean of those that were learned from, got none")
+        return Drift(float(self.loss_[-1, 0]), lost / own)
 
     @classmethod
     def examples(cls) -> list[Codec]:
-        return [cls(8), cls(13, metric="l2"), cls(6, metric="cos", labels=1), cls(24, labels=0, seed=1)]
+        return [
+            cls(8), cls(13, metric="l2"), cls(6, metric="cos", labels=1), cls(24, labels=0, seed=1),
+            cls(26, progressive=[9], metric="l2"), cls(24, progressive=True), cls(9, quantizer="scalar"),
+        ]  # fmt: skip
 
     @classmethod
     def candidates(cls, dim: int, metric: Metric) -> list[Codec]:
         """1/2, 1, 2 and 4 bits a dimension."""
-        least = LEAST_BYTES + (4 if metric == "l2" else 0)
-        sizes = dict.fromkeys(max(dim * bits // 16, least) for bits in (1, 2, 4, 8))
+        sizes = dict.fromkeys(max(dim * bits // 16, LEAST_BYTES + (metric == "l2")) for bits in (1, 2, 4, 8))
         return [cls(size, metric=metric) for size in sizes] if dim <= MOST_COLUMNS else []
 
     @classmethod
@@ -383,17 +390,6 @@ class TransformCodec(Codec):
     @classmethod
     def offers(cls, dim: int, code_size: int, metric: Metric, seed: int = 0) -> list[Codec]:
         """All the bytes there are, up to 8 bits a dimension."""
-        factors = 5 if metric == "l2" else 1
-        size = min(code_size, factors + max(dim, LEAST_BYTES))
-        least = LEAST_BYTES + factors - 1
+        least = LEAST_BYTES + (metric == "l2")
+        size = min(code_size, least + dim)
         return [cls(size, metric=metric, seed=seed)] if dim <= MOST_COLUMNS and size >= least else []
-
-
-def _scores(products: np.ndarray, own: np.ndarray, metric: Metric) -> np.ndarray:  # but for what all rows of a query share
-    return 2 * products - own if metric == "l2" else products
-
-
-def _best(scores: np.ndarray) -> np.ndarray:
-    """int64[nq, 10]: the places of the highest scores, in any order."""
-    count = min(NEIGHBOURS, scores.shape[1])
-    return np.argpartition(-scores, count - 1, axis=1)[:, :count]

@@ -14,7 +14,7 @@ from ..checks import check_choice, check_int, check_number
 from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
 from ..heldout import JUDGED_ROWS, LEARNED_ROWS, LEAST_ROWS, Judge, hold_out
 from ..pca import ENOUGH_ROWS, SAMPLE_ROWS, check_columns
-from ..weighting import learned_transform
+from ..weighting import query_axes
 from .pq import MAX_SEED
 from .scaled import Scaled
 
@@ -97,7 +97,7 @@ class Weighted(Centred):
         sample = x.sample(SAMPLE_ROWS, self.seed)
         asked = None if queries is None else queries.sample(SAMPLE_ROWS, self.seed)
         exponent = self._choose(sample, asked, num_threads) if self.exponent is None else self.exponent
-        self.mean_, self.forward_, self.back_, _ = learned_transform(sample, asked, exponent, self.metric)
+        self.mean_, self.forward_, self.back_, _ = query_axes(sample, asked, self.metric, exponent)
 
     def _choose(self, x: np.ndarray, queries: np.ndarray | None, num_threads: int | None) -> float:
         """The exponent by the recall of rows and for queries that were not learned from."""

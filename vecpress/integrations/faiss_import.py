@@ -11,7 +11,7 @@ from .. import ops
 from ..chain import describe
 from ..codec import Codec, Metric
 from ..codecs.itq import ITQ
-from ..codecs.lloydmax import LloydMax, coded_levels
+from ..codecs.lloydmax import LloydMax
 from ..codecs.opq import OPQ
 from ..codecs.pq import PQ
 from ..codecs.rabitq import RaBitQ
@@ -19,6 +19,7 @@ from ..codecs.raw import Raw
 from ..codecs.sign import Sign
 from ..codecs.sq import SQ
 from ..codecs.truncate import Truncate
+from ..normal_levels import coded_levels
 from ..pca import MOST_COLUMNS
 from .faiss_codes import EdenCodes, NoFaissForm, RaBitQCodes
 from .faiss_export import EDEN_SCALE

@@ -5,6 +5,7 @@ neither on the instruction set, nor on the thread count, nor on the batch a row 
 """
 
 from .assign import assign
+from .beam_step import beam_step
 from .blocks import BLOCK, Blocks
 from .dot import dot
 from .encode_grid import encode_grid
@@ -27,7 +28,7 @@ from .tables import tables
 from .trellis import trellis
 
 __all__ = [
-    "BLOCK", "Blocks", "Factor", "assign", "decode_trellis", "dot", "encode_grid", "encode_pq", "encode_sq", "encode_trellis",
+    "BLOCK", "Blocks", "Factor", "assign", "beam_step", "decode_trellis", "dot", "encode_grid", "encode_pq", "encode_sq", "encode_trellis",
     "flat", "hamming", "label_sums", "lut4", "lut8", "norms", "pack_bits", "pack_bits_within", "pack_codes", "project",
     "quantize", "rotate", "tables", "trellis", "unpack_codes",
 ]

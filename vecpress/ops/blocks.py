@@ -29,9 +29,10 @@ LAYOUT_VERSION = 1
 class Blocks:
     """n codes in block layout.
 
-    data : uint8[ceil(n / 64), code_size * 64], C-contiguous; may be a read-only memory map
+    data : uint8[ceil(n / 64), stride * 64], C-contiguous; may be a read-only memory map
     n : rows in use
     code_size, head, group : as in the module's picture; group divides code_size - head
+    stride : bytes of the codes that data holds: code_size, or more for the first bytes of these alone, `prefix`
     """
 
     data: np.ndarray
@@ -39,6 +40,11 @@ class Blocks:
     code_size: int
     head: int = 0
     group: int = 1
+    stride: int = -1
+
+    def __post_init__(self) -> None:
+        if self.stride < 0:
+            self.stride = self.code_size
 
     @classmethod
     def pack(cls, codes: np.ndarray, head: int = 0, group: int = 1, *, num_threads: int | None = None) -> Blocks:
@@ -52,7 +58,7 @@ class Blocks:
     def put(self, start: int, codes: np.ndarray, *, num_threads: int | None = None) -> None:
         """Writes codes uint8[r, code_size] over rows start .. start + r - 1, which must lie inside `data`."""
         codes = array("blocks", "codes", codes, np.uint8, (None, self.code_size))
-        check_layout(self)
+        self._check_whole()
         if not 0 <= start <= start + len(codes) <= len(self.data) * BLOCK:
             raise ValueError(
                 f"blocks: start expected rows inside 0..{len(self.data) * BLOCK}, got {start}..{start + len(codes)}"
@@ -62,12 +68,25 @@ class Blocks:
     def rows(self, rows: np.ndarray, *, num_threads: int | None = None) -> np.ndarray:
         """The canonical codes uint8[r, code_size] of rows int64[r] (any order, repeats allowed)."""
         rows = array("blocks", "rows", rows, np.int64, (None,))
-        check_layout(self)
+        self._check_whole()
         if rows.size and (rows.min() < 0 or rows.max() >= self.n):
             raise ValueError(f"blocks: rows expected values in 0..{self.n - 1}, got {rows.min()}..{rows.max()}")
         out = empty((len(rows), self.code_size), np.uint8)
         run("get_rows", out, self.data, rows, self.head, self.group, num_threads=num_threads)
         return out
+
+    def prefix(self, code_size: int, head: int) -> Blocks:
+        """The first bytes of these codes as codes of their own, for scans, in place. ValueError for groups other than 1."""
+        if self.group != 1 and (code_size, head) != (self.code_size, self.head):
+            raise ValueError(f"blocks: prefix expected codes of group 1, got {self.group}")
+        if not 0 <= head <= code_size <= self.code_size:
+            raise ValueError(f"blocks: prefix expected at most {self.code_size} bytes, {head} of them factors, got {code_size}")
+        return Blocks(self.data, self.n, code_size, head, self.group, self.stride)
+
+    def _check_whole(self) -> None:
+        check_layout(self)
+        if self.stride != self.code_size:
+            raise ValueError(f"blocks: expected whole codes of {self.stride} bytes, got their first {self.code_size}")
 
 
 def count(n: int) -> int:
@@ -83,10 +102,10 @@ def check_layout(blocks: Blocks) -> None:
         raise ValueError(f"blocks: head expected 0..{blocks.code_size} and group at least 1, got {blocks.head}, {blocks.group}")
     if (blocks.code_size - blocks.head) % blocks.group:
         raise ValueError(f"blocks: group expected a divisor of {blocks.code_size - blocks.head}, got {blocks.group}")
-    if data.shape[1] != blocks.code_size * BLOCK or not 0 <= blocks.n <= len(data) * BLOCK:
-        raise ValueError(
-            f"blocks: data expected ({count(blocks.n)} or more, {blocks.code_size * BLOCK}), got {data.shape}"
-        )
+    if blocks.stride < blocks.code_size:
+        raise ValueError(f"blocks: stride expected code_size={blocks.code_size} or more, got {blocks.stride}")
+    if data.shape[1] != blocks.stride * BLOCK or not 0 <= blocks.n <= len(data) * BLOCK:
+        raise ValueError(f"blocks: data expected ({count(blocks.n)} or more, {blocks.stride * BLOCK}), got {data.shape}")
 
 
 def byte_offsets(code_size: int, head: int, group: int) -> np.ndarray:

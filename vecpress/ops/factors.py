@@ -23,7 +23,7 @@ _SHIFT = np.float32(2.0**96)  # between a float32's exponents and those of a u2
 
 @dataclass(frozen=True)
 class Factor:
-    """Where in the first `head` bytes of a code a per-vector number stands.
+    """Where in a code a per-vector number stands, in its first `head` bytes or, where `group` is 1, anywhere.
 
     offset : first byte
     kind : "f2" float16, "f4" float32, "u2" what `to_u2` makes (all little-endian), "f2^2", "f4^2", "u2^2" their squares in
@@ -58,7 +58,7 @@ def from_u2(stored: np.ndarray) -> np.ndarray:
     return (stored.astype(np.uint32) << np.uint32(_DROPPED)).view(np.float32) * _SHIFT
 
 
-def kernel_factor(op: str, name: str, factor: float | Factor | None, head: int) -> KernelFactor:
+def kernel_factor(op: str, name: str, factor: float | Factor | None, inside: int) -> KernelFactor:
     """Checks a factor and returns it as kernels take it. Raises TypeError or ValueError."""
     if factor is None:
         return NO_BIAS
@@ -66,8 +66,8 @@ def kernel_factor(op: str, name: str, factor: float | Factor | None, head: int) 
         return NO_FACTOR if factor == 1.0 else (0, 0, float(np.float32(factor)), None)
     if factor.kind not in WIDTHS:
         raise ValueError(f"{op}: {name} expected kind {', '.join(WIDTHS)}, got {factor.kind!r}")
-    if factor.offset < 0 or factor.offset + WIDTHS[factor.kind] > head:
-        raise ValueError(f"{op}: {name} expected bytes inside the code's first {head}, got offset {factor.offset}")
+    if factor.offset < 0 or factor.offset + WIDTHS[factor.kind] > inside:
+        raise ValueError(f"{op}: {name} expected bytes inside the code's first {inside}, got offset {factor.offset}")
     table = array(op, f"{name}.table", factor.table, np.float32, (256,)) if factor.kind == "u1" else None
     return KINDS.index(factor.kind), factor.offset, float(np.float32(factor.times)), table
 

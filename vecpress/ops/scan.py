@@ -23,6 +23,7 @@ from .numerics import array
 
 # results are tables of k places a query, 12 bytes each: a larger k is a slip, better named than met by "array is too big"
 MAX_K = 2**31 - 1
+Layout = tuple[int, int, int, int]  # n, code_size, head, stride
 
 
 def scan(
@@ -45,7 +46,7 @@ def scan(
     k : 1 to MAX_K; more than there are rows is fine
     ids : int64[n] or None for 0..n-1
     allow : uint64[ceil(n / 64)], bit r of word b allows row 64 b + r; None allows all
-    scale, bias : per-vector factors in the code's head; a plain number is the scale of every row
+    scale, bias : per-vector factors in the head, or anywhere in a code of group 1; a plain number is the scale of every row
     constant : float32[nq] added to every score of a query, or None
 
     Raises TypeError or ValueError for what is not such, MemoryError where the results do not fit in memory.
@@ -59,15 +60,17 @@ def scan(
         allow = array(op, "allow", allow, np.uint64, (count(blocks.n),))
     constant = np.zeros(nq, np.float32) if constant is None else array(op, "constant", constant, np.float32, (nq,))
     scores, found = empty((nq, k), np.float32), empty((nq, k), np.int64)
-    layout = (blocks.n, blocks.code_size, blocks.head)
-    factors = (kernel_factor(op, "scale", scale, blocks.head), kernel_factor(op, "bias", bias, blocks.head))
+    layout = (blocks.n, blocks.code_size, blocks.head, blocks.stride)
+    # where bytes lie one after the other, factors may stand anywhere in a code
+    inside = blocks.code_size if blocks.group == 1 else blocks.head
+    factors = (kernel_factor(op, "scale", scale, inside), kernel_factor(op, "bias", bias, inside))
     run(op, scores, found, blocks.data, layout, operand, *options, ids, allow, *factors, constant, num_threads=num_threads)
     return scores, found
 
 
-def reference_codes(data: np.ndarray, layout: tuple[int, int, int], group: int = 1) -> np.ndarray:
+def reference_codes(data: np.ndarray, layout: Layout, group: int = 1) -> np.ndarray:
     """The codes' payload behind the head, uint8[n, code_size - head]."""
-    n, code_size, head = layout
+    n, code_size, head, _ = layout
     return _bytes(data, n, code_size, head, group, np.arange(head, code_size))
 
 
@@ -81,7 +84,7 @@ def reference_scan(
     found: np.ndarray,
     sums: np.ndarray,
     data: np.ndarray,
-    layout: tuple[int, int, int],
+    layout: Layout,
     ids: np.ndarray | None,
     allow: np.ndarray | None,
     scale: KernelFactor,
@@ -108,10 +111,10 @@ def reference_scan(
         found[i, : len(best)] = ids[best]
 
 
-def factors_of_rows(factor: KernelFactor, data: np.ndarray, layout: tuple[int, int, int]) -> np.ndarray:
+def factors_of_rows(factor: KernelFactor, data: np.ndarray, layout: Layout) -> np.ndarray:
     """float32[n, 1]."""
     kind, offset, value, _ = factor
-    n, size, head = layout
+    n, size, head, _ = layout
     if KINDS[kind] == "none":
         return np.full((n, 1), value, np.float32)
     return factor_values(factor, _bytes(data, n, size, head, 1, np.arange(offset, offset + WIDTHS[KINDS[kind]])))[:, None]

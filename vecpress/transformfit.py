@@ -1,0 +1,184 @@
+"""How a transform code is learned: axes, bytes of factors, labels and words; its options by the recall of held-out rows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from . import ops
+from .allocation import allocate
+from .axes import CENTROIDS, LABEL_ROWS, AxesCode
+from .checks import Metric
+from .level_tables import Tables
+from .scales import STRETCHES, UNEVEN, evened, scales_of, square_table
+from .weighting import Transform, query_axes
+
+ALL_LABELS = 24  # bytes up to which the usual code has as many labels as it may, and
+SOME_LABELS = 8  # beyond
+LEAST_LABEL_ROWS = 8 * CENTROIDS  # without which there are no labels
+LEARNED_ROWS, JUDGED_ROWS, JUDGES = 8192, 24576, 256  # with which options are chosen
+LEAST_SEARCH_ROWS, LEAST_SEARCH_QUERIES = 512, 16
+# options, and by how much recall they must be better than the usual ones: so much is chance
+EXPONENTS = {0.5: 0.0, 0.3: 0.002, 0.0: 0.005}
+STRETCH_PRICES = dict(zip(STRETCHES, (0.0, 0.002, 0.003), strict=True))
+UNUSUAL_LABELS = 0.01
+NEIGHBOURS = 10
+BLOCK_ROWS = 8192  # mapped at a time
+ROUNDED = 0.1  # of the variance of a score's error, which the rounding of squared lengths may add
+
+
+class Options(NamedTuple):
+    """How much queries weigh, how many labels there are, and 2 a of the scale."""
+
+    exponent: float
+    labels: int
+    stretch: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked for: sizes are the bytes of a code up to the end of each layer."""
+
+    metric: Metric
+    sizes: tuple[int, ...]
+    labels: int
+    tables: Tables
+    seed: int
+
+    def most_labels(self, factors: int) -> int:
+        return max(min(self.labels, self.sizes[0] - factors if self.sizes[0] <= ALL_LABELS else SOME_LABELS), 0)
+
+
+@dataclass(frozen=True)
+class TransformCode:
+    """Rows in axes that suit them, and what they are coded as there. scale_bytes, square_bytes : of the factors of each layer"""
+
+    transform: Transform
+    code: AxesCode
+    uneven: bool
+    scale_bytes: int
+    square_bytes: int
+
+    def rows(self, x: np.ndarray, num_threads: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """x in these axes, float32[n, d], at one length where that is what is coded; what they were divided by, float64[n]."""
+        z = ops.project(x - self.transform.mean, self.transform.forward, num_threads=num_threads)
+        if not self.uneven:
+            return z, np.ones(len(z))
+        lengths = ops.norms(z, num_threads=num_threads).astype(np.float64) / math.sqrt(z.shape[1])
+        return evened(z), lengths
+
+    def scales(self, z: np.ndarray, lengths: np.ndarray, t: np.ndarray, stretch: int, num_threads: int | None) -> np.ndarray:
+        """float64[n]: of rows as of `rows` and what they are coded as."""
+        return scales_of(z, t, stretch, num_threads) * lengths
+
+    def points(
+        self, t: np.ndarray, scale: np.ndarray, num_threads: int | None, mean: np.ndarray | None = None
+    ) -> np.ndarray:  # fmt: skip
+        """float32[n, d]: x_hat less the mean, or x_hat if that is given."""
+        return ops.project(t * scale[:, None], np.ascontiguousarray(self.transform.back.T), mean, num_threads=num_threads)
+
+    def lengths(self, t: np.ndarray, scale: np.ndarray, num_threads: int | None) -> np.ndarray:
+        """float32[n]: |x_hat - mean|."""
+        return ops.norms(self.points(t, scale, num_threads), num_threads=num_threads)
+
+
+def learn(
+    x: np.ndarray, queries: np.ndarray | None, plan: Plan, exponent: float, labels: int, num_threads: int | None,
+    known: np.ndarray | None = None,
+) -> TransformCode:  # fmt: skip
+    """For rows x; queries None means rows as queries. known : centroids of the labels and more, if they were learned before"""
+    transform = query_axes(x, queries, plan.metric, exponent)
+    z = np.concatenate([
+        ops.project(x[start : start + BLOCK_ROWS] - transform.mean, transform.forward, num_threads=num_threads)
+        for start in range(0, min(len(x), LABEL_ROWS), BLOCK_ROWS)
+    ])[:LABEL_ROWS]  # fmt: skip
+    norms = ops.norms(z, num_threads=num_threads).astype(np.float64)
+    uneven = float(norms.std()) > UNEVEN * float(norms.mean())
+    variances = transform.variances
+    if uneven:
+        z = evened(z)
+        variances = np.square(z, dtype=np.float64).mean(axis=0)
+    scale_bytes = 2 if uneven else 1
+    square_bytes = 0
+    if plan.metric == "l2":
+        squares = np.square(ops.norms(x[:LABEL_ROWS] - transform.mean, num_threads=num_threads), dtype=np.float64)
+        square_bytes = _square_bytes(squares, variances, plan, uneven)
+    factors = scale_bytes + square_bytes
+    layers = [size - before - factors for size, before in zip(plan.sizes, (0, *plan.sizes), strict=False)]
+    code = AxesCode.learn(z, variances, layers, min(labels, layers[0]), plan.tables, plan.seed, num_threads, known)
+    return TransformCode(transform, code, uneven, scale_bytes, square_bytes)
+
+
+def _square_bytes(squares: np.ndarray, variances: np.ndarray, plan: Plan, uneven: bool) -> int:
+    """The fewest of 1, 2 and 4, with which rounded squared lengths change scores by less than what is lost in any case.
+
+    With the share r of squared lengths that coding loses, 2 <q, x_hat> errs by 2 |x|^2 sqrt(r / d), where queries are as long as
+    rows. One byte has even steps, so rows must be of about one length; two round by 2^-10 of a square.
+    """
+    payload = max(plan.sizes[-1] - 2 - uneven, 1)
+    lost = allocate(np.sort(variances)[::-1], payload, plan.tables.errors).error / max(float(variances.sum()), 1e-300)
+    variance = ROUNDED * 4 * lost / len(variances)
+    step = float(np.median(np.diff(square_table(squares, 1)))) / max(float(squares.mean()), 1e-300)
+    wanted = 1 if step**2 / 12 <= variance and not uneven else 2 if 2.0**-20 / 3 <= variance else 4
+    return wanted if 1 + uneven + wanted < plan.sizes[0] else 2
+
+
+def choose(x: np.ndarray, queries: np.ndarray | None, plan: Plan, num_threads: int | None) -> Options:
+    """Options by the recall of rows and for queries that were not learned from, on average over layers."""
+    usual = Options(next(iter(EXPONENTS)), 0, STRETCHES[0])
+    if len(x) < LEAST_SEARCH_ROWS or (queries is not None and len(queries) < LEAST_SEARCH_QUERIES):
+        return usual
+    rng = np.random.Generator(np.random.PCG64(plan.seed))
+    x = x[rng.permutation(len(x))]
+    if queries is None:
+        half = min(len(x) // 4, JUDGES)
+        judges, x, asked = x[:half], x[half:], None
+    else:
+        queries = queries[rng.permutation(len(queries))]
+        half = min(len(queries) // 2, JUDGES)
+        judges, asked = queries[:half], queries[half:]
+    half = min(len(x) // 2, LEARNED_ROWS)
+    learned, base = x[:half], x[half : half + JUDGED_ROWS]
+    true = _best(_scores(judges @ base.T, np.square(base).sum(axis=1), plan.metric))
+    tried: dict[Options, float] = {}
+    usual_labels = most = plan.most_labels(1 + (plan.metric == "l2")) if len(learned) >= LEAST_LABEL_ROWS else 0
+
+    def judge(exponent: float, labels: int, centroids: np.ndarray | None = None) -> np.ndarray:
+        made = learn(learned, asked, plan, exponent, labels, num_threads, centroids)
+        transform = made.transform
+        z, lengths = made.rows(base, num_threads)
+        turned = (judges - transform.mean if plan.metric == "l2" else judges) @ transform.back
+        recalls: dict[int, list[float]] = {stretch: [] for stretch in STRETCHES}
+        for _, t in made.code.encode(z, num_threads):
+            products = turned @ t.T
+            own = np.square(t @ transform.back.T).sum(axis=1) if plan.metric == "l2" else np.zeros(len(t), np.float32)
+            for stretch, so_far in recalls.items():
+                scale = made.scales(z, lengths, t, stretch, num_threads).astype(np.float32)
+                found = _best(_scores(products * scale, own * scale**2, plan.metric))
+                so_far.append(float((found[:, :, None] == true[:, None, :]).any(axis=2).mean()))
+        for stretch, so_far in recalls.items():
+            price = STRETCH_PRICES[stretch] + EXPONENTS[exponent] + UNUSUAL_LABELS * (labels != usual_labels)
+            tried[Options(exponent, labels, stretch)] = float(np.mean(so_far)) - price
+        return made.code.centroids
+
+    for exponent in EXPONENTS:
+        judge(exponent, 0)
+    exponent = max(tried, key=lambda option: tried[option]).exponent
+    centroids = None
+    for labels in sorted({most, min(most, SOME_LABELS), most // 2} - {0}, reverse=True):
+        made = judge(exponent, labels, centroids)
+        centroids = made if centroids is None else centroids  # the others' are the first of these
+    return max(tried, key=lambda option: tried[option])
+
+
+def _scores(products: np.ndarray, own: np.ndarray, metric: Metric) -> np.ndarray:  # but for what all rows of a query share
+    return 2 * products - own if metric == "l2" else products
+
+
+def _best(scores: np.ndarray) -> np.ndarray:
+    """int64[nq, 10]: the places of the highest scores, in any order."""
+    count = min(NEIGHBOURS, scores.shape[1])
+    return np.argpartition(-scores, count - 1, axis=1)[:, :count]
