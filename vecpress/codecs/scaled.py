@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import ops
 from ..arrays import Rows
-from ..centred import NORM_BYTES, Centred
+from ..centred import Centred
 from ..chain import describe
 from ..checks import check_choice, check_int
 from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
@@ -24,7 +24,6 @@ BLOCK_ROWS = 8192  # coded at a time
 PRICES = {1: 0.0, 0: 0.002, 2: 0.002}
 CENTRED = 0.003  # as much for scales about the mean, where those about the origin are usual
 UNEVEN = 0.3  # spread of lengths, by their mean, beyond which those of largest product are mostly the longest
-ENOUGH_BYTES = 32  # a code, of which five for l2 are few
 MARGIN = 2.0  # levels reach so much further than the scales that they are learned from
 
 
@@ -56,14 +55,14 @@ class Scaled(Centred):
 
     | bytes | content |
     |---|---|
-    | 0 .. 3, l2 only | |x_hat - mean_|^2, float32, little-endian |
+    | 0, 1, for l2 only | |x_hat - mean_| / unit_ as a 2-byte float of `ops.factors.to_u2`, little-endian |
     | next | the place of s in scales_ |
     | then | the inner codec's code |
 
-    Scores are those of the query with x_hat, up to float32 rounding.
+    Scores are those of the query with x_hat, up to float32 rounding and, for l2, that of |x_hat - mean_|^2 by 2^-10.
 
     For ip and cos mean_ is 0, or the mean of x where scales about that find more: about the origin a scale makes up for the
-    product of a vector with itself. For l2 it is the mean, and five bytes a vector pay only beside codes of many.
+    product of a vector with itself. For l2 it is the mean.
 
     Parameters
     ----------
@@ -76,8 +75,8 @@ class Scaled(Centred):
     seed : of the sample that scales are learned from and of the queries that judge, 0 .. 2^63 - 1
 
     Learned: mean_ float32[d]; form_ int64[2]: 2 a, and 1 where the inner codec sees vectors of one length; scales_ float32[256],
-    0 and even ratios; the inner codec's arrays under the prefix inner_. `inner` is the inner codec. Values beyond 2^50, and for
-    ip beyond half the inner codec's limit, are a ValueError.
+    0 and even ratios; for l2 unit_ float32[1]; the inner codec's arrays under the prefix inner_. `inner` is the inner codec.
+    Values beyond 2^50, and for ip beyond half the inner codec's limit, are a ValueError.
 
     Cost: beside the inner codec's a pass over the sample that encodes and decodes it, and where means win a second fit; `encode`
     decodes, too; scans as the inner codec, and a multiplication.
@@ -123,6 +122,7 @@ class Scaled(Centred):
         self.form_ = np.array([stretch, self.form_[1]])
         blocks = (self._coded(sample[start : start + BLOCK_ROWS], num_threads) for start in range(0, len(sample), BLOCK_ROWS))
         self.scales_ = scale_levels(np.concatenate([self._scale(coded, num_threads) for coded in blocks]))
+        self._learn_unit(sample, num_threads)
 
     def _fit_about(
         self, mean: np.ndarray, sample: np.ndarray, x: Rows, queries: Rows | None, num_threads: int | None
@@ -188,11 +188,11 @@ class Scaled(Centred):
         coded = self._coded(x, num_threads)
         stored = store_scales(self._scale(coded, num_threads), self.scales_, self.own_bytes)
         codes = np.hstack((stored, coded.codes))
-        return codes, coded.c * stored_scales(stored, self.scales_)[:, None] if self.norm_bytes else None
+        return codes, coded.c * stored_scales(stored, self.scales_)[:, None] if self.square_bytes else None
 
     def _decode(self, codes: np.ndarray, num_threads: int | None = None) -> np.ndarray:
-        c = self._decode_inner(np.ascontiguousarray(codes[:, self.norm_bytes + self.own_bytes :]), num_threads)
-        return c * self.scales_[codes[:, self.norm_bytes]][:, None] + self.mean_
+        c = self._decode_inner(np.ascontiguousarray(codes[:, self.square_bytes + self.own_bytes :]), num_threads)
+        return c * self.scales_[codes[:, self.square_bytes]][:, None] + self.mean_
 
     def _map(self, x: np.ndarray, num_threads: int | None) -> np.ndarray:
         return self._evened(x, num_threads)[0]
@@ -214,7 +214,7 @@ class Scaled(Centred):
             tables = tables.copy()
             tables[:, 0] += (query.constant / times)[:, None]
         return query._replace(
-            tables=tables, constant=None, scale=scale_factor(self.norm_bytes, self.scales_ * times, self.own_bytes)
+            tables=tables, constant=None, scale=scale_factor(self.square_bytes, self.scales_ * times, self.own_bytes)
         )
 
     @classmethod
@@ -239,9 +239,11 @@ class Scaled(Centred):
 
     @classmethod
     def offers(cls, dim: int, code_size: int, metric: Metric, seed: int = 0) -> list[Codec]:
-        """Beside LowRankPQ of the other bytes; for l2 where five are few."""
-        left = code_size - 1 - (NORM_BYTES if metric == "l2" else 0)
-        if left < 1 or (metric == "l2" and code_size < ENOUGH_BYTES):
+        """Beside LowRankPQ of the other bytes."""
+        left = min(
+            code_size - 1 - 2 * (metric == "l2"), dim // 2
+        )  # up to 4 bits a dimension, where a scale makes up for something
+        if left < 1:
             return []
         return [cls(describe(codec), metric=metric, seed=seed) for codec in LowRankPQ.offers(dim, left, "ip", seed)]
 

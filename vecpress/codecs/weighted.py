@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import ops
 from ..arrays import Rows
-from ..centred import Centred, behind
+from ..centred import UNIT_ROWS, Centred, behind
 from ..chain import describe
 from ..checks import check_choice, check_int, check_number
 from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
@@ -32,9 +32,16 @@ class Weighted(Centred):
     The components of z vary independently, by falling variance. The axes (`vecpress.weighting`) make the squared error of z that
     of inner products with queries, to the degree `exponent`: 1 for these alone, 0 for a rotation. Queries q become q @ back_.
 
-    Code layout: for l2 |x_hat - mean_|^2, float32, little-endian; then, for all, the inner codec's code of z. Products are summed
-    in the order of `vecpress.ops.project`. Scores are those of the query with x_hat, up to float32 rounding: the inner codec's by
-    inner product, and one number a query; for l2 twice that, less the number in front and |q - mean_|^2.
+    Code layout:
+
+    | bytes | content |
+    |---|---|
+    | 0, 1, for l2 only | |x_hat - mean_| / unit_ as a 2-byte float of `ops.factors.to_u2`, little-endian |
+    | then | the inner codec's code of z |
+
+    Products are summed in the order of `vecpress.ops.project`. Scores are those of the query with x_hat, up to float32 rounding:
+    the inner codec's by inner product, and one number a query; for l2 twice that, less the square in front and |q - mean_|^2, up
+    to the rounding of that square by 2^-10.
 
     Give `fit` sample queries where you have them, a few hundred: without, rows count as queries. A few queries are believed as
     half as many rows as columns would be, against the rows.
@@ -48,12 +55,11 @@ class Weighted(Centred):
     metric : "ip", "l2" or "cos"
     seed : of the sample that is learned from and of what is held out, 0 .. 2^63 - 1
 
-    Learned: mean_ float32[d], forward_ and back_ float32[d, d], from 65,536 rows at most; the inner codec's arrays, from z, under
-    the prefix inner_. `inner` is the inner codec. Limits of values are its own, divided by 2 sqrt(d), and at most 2^50; fewer
-    rows than 2 d warn, and more than 4096 columns are a ValueError.
+    Learned: mean_ float32[d], forward_ and back_ float32[d, d], from 65,536 rows at most; for l2 unit_ float32[1]; the inner
+    codec's arrays, from z, under the prefix inner_. `inner` is the inner codec. Limits of values are its own, divided by
+    2 sqrt(d), and at most 2^50; fewer rows than 2 d warn, and more than 4096 columns are a ValueError.
 
-    For l2 the four bytes are seldom worth it with few bytes a vector, and a scale belongs outside, as of
-    Scaled("Weighted('PQ(m=48)')"): within, it would be chosen for inner products.
+    For l2 a scale belongs outside, as of Scaled("Weighted('PQ(m=48)')"): within, it would be chosen for inner products.
 
     Cost: fit 18 d^3 and d^2 a row, and for exponent=None three times as much, with the inner codec's on 8,192 rows; encode and
     decode d^2 a vector, for l2 encode both; a query d^2; scans as the inner codec.
@@ -91,6 +97,10 @@ class Weighted(Centred):
         check_columns("Weighted", dim)
 
     # ---- learning
+
+    def _fit(self, x: Rows, queries: Rows | None, num_threads: int | None) -> None:
+        super()._fit(x, queries, num_threads)
+        self._learn_unit(x.sample(UNIT_ROWS, self.seed), num_threads)
 
     def _learn(self, x: Rows, queries: Rows | None, num_threads: int | None) -> None:
         x.largest = min(x.largest, self.largest)  # it depends on d
@@ -133,15 +143,15 @@ class Weighted(Centred):
 
     def _encode_centred(self, x: np.ndarray, num_threads: int | None) -> tuple[np.ndarray, np.ndarray | None]:
         codes = self.inner._encode(self._map(x, num_threads), num_threads)
-        if not self.norm_bytes:
+        if not self.square_bytes:
             return codes, None
         return codes, ops.project(self._decode_inner(codes, num_threads), self.back_.T, num_threads=num_threads)
 
     def _decode(self, codes: np.ndarray, num_threads: int | None = None) -> np.ndarray:
-        return super()._decode(np.ascontiguousarray(codes[:, self.norm_bytes :]), num_threads)
+        return super()._decode(np.ascontiguousarray(codes[:, self.square_bytes :]), num_threads)
 
     def _score(self, query: Query) -> Query:
-        return behind(query, self.norm_bytes)
+        return behind(query, self.square_bytes)
 
     @classmethod
     def examples(cls) -> list[Codec]:
