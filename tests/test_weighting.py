@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers import clustered
 
-from vecpress.weighting import Transform, moments, weighted_transform
+from vecpress.weighting import Transform, moments, query_axes, weighted_transform
 
 EXPONENTS = (0.0, 0.3, 0.5, 0.75, 1.0)
 every_exponent = pytest.mark.parametrize("exponent", EXPONENTS)
@@ -135,3 +135,18 @@ def test_signs_do_not_depend_on_the_solver():
     again = transform(x.copy(), q.copy(), 0.5)
     np.testing.assert_array_equal(t.forward, again.forward)
     np.testing.assert_array_equal(t.back, again.back)
+
+
+@pytest.mark.parametrize("metric", ["ip", "l2", "cos"])
+def test_a_few_queries_are_believed_as_half_as_many_rows_as_columns(metric):
+    x, q = rows()
+    mean, covariance = moments(x, centred=True)
+    plain_rows = covariance + (0 if metric == "l2" else np.outer(mean, mean))
+    for few in (q[:0], q[:12]):
+        given = moments(few - mean if metric == "l2" else few, centred=False)[1] if len(few) else 0 * plain_rows
+        share = len(few) / (len(few) + 12)
+        level = np.trace(given) / np.trace(plain_rows) if len(few) else 1.0
+        wanted = weighted_transform(mean, covariance, share * given + (1 - share) * level * plain_rows, 0.5)
+        np.testing.assert_allclose(query_axes(x, few, metric, 0.5).forward, wanted.forward, atol=1e-6)
+    none = query_axes(x, None, metric, 0.5)
+    np.testing.assert_array_equal(none.forward, query_axes(x, q[:0], metric, 0.5).forward)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import inspect
 import math
 from abc import abstractmethod
 from collections.abc import Callable
@@ -42,7 +43,7 @@ class Chain(Codec):
     def inner_dim(self) -> int:
         """Columns of the mapped vectors."""
 
-    def _learn(self, x: Rows, num_threads: int | None) -> None:
+    def _learn(self, x: Rows, queries: Rows | None, num_threads: int | None) -> None:
         """Sets the arrays of `own_state`."""
 
     @abstractmethod
@@ -110,7 +111,7 @@ class Chain(Codec):
         return self.inner.enough_rows
 
     def _fit(self, x: Rows, queries: Rows | None, num_threads: int | None) -> None:
-        self._learn(x, num_threads)
+        self._learn(x, queries, num_threads)
         inner = self.inner
         mapped = _Mapped(x, lambda block: self._map(block, num_threads), inner.dim, self._inner_largest)
         sample = None
@@ -133,7 +134,13 @@ class Chain(Codec):
         return self.inner._encode(self._map(x, num_threads), num_threads)
 
     def _decode(self, codes: np.ndarray, num_threads: int | None = None) -> np.ndarray:
-        return self._unmap(self.inner._decode(codes), num_threads)
+        return self._unmap(self._decode_inner(codes, num_threads), num_threads)
+
+    def _decode_inner(self, codes: np.ndarray, num_threads: int | None) -> np.ndarray:
+        inner = self.inner
+        if "num_threads" in inspect.signature(inner._decode).parameters:  # it projects what it decodes
+            return inner._decode(codes, num_threads)  # type: ignore[call-arg]
+        return inner._decode(codes)
 
     def _query(self, q: np.ndarray, num_threads: int | None) -> Query:
         z, constant = self._map_queries(q, num_threads)

@@ -41,3 +41,12 @@ def check_path(where: str, path: Any) -> None:
     """Raises TypeError if `path` names no file: it is neither str, nor bytes, nor has `__fspath__`."""
     if not isinstance(path, (str, bytes, os.PathLike)):
         raise TypeError(f"{where}: path expected str, bytes or os.PathLike, got {type(path).__name__}")
+
+
+def check_number(where: str, name: str, value: Any, low: float, high: float) -> float:
+    """value as a float. Raises TypeError if it is no number, ValueError if it is not in low..high."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{where}: {name} expected a number, got {type(value).__name__}")
+    if not low <= value <= high:
+        raise ValueError(f"{where}: {name} expected {low} to {high}, got {value}")
+    return float(value)

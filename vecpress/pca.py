@@ -38,11 +38,12 @@ def principal(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def nearest_rotation(matrix: np.ndarray) -> np.ndarray:
-    """float64[d, d]: the orthonormal R that makes the trace of R^T matrix largest, so |X R - Y| smallest where matrix = X^T Y.
+    """float64[d, p]: the R of orthonormal columns that makes the trace of R^T matrix largest, matrix float64[d, p], p at most d.
 
-    Reflections count as rotations here. Source: Schonemann, "A generalized solution of the orthogonal Procrustes problem", 1966.
+    Where matrix = X^T Y it makes |X - Y R^T| smallest, and |X R - Y| where p = d. Reflections count as rotations here.
+    Source: Schonemann, "A generalized solution of the orthogonal Procrustes problem", 1966.
     """
-    u, _, vt = np.linalg.svd(matrix.astype(np.float64))
+    u, _, vt = np.linalg.svd(matrix.astype(np.float64), full_matrices=False)
     return u @ vt
 
 

@@ -31,7 +31,10 @@ FIRST = 64  # sizes, of which one must be accepted, or the search gives up
 PROBE_DIM = 24  # columns of the vectors that the contract suite fits examples on
 SEED = re.compile(r", seed=\d+")  # in the text of an inner codec
 # How long `fit` takes, as a multiple of PQ's, for the plan's estimate; 1 where a codec is not listed.
-SLOW = {"OPQ": 3.3, "ITQ": 2.0, "LloydMax": 0.05, "RQ": 60.0, "RaBitQ": 0.02, "Raw": 0.0, "SQ": 0.4, "Sign": 0.02}
+SLOW = {
+    "OPQ": 3.3, "ITQ": 2.0, "LloydMax": 0.05, "LowRankPQ": 5.0, "RQ": 60.0, "RaBitQ": 0.02, "Raw": 0.0, "SQ": 0.4, "Scaled": 3.0,
+    "Sign": 0.02, "Weighted": 8.0,
+}  # fmt: skip
 
 
 def version() -> str | None:

@@ -75,7 +75,7 @@ class ITQ(Chain):
             raise ValueError(f"ITQ: bits expected at most d={dim}, got {self.bits}")
         check_columns("ITQ", dim)
 
-    def _learn(self, x: Rows, num_threads: int | None) -> None:
+    def _learn(self, x: Rows, queries: Rows | None, num_threads: int | None) -> None:
         sample = x.sample(SAMPLE_ROWS, self.seed)
         self.mean_ = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
         directions = principal(sample)[1][:, : self.bits]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from .. import ops
@@ -61,9 +63,10 @@ class OPQ(PQ):
 
     def _fit(self, x: Rows, queries: Rows | None, num_threads: int | None) -> None:
         sample = x.sample(TRAIN_ROWS, self.seed)
-        few = sample[:: -(-len(sample) // ROTATION_ROWS)]
-        held_out = np.arange(len(few)) % HELD_OUT == HELD_OUT - 1
-        self.rotation_ = self._rotation(np.concatenate((few[~held_out], few[held_out])), int(held_out.sum()), num_threads)
+        rows, held_out = some_rows(sample)
+        learned = rows[: len(rows) - held_out]
+        starts = [np.eye(self.dim, dtype=np.float32), balanced_directions(learned, self.m)]
+        self.rotation_ = learned_axes(rows, held_out, starts, self._codebooks, num_threads)[0]
         self.codebooks_ = self._codebooks(sample @ self.rotation_, num_threads)
 
     def _encode(self, x: np.ndarray, num_threads: int | None) -> np.ndarray:
@@ -77,46 +80,6 @@ class OPQ(PQ):
 
     def _query(self, q: np.ndarray, num_threads: int | None) -> Query:
         return super()._query(ops.project(q, self.rotation_, num_threads=num_threads), num_threads)
-
-    def _rotation(self, x: np.ndarray, held_out: int, num_threads: int | None) -> np.ndarray:
-        """float32[d, d]: the best rotation found; the last `held_out` rows of x are not learned from, unless there are none."""
-        learned = x[: len(x) - held_out]
-        starts = []
-        for rotation in (np.eye(self.dim, dtype=np.float32), balanced_directions(learned, self.m)):
-            codebooks = self._codebooks(learned @ rotation, num_threads, iterations=FIRST_MOVES)
-            error = self._move(x @ rotation, codebooks, len(learned), num_threads)[0]
-            starts.append((error, rotation, codebooks))
-        lowest, rotation, codebooks = min(starts, key=lambda start: start[0])
-        best, before, slow = rotation, np.inf, 0
-        for _ in range(STEPS):
-            error, codebooks, decoded = self._move(x @ rotation, codebooks, len(learned), num_threads)
-            if error < lowest:
-                best, lowest = rotation, error
-            slow = slow + 1 if error > before * (1 - GAIN) else 0
-            if slow == PATIENCE:
-                break
-            before = min(before, error)
-            rotation = nearest_rotation(learned.T @ decoded).astype(np.float32)
-        return best
-
-    def _move(
-        self, z: np.ndarray, codebooks: np.ndarray, learned: int, num_threads: int | None
-    ) -> tuple[float, np.ndarray, np.ndarray]:
-        """One step of k-means from the first `learned` rows of z.
-
-        Returns the squared error of the rows after them with the old codebooks (of all rows where there are none), the new
-        codebooks, and the learned rows decoded from them, float32[learned, d].
-        """
-        error, decoded, new = 0.0, np.empty((learned, self.dim), np.float32), np.empty_like(codebooks)
-        for j, part in enumerate(np.split(z, self.m, axis=1)):
-            part = np.ascontiguousarray(part)
-            labels, distances = ops.assign(part, codebooks[j], num_threads=num_threads)
-            error += float(distances[learned % len(z) :].sum(dtype=np.float64))
-            part, labels, distances = part[:learned], labels[:learned], distances[:learned]
-            count = np.bincount(labels, minlength=self.ks)
-            new[j] = moved(part, labels, distances, count, num_threads)
-            decoded[:, j * self.dsub : (j + 1) * self.dsub] = new[j][labels]
-        return error, new, decoded
 
     @classmethod
     def offers(cls, dim: int, code_size: int, metric: Metric, seed: int = 0) -> list[Codec]:
@@ -141,3 +104,63 @@ def balanced_directions(x: np.ndarray, m: int) -> np.ndarray:
         parts[j].append(i)
         total[j] += weight
     return np.ascontiguousarray(directions[:, np.concatenate(parts)], np.float32)
+
+
+def some_rows(sample: np.ndarray) -> tuple[np.ndarray, int]:
+    """Rows that axes are learned from and, behind them, those that are held out; how many these are."""
+    few = sample[:: -(-len(sample) // ROTATION_ROWS)]
+    held_out = np.arange(len(few)) % HELD_OUT == HELD_OUT - 1
+    return np.concatenate((few[~held_out], few[held_out])), int(held_out.sum())
+
+
+def learned_axes(
+    x: np.ndarray, held_out: int, starts: list[np.ndarray], first: Callable[..., np.ndarray], num_threads: int | None
+) -> tuple[np.ndarray, float]:
+    """Orthonormal columns, float32[d, p], in which product quantization loses little of x, and what it loses of held-out rows.
+
+    x : float32[n, d]; the last `held_out` rows are not learned from, unless there are none
+    starts : float32[d, p] each, of orthonormal columns; what x is beyond them is lost
+    first : codebooks float32[m, ks, p / m] of rows float32[r, p], with num_threads and iterations
+    """
+    learned = x[: len(x) - held_out]
+    tried = []
+    for axes in starts:
+        codebooks = first(learned @ axes, num_threads, iterations=FIRST_MOVES)
+        tried.append((_move(x, axes, codebooks, len(learned), num_threads)[0], axes, codebooks))
+    lowest, axes, codebooks = min(tried, key=lambda start: start[0])
+    best, before, slow = axes, np.inf, 0
+    for _ in range(STEPS):
+        error, codebooks, decoded = _move(x, axes, codebooks, len(learned), num_threads)
+        if error < lowest:
+            best, lowest = axes, error
+        slow = slow + 1 if error > before * (1 - GAIN) else 0
+        if slow == PATIENCE:
+            break
+        before = min(before, error)
+        axes = nearest_rotation(learned.T @ decoded).astype(np.float32)
+    return best, lowest
+
+
+def _move(
+    x: np.ndarray, axes: np.ndarray, codebooks: np.ndarray, learned: int, num_threads: int | None
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """One step of k-means from the first `learned` rows of x @ axes.
+
+    Returns the squared error of the rows after them with the old codebooks (of all rows where there are none), the new
+    codebooks, and the learned rows decoded from them, float32[learned, p].
+    """
+    z, judged = x @ axes, slice(learned % len(x), None)
+    decoded, new = np.empty((learned, z.shape[1]), np.float32), np.empty_like(codebooks)
+    error = 0.0
+    if z.shape[1] < x.shape[1]:  # what no axis has
+        error = max(float(np.square(x[judged], dtype=np.float64).sum() - np.square(z[judged], dtype=np.float64).sum()), 0.0)
+    m, ks, dsub = codebooks.shape
+    for j, part in enumerate(np.split(z, m, axis=1)):
+        part = np.ascontiguousarray(part)
+        labels, distances = ops.assign(part, codebooks[j], num_threads=num_threads)
+        error += float(distances[judged].sum(dtype=np.float64))
+        part, labels, distances = part[:learned], labels[:learned], distances[:learned]
+        count = np.bincount(labels, minlength=ks)
+        new[j] = moved(part, labels, distances, count, num_threads)
+        decoded[:, j * dsub : (j + 1) * dsub] = new[j][labels]
+    return error, new, decoded

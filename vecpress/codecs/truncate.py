@@ -92,7 +92,7 @@ class Truncate(Chain):
         if self.basis == "pca":
             check_columns("Truncate", dim)
 
-    def _learn(self, x: Rows, num_threads: int | None) -> None:
+    def _learn(self, x: Rows, queries: Rows | None, num_threads: int | None) -> None:
         x.largest = min(x.largest, self.largest)  # it depends on d
         sample = x.sample(SAMPLE_ROWS, 0)
         self.mean_ = sample.mean(axis=0, dtype=np.float64).astype(np.float32)

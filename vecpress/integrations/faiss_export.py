@@ -18,6 +18,7 @@ from .. import ops
 from ..codec import Codec
 from ..codecs.itq import ITQ
 from ..codecs.lloydmax import LloydMax
+from ..codecs.lowrankpq import LowRankPQ
 from ..codecs.opq import OPQ
 from ..codecs.pq import PQ
 from ..codecs.rabitq import RaBitQ
@@ -74,7 +75,7 @@ class Form:
 
 def kinds(codec: Codec) -> tuple[str, ...]:
     """What `form` takes for this codec, the default first; none where faiss has nothing for it."""
-    while isinstance(codec, (ITQ, Truncate)):
+    while isinstance(codec, (ITQ, LowRankPQ, Truncate)):
         codec = codec.inner
     if isinstance(codec, PQ) and codec.n_bits != 4:
         return ("pq",)
@@ -88,7 +89,7 @@ def form(codec: Codec, kind: str | None = None) -> Form:
     codec.check_fitted()
     known = kinds(codec)
     if not known:
-        can = ", ".join(sorted([cls.__name__ for cls in KINDS] + ["ITQ", "Truncate"]))
+        can = ", ".join(sorted([cls.__name__ for cls in KINDS] + ["ITQ", "LowRankPQ", "Truncate"]))
         raise NoFaissForm(f"faiss: there is no index for {type(codec).__name__}; there are indexes for {can}")
     if kind is None:
         kind = known[0]
@@ -143,14 +144,14 @@ def _form(target: _Target, codec: Codec, shift: np.ndarray | None) -> Form:
     if isinstance(codec, Truncate) and codec.basis == "first":
         target.resize(codec.dim, codec.dims)
         return _form(target, codec.inner, None if shift is None else shift[: codec.dims])
-    if isinstance(codec, (ITQ, Truncate)):
+    if isinstance(codec, (ITQ, LowRankPQ, Truncate)):
         return _form(target, codec.inner, _project(target, codec, shift))
     make = {PQ: _pq, OPQ: _opq, Sign: _sign, RaBitQ: _rabitq, SQ: _sq, Raw: _raw, LloydMax: _eden}[type(codec)]
     return make(target, codec, np.zeros(codec.dim, np.float32) if shift is None else shift)  # type: ignore[operator]
 
 
 def _project(target: _Target, codec: Any, shift: np.ndarray | None) -> np.ndarray | None:
-    """The map (x - mean) C of ITQ and of principal components, and the shift behind it."""
+    """The map (x - mean) C of ITQ, LowRankPQ and principal components, and the shift behind it."""
     if target.l2 or target.kind in BITS:
         target.centre(codec.mean_)
         target.linear(codec.components_.T)

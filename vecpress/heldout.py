@@ -1,0 +1,63 @@
+"""Options chosen by recall: queries, and rows, that are held out of a fit judge what it found."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .checks import Metric
+
+LEARNED_ROWS, JUDGED_ROWS, JUDGES = 8192, 24576, 256  # that options are chosen with, at most
+LEAST_ROWS, LEAST_QUERIES = 512, 16  # with fewer, chance chooses
+NEIGHBOURS = 10
+
+
+class HeldOut(NamedTuple):
+    """judges : float32[nj, d], queries that judge
+    known : float32[nq, d], the other queries, to learn from; None where there were none, and rows are the judges
+    rows : float32[n, d], all but the judges, in an order that is drawn
+    """
+
+    judges: np.ndarray
+    known: np.ndarray | None
+    rows: np.ndarray
+
+
+def hold_out(x: np.ndarray, queries: np.ndarray | None, seed: int) -> HeldOut | None:
+    """Half of the queries, or a quarter of the rows where there are none, 256 at most; None where there are too few of either."""
+    if len(x) < LEAST_ROWS or (queries is not None and len(queries) < LEAST_QUERIES):
+        return None
+    rng = np.random.Generator(np.random.PCG64(seed))
+    x = x[rng.permutation(len(x))]
+    if queries is None:
+        half = min(len(x) // 4, JUDGES)
+        return HeldOut(x[:half], None, x[half:])
+    queries = queries[rng.permutation(len(queries))]
+    half = min(len(queries) // 2, JUDGES)
+    return HeldOut(queries[:half], queries[half:], x)
+
+
+class Judge:
+    """Recall 10@10 of scores of rows for queries.
+
+    rows float32[n, d]; queries float32[nq, d]
+    """
+
+    def __init__(self, rows: np.ndarray, queries: np.ndarray, metric: Metric):
+        self.metric = metric
+        self._true = self._best(queries @ rows.T, np.square(rows).sum(axis=1))
+
+    def recall(self, products: np.ndarray, squares: np.ndarray) -> float:
+        """Of decoded rows; what is the same for all may be left out.
+
+        products : float32[nq, n], of queries and rows; squares : float32[n], squared lengths of rows, for l2
+        """
+        found = self._best(products, squares)
+        return float((found[:, :, None] == self._true[:, None, :]).any(axis=2).mean())
+
+    def _best(self, products: np.ndarray, squares: np.ndarray) -> np.ndarray:
+        """int64[nq, 10]: the places of the highest scores, in any order."""
+        scores = 2 * products - squares if self.metric == "l2" else products
+        count = min(NEIGHBOURS, scores.shape[1])
+        return np.argpartition(-scores, count - 1, axis=1)[:, :count]
