@@ -13,17 +13,17 @@ from . import ops
 from .allocation import allocate
 from .ops.encode_trellis import RATES, steps_of
 from .ops.trellis_levels import Tables
-from .residual import Step, best_labels, improve_books, learn_books, search_steps, sums
+from .residual import Step, best_labels, learn_books, search_steps, sums
 
 CENTROIDS = 256
-LABEL_ROWS = 16384  # that centroids are learned from at most
-WAYS_ROWS, ROUNDS = 16384, 3  # `learn_books`
+LABEL_ROWS = 32768  # that centroids are learned from at most
+WAYS_ROWS, ROUNDS = 32768, 3  # `learn_books`
 BEAM = 4  # paths of the search for labels: eight find 0.3 points more recall in twice the time
 FLATTEST = 1e-12  # of the largest variance: less counts as it
 
 
 class Pass(NamedTuple):
-    """Words that code what those before them leave: the layer they are of, their places among words and values, and what these are.
+    """Words that code what those before them leave: the layer they are of, their places among words and values.
 
     axes : the axis of each value that has one, a slice where these follow each other; there : which of the values these are
     units, inverse : float32, of those values
@@ -63,13 +63,13 @@ class AxesCode:
     @classmethod
     def learn(
         cls, z: np.ndarray, variances: np.ndarray, layers: Sequence[int], labels: int, tables: Tables, seed: int,
-        num_threads: int | None, known: np.ndarray | None = None, rounds: int = 0,
+        num_threads: int | None, known: np.ndarray | None = None,
     ) -> AxesCode:  # fmt: skip
         """A code of layers of so many bytes; of the first, `labels` are labels.
 
         z : float32[n, d], of which centroids are learned, and what a layer leaves
         variances : float64[d], of z as a whole, for codes without labels
-        known : the labels' centroids and perhaps more, if they were learned before, to be improved by so many rounds
+        known : the labels' centroids and perhaps more, if they were learned before
         """
         some, centroids = z[:LABEL_ROWS], np.zeros((labels, CENTROIDS, z.shape[1]), np.float32)
         if labels and known is None:
@@ -77,7 +77,7 @@ class AxesCode:
                 some, labels, CENTROIDS, BEAM, (seed,), num_threads, ways_rows=WAYS_ROWS, rounds=ROUNDS
             )  # fmt: skip
         elif labels and known is not None:
-            centroids = improve_books(some, known[:labels], BEAM, rounds, num_threads) if rounds else known[:labels].copy()
+            centroids = known[:labels].copy()
         code = cls(centroids, *_no_words(), tables.levels)
         rest = some
         if labels:

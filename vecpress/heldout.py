@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,6 @@ from .checks import Metric
 
 LEARNED_ROWS, JUDGED_ROWS, JUDGES = 8192, 24576, 256  # that options are chosen with, at most
 LEAST_ROWS, LEAST_QUERIES = 512, 16  # with fewer, chance chooses
-NEIGHBOURS = 10
 
 
 class HeldOut(NamedTuple):
@@ -39,13 +39,13 @@ def hold_out(x: np.ndarray, queries: np.ndarray | None, seed: int) -> HeldOut | 
 
 
 class Judge:
-    """Recall 10@10 of scores of rows for queries.
+    """Recall k@k of scores of rows for queries, on average over some k: with more neighbours it is less a matter of chance.
 
     rows float32[n, d]; queries float32[nq, d]
     """
 
-    def __init__(self, rows: np.ndarray, queries: np.ndarray, metric: Metric):
-        self.metric = metric
+    def __init__(self, rows: np.ndarray, queries: np.ndarray, metric: Metric, neighbours: Sequence[int] = (10,)):
+        self.metric, self.neighbours = metric, neighbours
         self._true = self._best(queries @ rows.T, np.square(rows).sum(axis=1))
 
     def recall(self, products: np.ndarray, squares: np.ndarray) -> float:
@@ -54,10 +54,11 @@ class Judge:
         products : float32[nq, n], of queries and rows; squares : float32[n], squared lengths of rows, for l2
         """
         found = self._best(products, squares)
-        return float((found[:, :, None] == self._true[:, None, :]).any(axis=2).mean())
+        pairs = zip(found, self._true, strict=True)
+        return float(np.mean([(own[:, :, None] == true[:, None, :]).any(axis=2).mean() for own, true in pairs]))
 
-    def _best(self, products: np.ndarray, squares: np.ndarray) -> np.ndarray:
-        """int64[nq, 10]: the places of the highest scores, in any order."""
-        scores = 2 * products - squares if self.metric == "l2" else products
-        count = min(NEIGHBOURS, scores.shape[1])
-        return np.argpartition(-scores, count - 1, axis=1)[:, :count]
+    def _best(self, products: np.ndarray, squares: np.ndarray) -> list[np.ndarray]:
+        """int64[nq, k] for each k: the places of the highest scores, in any order."""
+        scores = squares - 2 * products if self.metric == "l2" else -products
+        counts = [min(k, scores.shape[1]) for k in self.neighbours]
+        return [np.argpartition(scores, count - 1, axis=1)[:, :count] for count in counts]

@@ -77,30 +77,11 @@ def learn_books(
     return np.concatenate((best[:1] + mean, best[1:]))
 
 
-def improve_books(x: np.ndarray, books: np.ndarray, beam: int, rounds: int, num_threads: int | None) -> np.ndarray:
-    """Codebooks float32[depth, ks, d] of rows like these, perhaps of fewer, fitted to the rows of x by least squares alone.
-
-    Lambda is, as in `learn_books`, what codebooks leave by what their entries differ by.
-    """
-    mean = x.mean(axis=0, dtype=np.float64).astype(np.float32)
-    x, books = x - mean, np.concatenate((books[:1] - mean, books[1:]))
-    held_out = np.arange(len(x)) % HELD_OUT == HELD_OUT - 1
-    learned, other = x[~held_out], x[held_out] if held_out.any() else x
-    labels = best_labels(learned, search_steps(books, num_threads), beam, num_threads)
-    ridge, most = np.empty(len(books)), len(learned) / books.shape[1]
-    for j, book in enumerate(books):
-        noise = _squares(learned - sums(books[: j + 1], labels)) / len(learned)
-        signal = float(np.square(book, dtype=np.float64).sum(axis=1)[labels[:, j]].mean())
-        ridge[j] = min(noise / signal, most) if signal > 0 else most
-    best = _improved(learned, other, labels, books, ridge, beam, rounds, num_threads)
-    return np.concatenate((best[:1] + mean, best[1:]))
-
-
 def _improved(
     learned: np.ndarray, other: np.ndarray, labels: np.ndarray, books: np.ndarray, ridge: np.ndarray, beam: int, rounds: int,
     num_threads: int | None,
 ) -> np.ndarray:  # fmt: skip
-    """Of the books and what so many rounds of least squares for the labels, and new labels, make of them, those best for `other`."""
+    """Of the books and what rounds of least squares, and new labels, make of them, those that are best for the rows `other`."""
 
     def error_of(steps: list[Step], books: np.ndarray) -> float:
         return _squares(other - sums(books, best_labels(other, steps, beam, num_threads)))

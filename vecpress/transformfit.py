@@ -10,8 +10,9 @@ import numpy as np
 
 from . import ops
 from .allocation import allocate
-from .axes import CENTROIDS, LABEL_ROWS, ROUNDS, AxesCode
+from .axes import CENTROIDS, LABEL_ROWS, AxesCode
 from .checks import Metric
+from .heldout import JUDGED_ROWS, LEARNED_ROWS, Judge, hold_out
 from .ops.trellis_levels import Tables
 from .scales import STRETCHES, UNEVEN, evened, scales_of, square_table
 from .weighting import Transform, query_axes
@@ -19,14 +20,11 @@ from .weighting import Transform, query_axes
 ALL_LABELS = 24  # bytes up to which the usual code has as many labels as it may, and
 SOME_LABELS = 8  # beyond
 LEAST_LABEL_ROWS = 8 * CENTROIDS  # without which there are no labels
-LEARNED_ROWS, JUDGED_ROWS, JUDGES = 8192, 24576, 256  # with which options are chosen
-LEAST_SEARCH_ROWS, LEAST_SEARCH_QUERIES = 512, 16
 # options, and by how much recall they must be better than the usual ones: so much is chance
-EXPONENTS = {0.5: 0.0, 0.3: 0.0, 0.0: 0.003}
-NEXT = {0.5: 0.3, 0.3: 0.5, 0.0: 0.3}  # with labels, what is tried beside the best without: labels rather want smaller ones
+EXPONENTS = {0.5: 0.0, 0.3: 0.002, 0.0: 0.005}
 STRETCH_PRICES = dict(zip(STRETCHES, (0.0, 0.002, 0.003), strict=True))
-UNUSUAL_LABELS = 0.01
-NEIGHBOURS = 10, 40  # recall of more neighbours is less a matter of chance
+UNUSUAL_LABELS = 0.02  # more of them gain more by more rows than they are tried with
+NEIGHBOURS = 10, 40
 BLOCK_ROWS = 8192  # mapped at a time
 ROUNDED = 0.1  # of the variance of a score's error, which the rounding of squared lengths may add
 
@@ -75,13 +73,8 @@ class TransformCode:
         """float64[n]: of rows as of `rows` and what they are coded as."""
         return scales_of(z, t, stretch, num_threads) * lengths
 
-    def centroids(self, num_threads: int | None) -> np.ndarray:
-        """float32[labels, 256, d]: those of the labels in x, less the mean."""
-        there, back = self.code.centroids, np.ascontiguousarray(self.transform.back.T)
-        return ops.project(there.reshape(-1, len(back)), back, num_threads=num_threads).reshape(there.shape)
-
     def sorted(self) -> TransformCode:
-        """The same with axes in the order in which they are coded: neighbours are read and written faster than places here and there."""
+        """The same with axes in the order in which they are coded, in which nothing needs to be gathered."""
         order, code = self.code.sorted()
         forward, back = (np.ascontiguousarray(columns[:, order]) for columns in (self.transform.forward, self.transform.back))
         return replace(self, transform=self.transform._replace(forward=forward, back=back), code=code)
@@ -99,12 +92,9 @@ class TransformCode:
 
 def learn(
     x: np.ndarray, queries: np.ndarray | None, plan: Plan, exponent: float, labels: int, num_threads: int | None,
-    known: np.ndarray | None = None, rounds: int = 0,
+    known: np.ndarray | None = None,
 ) -> TransformCode:  # fmt: skip
-    """For rows x; queries None means rows as queries.
-
-    known : centroids of the labels and more, if they were learned before, as `TransformCode.centroids`; to be improved by `rounds`
-    """
+    """For rows x; queries None means rows as queries. known : centroids of the labels and more, if they were learned before"""
     transform = query_axes(x, queries, plan.metric, exponent)
     z = np.concatenate([
         ops.project(x[start : start + BLOCK_ROWS] - transform.mean, transform.forward, num_threads=num_threads)
@@ -123,9 +113,7 @@ def learn(
         square_bytes = _square_bytes(squares, variances, plan, uneven)
     factors = scale_bytes + square_bytes
     layers = [size - before - factors for size, before in zip(plan.sizes, (0, *plan.sizes), strict=False)]
-    if known is not None:
-        known = ops.project(known.reshape(-1, x.shape[1]), transform.forward, num_threads=num_threads).reshape(known.shape)
-    code = AxesCode.learn(z, variances, layers, min(labels, layers[0]), plan.tables, plan.seed, num_threads, known, rounds)
+    code = AxesCode.learn(z, variances, layers, min(labels, layers[0]), plan.tables, plan.seed, num_threads, known)
     return TransformCode(transform, code, uneven, scale_bytes, square_bytes)
 
 
@@ -143,75 +131,37 @@ def _square_bytes(squares: np.ndarray, variances: np.ndarray, plan: Plan, uneven
     return wanted if 1 + uneven + wanted < plan.sizes[0] else 2
 
 
-def choose(
-    x: np.ndarray, queries: np.ndarray | None, plan: Plan, num_threads: int | None
-) -> tuple[Options, np.ndarray | None]:  # fmt: skip
-    """Options by the recall of rows and for queries that were not learned from, on average over layers, and centroids for them.
-
-    First how much queries weigh, without labels; then how many labels; then, with these, the weight once more.
-    """
-    usual = Options(next(iter(EXPONENTS)), 0, STRETCHES[0])
-    if len(x) < LEAST_SEARCH_ROWS or (queries is not None and len(queries) < LEAST_SEARCH_QUERIES):
-        return usual, None
-    rng = np.random.Generator(np.random.PCG64(plan.seed))
-    x = x[rng.permutation(len(x))]
-    if queries is None:
-        half = min(len(x) // 4, JUDGES)
-        judges, x, asked = x[:half], x[half:], None
-    else:
-        queries = queries[rng.permutation(len(queries))]
-        half = min(len(queries) // 2, JUDGES)
-        judges, asked = queries[:half], queries[half:]
-    half = min(len(x) // 2, LEARNED_ROWS)
-    learned, base = x[:half], x[half : half + JUDGED_ROWS]
-    true = _best(_scores(judges @ base.T, np.square(base).sum(axis=1), plan.metric))
-    tried: dict[Options, float] = {}
+def choose(x: np.ndarray, queries: np.ndarray | None, plan: Plan, num_threads: int | None) -> Options:
+    """Options by the recall of rows and for queries that were not learned from, on average over layers."""
+    parts = hold_out(x, queries, plan.seed)
+    if parts is None:
+        return Options(next(iter(EXPONENTS)), 0, STRETCHES[0])
+    half = min(len(parts.rows) // 2, LEARNED_ROWS)
+    learned, base = parts.rows[:half], parts.rows[half : half + JUDGED_ROWS]
+    judge, tried = Judge(base, parts.judges, plan.metric, NEIGHBOURS), dict[Options, float]()
     usual_labels = most = plan.most_labels(1 + (plan.metric == "l2")) if len(learned) >= LEAST_LABEL_ROWS else 0
 
-    def judge(exponent: float, labels: int, known: np.ndarray | None = None, rounds: int = 0) -> np.ndarray:
-        made = learn(learned, asked, plan, exponent, labels, num_threads, known, rounds)
+    def attempt(exponent: float, labels: int, known: np.ndarray | None = None) -> np.ndarray:
+        made = learn(learned, parts.known, plan, exponent, labels, num_threads, known)
         transform = made.transform
         z, lengths = made.rows(base, num_threads)
-        turned = (judges - transform.mean if plan.metric == "l2" else judges) @ transform.back
+        turned = (parts.judges - transform.mean if plan.metric == "l2" else parts.judges) @ transform.back
         recalls: dict[int, list[float]] = {stretch: [] for stretch in STRETCHES}
         for _, t in made.code.encode(z, num_threads):
             products = turned @ t.T
             own = np.square(t @ transform.back.T).sum(axis=1) if plan.metric == "l2" else np.zeros(len(t), np.float32)
             for stretch, so_far in recalls.items():
                 scale = made.scales(z, lengths, t, stretch, num_threads).astype(np.float32)
-                found = _best(_scores(products * scale, own * scale**2, plan.metric))
-                so_far.append(float(np.mean([_shared(*both) for both in zip(found, true, strict=True)])))
+                so_far.append(judge.recall(products * scale, own * scale**2))
         for stretch, so_far in recalls.items():
             price = STRETCH_PRICES[stretch] + EXPONENTS[exponent] + UNUSUAL_LABELS * (labels != usual_labels)
             tried[Options(exponent, labels, stretch)] = float(np.mean(so_far)) - price
-        return made.centroids(num_threads)
-
-    def best() -> Options:
-        return max(tried, key=lambda option: tried[option])
+        return made.code.centroids
 
     for exponent in EXPONENTS:
-        judge(exponent, 0)
-    exponent, centroids = best().exponent, None
+        attempt(exponent, 0)
+    exponent, centroids = max(tried, key=lambda option: tried[option]).exponent, None
     for labels in sorted({most, min(most, SOME_LABELS), most // 2} - {0}, reverse=True):
-        made = judge(exponent, labels, centroids)
+        made = attempt(exponent, labels, centroids)
         centroids = made if centroids is None else centroids  # the others' are the first of these
-    if best().labels and centroids is not None:
-        other = judge(NEXT[exponent], best().labels, centroids, ROUNDS)
-        centroids = other if best().exponent != exponent else centroids
-    if __import__('os').environ.get('SHOW'): print(tried)
-    return best(), centroids
-
-
-def _scores(products: np.ndarray, own: np.ndarray, metric: Metric) -> np.ndarray:  # but for what all rows of a query share
-    return 2 * products - own if metric == "l2" else products
-
-
-def _best(scores: np.ndarray) -> tuple[np.ndarray, ...]:
-    """int64[nq, k] for each k of NEIGHBOURS: the places of the k highest scores, in any order."""
-    counts = [min(count, scores.shape[1]) for count in NEIGHBOURS]
-    return tuple(np.argpartition(-scores, count - 1, axis=1)[:, :count] for count in counts)
-
-
-def _shared(found: np.ndarray, true: np.ndarray) -> float:
-    """The share of true places, int64[nq, k], that were found."""
-    return float((found[:, :, None] == true[:, None, :]).any(axis=2).mean())
+    return max(tried, key=lambda option: tried[option])

@@ -9,8 +9,9 @@ import numpy as np
 from .arrays import FLOAT32_MAX
 from .axes import LABEL_ROWS
 from .checks import Metric
+from .heldout import JUDGES
 from .scales import scale_table, square_table
-from .transformfit import JUDGES, TransformCode
+from .transformfit import TransformCode
 
 PAIRED_ROWS, BOUNDED = 2048, 0.991  # with JUDGES queries; a little more than the 99 % that are promised
 

@@ -11,15 +11,16 @@ import numpy as np
 from .. import ops
 from ..allocation import word_sizes
 from ..arrays import Rows, like
-from ..axes import CENTROIDS, ROUNDS, AxesCode
+from ..axes import CENTROIDS, AxesCode
 from ..checks import check_choice, check_int
 from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
+from ..heldout import LEAST_ROWS
 from ..layers import check_layers, kept_layers
 from ..level_tables import TABLES
 from ..ops.trellis_levels import LEVELS
 from ..pca import ENOUGH_ROWS, MOST_COLUMNS, SAMPLE_ROWS, check_columns
 from ..scales import STRETCHES, scale_factor, square_factor, store_scales, store_squares, stored_scales, stored_squares
-from ..transformfit import LEAST_SEARCH_ROWS, Plan, TransformCode, choose, learn
+from ..transformfit import Plan, TransformCode, choose, learn
 from ..transformloss import Drift, bounds, measure, share_lost
 from ..weighting import Transform
 
@@ -198,7 +199,7 @@ class TransformCodec(Codec):
 
     @property
     def enough_rows(self) -> int:
-        return max(ENOUGH_ROWS * self.dim, LEAST_SEARCH_ROWS)
+        return max(ENOUGH_ROWS * self.dim, LEAST_ROWS)
 
     def _check_dim(self, dim: int) -> None:
         check_columns("TransformCodec", dim)
@@ -210,10 +211,10 @@ class TransformCodec(Codec):
         # in any order, so that its first rows are a sample
         sample = sample[np.random.Generator(np.random.PCG64(self.seed)).permutation(len(sample))]
         asked = None if queries is None else queries.sample(SAMPLE_ROWS, self.seed)
-        (exponent, labels, stretch), known = choose(sample, asked, self._plan, num_threads)
+        exponent, labels, stretch = choose(sample, asked, self._plan, num_threads)
         held_out = len(sample) // HELD_OUT if len(sample) >= LEAST_HELD_OUT else 0  # tell what is lost
         learned, others = np.split(sample, [len(sample) - held_out])
-        made = learn(learned, asked, self._plan, exponent, labels, num_threads, known, ROUNDS).sorted()
+        made = learn(learned, asked, self._plan, exponent, labels, num_threads).sorted()
         code = made.code
         self.mean_, self.forward_, self.back_ = made.transform[:3]
         for name, array in code.named.items():
