@@ -126,7 +126,7 @@ def _square_bytes(squares: np.ndarray, variances: np.ndarray, plan: Plan, uneven
     payload = max(plan.sizes[-1] - 2 - uneven, 1)
     lost = allocate(np.sort(variances)[::-1], payload, plan.tables.errors).error / max(float(variances.sum()), 1e-300)
     variance = ROUNDED * 4 * lost / len(variances)
-    step = float(np.median(np.diff(square_table(squares, 1)))) / max(float(squares.mean()), 1e-300)
+    step = float(np.median(np.diff(square_table(squares, 1)))) / max(float(squares.mean()), 1e-30)
     wanted = 1 if step**2 / 12 <= variance and not uneven else 2 if 2.0**-20 / 3 <= variance else 4
     return wanted if 1 + uneven + wanted < plan.sizes[0] else 2
 

@@ -218,7 +218,7 @@ def test_lengths_over_six_decades():
     lengths = 10 ** rng.uniform(-3, 3, (1500, 1))
     x = np.vstack([x * lengths, -x * lengths]).astype(np.float32)  # the mean is 0
     codec = vp.TransformCodec(28).fit(x)
-    assert codec.scale_bytes == 2
+    assert codec._form.scale_bytes == 2
     codes = codec.encode(x)
     decoded = codec.decode(codes).astype(np.float64)
     far = np.linalg.norm(x, axis=1) > 1e4 * np.abs(codec.mean_).max()  # whom what is left of the mean does not change

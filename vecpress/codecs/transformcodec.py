@@ -16,8 +16,8 @@ from ..checks import check_choice, check_int
 from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
 from ..heldout import LEAST_ROWS
 from ..layers import check_layers, kept_layers
-from ..level_tables import TABLES
-from ..ops.trellis_levels import LEVELS
+from ..level_tables import QUANTIZERS
+from ..ops.encode_trellis import RATES, WINDOWS
 from ..pca import ENOUGH_ROWS, MOST_COLUMNS, SAMPLE_ROWS, check_columns
 from ..scales import STRETCHES, scale_factor, square_factor, store_scales, store_squares, stored_scales, stored_squares
 from ..transformfit import Plan, TransformCode, choose, learn
@@ -75,6 +75,8 @@ class TransformCodec(Codec):
     code_size : bytes a vector, at least 4, 5 for l2; more than the factors and one byte a dimension are of no use
     metric : "ip", "l2" or "cos"
     quantizer : "trellis", or "scalar" for components coded each by itself: more error, by about the rate's third of a bit
+    window : bits that name a level, 6 or 8. 8 -> a little less error, at 4 bits a dimension an eighth; the trellis takes two to
+        three times as long to encode, a query of codes in the cache a third more, with AVX2 three quarters
     progressive : True for layers that end at a quarter and half of code_size, or where each is to end; `truncate`. An index scans
         the first layer alone where `search(rerank=...)` asks for candidates. Every layer has factors of its own and leaves a bit
         more error, so a code of one layer is better than one of several in as many bytes
@@ -84,7 +86,7 @@ class TransformCodec(Codec):
 
     Learned: mean_; forward_ and back_ float32[d, d]; centroids_ float32[n_labels, 256, d]; words_ uint8[n_words, 2], bytes and
     rate; passes_ int64[n_passes, 2], the layer of words that code what those before them leave, and how many; component_
-    int32[m], the axis of each component, -1 for none; units_ float32[m]; levels_ int8[4, 64]; scales_ and squares_
+    int32[m], the axis of each component, -1 for none; units_ float32[m]; levels_ int8[4, 2^window]; scales_ and squares_
     float32[n_layers, 256]; errors_ float32[n_layers, d], of (z / s - t)^2; loss_ float32[n_layers, 3], `vecpress.transformloss`;
     form_ int64[7], `Form`.
 
@@ -102,7 +104,7 @@ class TransformCodec(Codec):
         "passes_": Array("int64", ("n_passes", 2)),
         "component_": Array("int32", ("n_components",)),
         "units_": Array("float32", ("n_components",)),
-        "levels_": Array("int8", LEVELS.shape),
+        "levels_": Array("int8", (len(RATES), "n_levels")),
         "mean_": Array("float32", ("dim",)),
         "forward_": Array("float32", ("dim", "dim")),
         "back_": Array("float32", ("dim", "dim")),
@@ -128,12 +130,13 @@ class TransformCodec(Codec):
     loss_: np.ndarray
 
     def __init__(
-        self, code_size: int, *, metric: Metric = "ip", quantizer: str = "trellis", progressive: bool | Sequence[int] = False,
-        labels: int = USUAL_LABELS, seed: int = 0,
+        self, code_size: int, *, metric: Metric = "ip", quantizer: str = "trellis", window: int = WINDOWS[0],
+        progressive: bool | Sequence[int] = False, labels: int = USUAL_LABELS, seed: int = 0,
     ):  # fmt: skip
         self.metric = check_choice("TransformCodec", "metric", metric, METRICS)
         self._code_size = check_int("TransformCodec", "code_size", code_size, LEAST_BYTES + (metric == "l2"))
-        self.quantizer = check_choice("TransformCodec", "quantizer", quantizer, tuple(TABLES))
+        self.quantizer = check_choice("TransformCodec", "quantizer", quantizer, tuple(QUANTIZERS))
+        self.window = check_choice("TransformCodec", "window", window, WINDOWS)
         self._layers = check_layers("TransformCodec", progressive, self._code_size)
         self.progressive = list(self._layers[:-1]) if isinstance(progressive, Sequence) else bool(progressive)
         self.labels = check_int("TransformCodec", "labels", labels, 0, MOST_LABELS)
@@ -149,7 +152,7 @@ class TransformCodec(Codec):
 
     @property
     def _plan(self) -> Plan:
-        return Plan(self.metric, self.layers, self.labels, TABLES[self.quantizer](), self.seed)
+        return Plan(self.metric, self.layers, self.labels, QUANTIZERS[self.quantizer](self.window), self.seed)
 
     @property
     def _form(self) -> Form:
@@ -163,10 +166,6 @@ class TransformCodec(Codec):
         return Form(1, square_bytes, labels, words, len(left), STRETCHES[0], 0)
 
     @property
-    def scale_bytes(self) -> int:
-        return self._form.scale_bytes
-
-    @property
     def n_labels(self) -> int:
         return self._form.labels
 
@@ -177,6 +176,10 @@ class TransformCodec(Codec):
     @property
     def n_passes(self) -> int:
         return self._form.passes
+
+    @property
+    def n_levels(self) -> int:
+        return 2**self.window
 
     @property
     def n_layers(self) -> int:
@@ -375,7 +378,7 @@ class TransformCodec(Codec):
     def examples(cls) -> list[Codec]:
         return [
             cls(8), cls(13, metric="l2"), cls(6, metric="cos", labels=1), cls(24, labels=0, seed=1),
-            cls(26, progressive=[9], metric="l2"), cls(24, progressive=True), cls(9, quantizer="scalar"),
+            cls(26, progressive=[9], metric="l2"), cls(24, progressive=True), cls(9, quantizer="scalar"), cls(20, window=8),
         ]  # fmt: skip
 
     @classmethod
