@@ -166,6 +166,12 @@ class KeyedIndex:
             with _Naming(self, names):
                 self._index.merge(other._index, renumber=True, num_threads=num_threads)
 
+    def truncate(self, code_size: int, *, num_threads: int | None = None) -> KeyedIndex:
+        """As `Index.truncate`, under the same keys."""
+        with self._lock.shared:
+            index = self._index.truncate(code_size, num_threads=num_threads)
+            return type(self)._restore(index, self._names(index.ids))
+
     def save(self, path: Any) -> None:
         """Writes a .vpz file (vecpress/io.py): complete or not at all."""
         from . import io

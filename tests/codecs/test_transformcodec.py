@@ -397,6 +397,17 @@ def test_a_cut_index_is_one_like_others(layered, data, tmp_path):
         vp.TransformCodec(40, progressive=True).truncate(20)
 
 
+def test_a_cut_index_keeps_its_keys(layered, data):
+    x, q = data
+    index, names = vp.KeyedIndex(layered), [f"row {i}" for i in range(200)]
+    index.add(x[:200], names)
+    index.remove(names[:3])
+    cut, plain = index.truncate(20), vp.Index(layered.truncate(20))
+    plain.add(x[3:200])
+    assert sorted(cut.keys) == sorted(names[3:]) and len(index) == 197
+    assert cut.search(q, 5)[1].tolist() == [[names[i + 3] for i in row] for row in plain.search(q, 5)[1].tolist()]
+
+
 @pytest.mark.parametrize(
     ("progressive", "error"), [([4], ValueError), ([8, 12], ValueError), ([30], ValueError), ("8", TypeError), ([9.5], TypeError)]
 )
