@@ -10,6 +10,7 @@ import numpy as np
 from .checks import Metric
 
 LEARNED_ROWS, JUDGED_ROWS, JUDGES = 8192, 24576, 256  # that options are chosen with, at most
+FAR_QUERIES = np.errstate(over="ignore", invalid="ignore")  # for who judges: some may be too far away for float32
 LEAST_ROWS, LEAST_QUERIES = 512, 16  # with fewer, chance chooses
 
 

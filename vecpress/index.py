@@ -64,7 +64,8 @@ class Index:
 
     def _hold(self, codes: Column, store: Store | None, ids: Any = None, source: str | None = None) -> None:
         self._codec, self._store = codes.codec, store
-        self._first = self._codec.truncate(self._codec.layers[0]) if len(self._codec.layers) > 1 else None
+        layers = self._codec.layers  # of which the first is scanned where candidates are reranked by the whole codes
+        self._first = self._codec.truncate(layers[0]) if len(layers) > 1 and store is None else None
         columns = [codes, store.column] if isinstance(store, CodecStore) else [codes]
         self._contents = Contents(columns, ids, source, None if store is None else store.limit)
 
@@ -182,18 +183,18 @@ class Index:
             are allowed, the rest of a row is id -1 and score nan. Torch tensors on q's device where q is one.
 
         Raises TypeError or ValueError for bad input: a wrong width, NaN (naming the row), k < 1, an unknown
-        id in `allow` (naming it), a mask of another length, `rerank` without a store.
+        id in `allow` (naming it), a mask of another length, `rerank` without a store or layers.
         """
         k = check_int("search", "k", k, 1, MAX_K)
         store: Store | Layers | None = None
         codec = self._codec
+        num_threads = check_threads(num_threads)
         if rerank is not None:
             rerank = check_int("search", "rerank", rerank, k, MAX_K)
-            if self._store is None and self._first is not None:
-                store, codec = Layers(self._codec), self._first
+            if self._first is not None:
+                store, codec = Layers(self._codec, num_threads), self._first
             else:
                 store = self._need_store("search", f"rerank={rerank}")
-        num_threads = check_threads(num_threads)
         rows, make_query = self._queries("search", q, codec, symmetric, num_threads)
         results: tuple[np.ndarray, np.ndarray] | None = None
         contents = self._contents
@@ -349,7 +350,8 @@ class Index:
 
         code_size : where a layer ends (`codec.layers`)
 
-        The vectors are not needed, and this index stays as it is. Raises ValueError if no layer ends there.
+        The vectors are not needed, and this index stays as it is. Default ids go on from the highest held. ValueError if no layer
+        ends there.
         """
         shorter, num_threads = type(self)(self._codec.truncate(code_size)), check_threads(num_threads)
         with self._contents.lock.shared:

@@ -97,12 +97,12 @@ class VectorStore:
 class Layers:
     """The whole codes of a progressive codec, of which a search has read the first layer."""
 
-    def __init__(self, codec: Codec):
-        self.codec = codec
+    def __init__(self, codec: Codec, num_threads: int | None):
+        self.codec, self.num_threads = codec, num_threads
 
     def codes(self, ids: np.ndarray, contents: Contents, call: str) -> np.ndarray:
         """uint8[r, code_size] of `ids`."""
-        return contents.columns[0].rows(len(contents), contents.rows(ids, f"{call}: ids"), None)
+        return contents.columns[0].rows(len(contents), contents.rows(ids, f"{call}: ids"), self.num_threads)
 
 
 Store = CodecStore | VectorStore

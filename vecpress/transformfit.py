@@ -12,7 +12,7 @@ from . import ops
 from .allocation import allocate
 from .axes import CENTROIDS, LABEL_ROWS, AxesCode
 from .checks import Metric
-from .heldout import JUDGED_ROWS, LEARNED_ROWS, Judge, hold_out
+from .heldout import FAR_QUERIES, JUDGED_ROWS, LEARNED_ROWS, Judge, hold_out
 from .ops.trellis_levels import Tables
 from .scales import STRETCHES, UNEVEN, evened, scales_of, square_table
 from .weighting import Transform, query_axes
@@ -26,6 +26,7 @@ STRETCH_PRICES = dict(zip(STRETCHES, (0.0, 0.002, 0.003), strict=True))
 UNUSUAL_LABELS = 0.02  # more of them gain more by more rows than they are tried with
 NEIGHBOURS = 10, 40
 BLOCK_ROWS = 8192  # mapped at a time
+SMALLEST = 1e-27  # squared lengths below are not told apart by the even steps of a byte, which end at 1e-30
 ROUNDED = 0.1  # of the variance of a score's error, which the rounding of squared lengths may add
 
 
@@ -127,10 +128,12 @@ def _square_bytes(squares: np.ndarray, variances: np.ndarray, plan: Plan, uneven
     lost = allocate(np.sort(variances)[::-1], payload, plan.tables.errors).error / max(float(variances.sum()), 1e-300)
     variance = ROUNDED * 4 * lost / len(variances)
     step = float(np.median(np.diff(square_table(squares, 1)))) / max(float(squares.mean()), 1e-30)
-    wanted = 1 if step**2 / 12 <= variance and not uneven else 2 if 2.0**-20 / 3 <= variance else 4
+    even = not uneven and float(squares.mean()) > SMALLEST
+    wanted = 1 if step**2 / 12 <= variance and even else 2 if 2.0**-20 / 3 <= variance else 4
     return wanted if 1 + uneven + wanted < plan.sizes[0] else 2
 
 
+@FAR_QUERIES
 def choose(x: np.ndarray, queries: np.ndarray | None, plan: Plan, num_threads: int | None) -> Options:
     """Options by the recall of rows and for queries that were not learned from, on average over layers."""
     parts = hold_out(x, queries, plan.seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ class Drift(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """By layer. scales, squares : float32[l, 256], `vecpress.scales`; errors : float32[l, d], mean squares of z / s - t
+    """By layer. scales, squares : float32[l, 256], `vecpress.scales`; errors : float32[l, d], root mean squares of z / s - t
 
     figures : float32[l, 3], squared error by squared length, and the width and of_square of `bounds`
     """
@@ -56,9 +57,9 @@ def measure(
         relative = scales / lengths
         good = np.flatnonzero(scales > 0)
         apart = z[good] / relative[good, None] - t[good]
-        errors = np.square(apart, dtype=np.float64).sum(axis=0) / max(len(good), 1)
+        errors = np.sqrt(np.square(apart, dtype=np.float64).sum(axis=0) / max(len(good), 1))
         away = (own - squares)[good] / np.square(scales[good]) * (metric == "l2")
-        of_square = float(np.square(away).sum()) / max(len(good), 1)
+        of_square = math.sqrt(float(np.square(away).sum()) / max(len(good), 1))
         some = good[:PAIRED_ROWS]
         off = turned @ apart[: len(some)].T - scales[some] * away[: len(some)]
         ratios = np.abs(off) / np.maximum(bounds(turned, scales[some], errors, 1.0, of_square), 1e-300)
@@ -71,12 +72,12 @@ def measure(
 
 
 def bounds(turned: np.ndarray, scales: np.ndarray, errors: np.ndarray, width: float, of_square: float) -> np.ndarray:
-    """float64[nq, n]: width sqrt(sum of turned_i^2 errors_i + s^2 of_square), by which scores / s are off at most, as a rule.
+    """float64[nq, n]: width sqrt(sum of (turned_i errors_i)^2 + (s of_square)^2), by which scores / s are off at most, as a rule.
 
     turned : [nq, d], queries in the axes, for l2 twice these; scales : s, [n]
     """
-    spread = np.square(turned, dtype=np.float64) @ errors.astype(np.float64)
-    return width * np.sqrt(spread[:, None] + np.square(scales, dtype=np.float64) * of_square)
+    spread = np.square(turned, dtype=np.float64) @ np.square(errors, dtype=np.float64)
+    return width * np.sqrt(spread[:, None] + np.square(scales * of_square, dtype=np.float64))
 
 
 def share_lost(z: np.ndarray, relative: np.ndarray, t: np.ndarray) -> tuple[float, float]:

@@ -320,6 +320,31 @@ def test_a_state_that_does_not_belong_together_is_refused(data):
             vp.TransformCodec.restore(codec.config(), codec.dim, {**codec.arrays(), name: array})
 
 
+def test_a_state_of_more_words_than_there_are_is_refused(data):
+    codec = vp.TransformCodec(8, labels=0).fit(data[0][:600])
+    form, passes = codec.form_.copy(), np.array([[0, 2**62]] * 3 + [[0, 2**62 + len(codec.words_)]])  # whose sum wraps around
+    form[4] = len(passes)
+    with pytest.raises(ValueError, match="do not belong together"):
+        vp.TransformCodec.restore(codec.config(), codec.dim, {**codec.arrays(), "form_": form, "passes_": passes})
+
+
+@pytest.mark.parametrize("unit", [1e-20, 1e-15, 1e12])
+def test_small_and_large_values_are_coded_as_others(unit, data):
+    x, q = (np.float32(unit) * part for part in data)
+    found = recall(vp.TransformCodec(20, metric="l2", labels=0), x, q)
+    assert found > recall(vp.TransformCodec(20, metric="l2", labels=0), *data) - 0.05
+    codec = vp.TransformCodec(20, labels=0).fit(x)
+    scores, bounds = codec.estimate(codec.encode(x[:500]), q)
+    assert 0.97 <= (np.abs(scores - q.astype(np.float64) @ x[:500].T) <= bounds).mean() <= 1
+
+
+@pytest.mark.parametrize("metric", ["ip", "l2"])
+def test_sample_queries_may_be_anywhere(metric, data):
+    x, q = data
+    far = np.vstack([q, q * np.float32(1e37)])
+    assert vp.TransformCodec(12, metric=metric, labels=0).fit(x, far).encode(x[:5]).shape == (5, 12)
+
+
 # ---- layers
 
 

@@ -208,7 +208,9 @@ class RQ(Codec):
         return kept
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_kept_tables"}
+        state = self.__dict__.copy()  # in one step: another thread may be making the tables
+        state.pop("_kept_tables", None)
+        return state
 
     @classmethod
     def examples(cls) -> list[Codec]:

@@ -12,7 +12,7 @@ from ..centred import Centred
 from ..chain import describe
 from ..checks import check_choice, check_int
 from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
-from ..heldout import JUDGED_ROWS, LEAST_ROWS, Judge, hold_out
+from ..heldout import FAR_QUERIES, JUDGED_ROWS, LEAST_ROWS, Judge, hold_out
 from ..ops.factors import Factor
 from ..scales import SHORT, STRETCHES, scale_factor, scales_of, store_scales, stored_scales
 from .lowrankpq import LowRankPQ
@@ -136,6 +136,7 @@ class Scaled(Centred):
     def _learn(self, x: Rows, queries: Rows | None, num_threads: int | None) -> None:
         """Nothing: `_fit_about` has set the map."""
 
+    @FAR_QUERIES
     def _choose(
         self, x: np.ndarray, queries: np.ndarray | None, mean: np.ndarray, num_threads: int | None
     ) -> tuple[bool, int]:  # fmt: skip

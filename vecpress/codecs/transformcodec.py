@@ -87,8 +87,8 @@ class TransformCodec(Codec):
     Learned: mean_; forward_ and back_ float32[d, d]; centroids_ float32[n_labels, 256, d]; words_ uint8[n_words, 2], bytes and
     rate; passes_ int64[n_passes, 2], the layer of words that code what those before them leave, and how many; component_
     int32[m], the axis of each component, -1 for none; units_ float32[m]; levels_ int8[4, 2^window]; scales_ and squares_
-    float32[n_layers, 256]; errors_ float32[n_layers, d], of (z / s - t)^2; loss_ float32[n_layers, 3], `vecpress.transformloss`;
-    form_ int64[7], `Form`.
+    float32[n_layers, 256]; errors_ float32[n_layers, d], root mean squares of z / s - t; loss_ float32[n_layers, 3],
+    `vecpress.transformloss`; form_ int64[7], `Form`.
 
     Raises ValueError for d beyond 4096, and in `encode` for values beyond `largest`.
     Cost: fit about 40 d^3 and, for 20,000 rows of 384 columns, 14 seconds on one core, 8 on two, 40 with 23 labels; encode d^2
@@ -237,8 +237,8 @@ class TransformCodec(Codec):
             and form.stretch in STRETCHES and form.uneven in (0, 1)
             and ((self.words_ >= 1) & (self.words_ <= (8, 4))).all() and (self.levels_ > -128).all()
             and (self.component_ >= -1).all() and (self.component_ < self.dim).all()
-            and (words > 0).all() and words.sum() == form.words and ((layer >= 0) & (layer < self.n_layers)).all()
-            and (np.diff(layer) >= 0).all() and scales.all() and squares.all()
+            and ((words > 0) & (words <= form.words)).all() and words.sum() == form.words and (np.diff(layer) >= 0).all()
+            and ((layer >= 0) & (layer < self.n_layers)).all() and scales.all() and squares.all()
             and all((array >= 0).all() for array in (self.scales_, self.squares_, self.errors_, self.loss_))
         )  # fmt: skip
         if good:  # every layer ends where it is said to
@@ -262,7 +262,9 @@ class TransformCodec(Codec):
         return kept
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_kept_coder"}
+        state = self.__dict__.copy()  # in one step: another thread may be making the coder
+        state.pop("_kept_coder", None)
+        return state
 
     def truncate(self, code_size: int) -> TransformCodec:
         count = kept_layers(self, code_size)
@@ -290,8 +292,7 @@ class TransformCodec(Codec):
 
     @property
     def _last(self) -> int:
-        """Where the last layer begins, whose factors are those of the code."""
-        return (0, *self.layers)[-2]
+        return (0, *self.layers)[-2]  # where the last layer begins, whose factors are those of the code
 
     def _parts(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The scale float32[n] of codes, and t float32[n, d]."""
@@ -333,29 +334,29 @@ class TransformCodec(Codec):
         """Scores float32[nq, n], squared distances not negated, and how far 99 % of them are off at most, float32[nq, n].
 
         codes : uint8[n, code_size]; q : [nq, d]
-
-        With q' the query in the axes and E = errors_ the bound is k s sqrt(sum of q'_i^2 E_i), and for l2
-        k s sqrt(4 sum of q'_i^2 E_i + s^2 v), where v is the mean square of (|x - mean_|^2 - |x_hat - mean_|^2) / s^2. It holds
-        for 99 % of the pairs of held-out rows and sample queries, and of rows and queries like these: `drift` says whether rows
-        are.
+        With q' the query in the axes and e = errors_ the bound is k s sqrt(sum of (q'_i e_i)^2), and for l2
+        k s sqrt(4 sum of (q'_i e_i)^2 + (s v)^2), v the root mean square of (|x - mean_|^2 - |x_hat - mean_|^2) / s^2. It holds
+        for 99 % of the pairs of rows and queries like those of `fit`; `drift` says whether rows are. Of a query too far away for
+        float32, scores and bounds may be infinite or NaN.
 
         Raises NotFittedError before `fit`; TypeError or ValueError for bad input.
         Cost: nq n d multiply-adds in float32, and decoding.
         """
         self.check_fitted()
         array = self.check_codes(codes, "estimate: codes")
-        rows = self._query_rows(q, "estimate: q", self.dim, num_threads).all()
-        turned, constant = self._turned(rows, num_threads)
+        rows, last = self._query_rows(q, "estimate: q", self.dim, num_threads).all(), self._last
         scale, t = self._parts(array)
-        points = np.ascontiguousarray((t * scale[:, None]).T)
-        scores = ops.project(turned, points, num_threads=num_threads) + constant[:, None]
-        if self.metric == "l2":
-            at = self._last + self._form.scale_bytes
-            scores = stored_squares(array[:, at : self._last + self._form.factors], self.squares_[-1]) - scores
-        # a scale of 0 says nothing of what was coded
-        scale = np.where(scale > 0, scale, self.scales_[-1].max()).astype(np.float64)
-        off = scale * bounds(turned, scale, self.errors_[-1], float(self.loss_[-1, 1]), float(self.loss_[-1, 2]))
-        return like(q, scores), like(q, off.astype(np.float32))
+        with np.errstate(over="ignore", invalid="ignore"):
+            turned, constant = self._turned(rows, num_threads)
+            points = np.ascontiguousarray((t * scale[:, None]).T)
+            scores = ops.project(turned, points, num_threads=num_threads) + constant[:, None]
+            if self.metric == "l2":
+                stored = array[:, last + self._form.scale_bytes : last + self._form.factors]
+                scores = stored_squares(stored, self.squares_[-1]) - scores
+            # a scale of 0 says nothing of what was coded
+            scale = np.where(scale > 0, scale, self.scales_[-1].max()).astype(np.float64)
+            off = (scale * bounds(turned, scale, self.errors_[-1], *self.loss_[-1, 1:].tolist())).astype(np.float32)
+        return like(q, scores), like(q, off)
 
     def drift(self, x: Any, *, num_threads: int | None = None) -> Drift:
         """How much worse rows [n, d] are coded than those that were learned from.

@@ -12,7 +12,7 @@ from ..centred import UNIT_ROWS, Centred, behind
 from ..chain import describe
 from ..checks import check_choice, check_int, check_number
 from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
-from ..heldout import JUDGED_ROWS, LEARNED_ROWS, LEAST_ROWS, Judge, hold_out
+from ..heldout import FAR_QUERIES, JUDGED_ROWS, LEARNED_ROWS, LEAST_ROWS, Judge, hold_out
 from ..pca import ENOUGH_ROWS, SAMPLE_ROWS, check_columns
 from ..weighting import query_axes
 from .pq import MAX_SEED
@@ -109,6 +109,7 @@ class Weighted(Centred):
         exponent = self._choose(sample, asked, num_threads) if self.exponent is None else self.exponent
         self.mean_, self.forward_, self.back_, _ = query_axes(sample, asked, self.metric, exponent)
 
+    @FAR_QUERIES
     def _choose(self, x: np.ndarray, queries: np.ndarray | None, num_threads: int | None) -> float:
         """The exponent by the recall of rows and for queries that were not learned from."""
         parts = hold_out(x, queries, self.seed)
