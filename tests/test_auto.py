@@ -22,6 +22,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::vecpress.SmallTrainingSetWarnin
 THREADS = {"num_threads": 1}
 
 
+def slow(*values):
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 def without_times(report) -> dict:
     """A report's values, but for what a clock gave."""
     plain = report.to_dict()
@@ -146,7 +150,7 @@ def test_clusters_in_every_sub_vector_are_coded_exactly_by_product_quantization(
     np.testing.assert_allclose(codec.decode(codec.encode(x[:500])), x[:500], atol=1e-5)
 
 
-@pytest.mark.parametrize("basis", ["first", "pca"])
+@pytest.mark.parametrize("basis", [slow("first"), "pca"])
 def test_energy_in_few_dimensions_is_kept_by_truncation(basis):
     """Eight of 64 dimensions hold nearly everything: a byte for each of them beats all that does not look for directions."""
     rng = np.random.default_rng(1)
@@ -157,7 +161,7 @@ def test_energy_in_few_dimensions_is_kept_by_truncation(basis):
     codec, report = vp.auto(x.astype(np.float32), code_size=8, metric="l2", **THREADS)
     assert isinstance(codec, vp.Truncate) and codec.dims == 8 and "SQ" in codec.codec
     assert codec.basis == basis
-    adaptive = ("Truncate", "OPQ", "RQ", "TransformCodec", "Weighted", "LowRankPQ")
+    adaptive = ("Truncate", "OPQ", "RQ", "TransformCodec", "Scaled", "Weighted", "LowRankPQ")
     others = [row.recall for row in report.rows if not row.codec.startswith(adaptive)]
     assert report.best.recall > 0.95 and max(others) < report.best.recall - 0.1
 
@@ -170,7 +174,7 @@ def test_where_bytes_are_plenty_nothing_is_lost(embeddings):
 # ---- the promise
 
 
-@pytest.mark.parametrize(("metric", "budget"), [("ip", 3), ("ip", 8), ("l2", 2), ("l2", 6), ("cos", 5)])
+@pytest.mark.parametrize(("metric", "budget"), [slow("ip", 3), ("ip", 8), slow("l2", 2), ("l2", 6), slow("cos", 5)])
 def test_never_much_worse_than_the_best_candidate_by_hand(metric, budget):
     x, queries = clustered(3, 12_000, 24, clusters=60), clustered(3, 300, 24, clusters=60, draw=1)
     codec, report = vp.auto(x, queries, code_size=budget, metric=metric, seed=2, **THREADS)
@@ -294,7 +298,7 @@ def test_where_none_is_small_enough_the_smallest_wins(only):
 
 
 @pytest.mark.parametrize("few", [True, False], ids=["what is learned counts", "codes count"])
-@pytest.mark.parametrize("target", [0.5, 0.8, 0.95, 1.0])
+@pytest.mark.parametrize("target", [slow(0.5), 0.8, slow(0.95), 1.0])
 def test_the_smallest_size_that_reaches_a_recall(target, few, monkeypatch):
     monkeypatch.setattr(module, "FEW_ROWS", 10_000 if few else 0)
     x = clustered(5, 600, 6, clusters=40)
@@ -362,7 +366,7 @@ def test_values_that_most_codecs_refuse():
         vp.auto(x, code_size=4, **THREADS)
 
 
-@pytest.mark.parametrize("kind", ["float16", "float64", "path", "memmap", "iterator"])
+@pytest.mark.parametrize("kind", ["float16", "path", "iterator", slow("float64"), slow("memmap")])
 def test_vectors_of_any_kind(kind, embeddings, tmp_path):
     x = embeddings.astype(np.float16)
     np.save(tmp_path / "x.npy", x)
