@@ -149,7 +149,6 @@ class LowRankPQ(Chain):
             cls(4),
             cls(3, 8, 12, metric="l2"),
             cls(5, 4, 10, metric="cos", seed=1),
-            cls(6, 4, 6),
             cls(5, 4, metric="l2"),  # an odd m: half a byte is unused
         ]
 

@@ -158,12 +158,9 @@ class Weighted(Centred):
     def examples(cls) -> list[Codec]:
         return [
             cls("PQ(m=8)"),
-            cls("OPQ(m=4, n_bits=4)", 0.3, metric="l2"),
             cls("Scaled('PQ(m=6, n_bits=4)')", 0.5, metric="l2"),
             cls("Scaled('OPQ(m=12, n_bits=4)')", 0.5, metric="cos", seed=1),
-            cls("SQ()", 1, metric="cos"),
             cls("LloydMax(n_bits=2)", 0.0, metric="l2"),
-            cls("Truncate(dims=12, codec='SQ()')", 0.5),
         ]
 
     @classmethod
