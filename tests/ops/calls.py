@@ -108,7 +108,7 @@ def beam_step(size: int) -> Iterator[Call]:
     few = 1 + size % 9
     for n, ks, b, labels, keep in (
         (size, 16, 4, 2, 4), (3, 256, 1, 0, few), (3, 256, few, 3, 8), (2, max(size, 1), 3, few, 17),
-        (1, 256, 4, min(size, 63), 4), (2, 19, max(size, 1), 5, size + 1), (1, 3, few, 1, 256), (1, 1, few, 9, 2),
+        (1, 256, 4, min(size, 15), 4), (2, 19, max(size, 1), 5, size + 1), (1, 3, few, 1, 256), (1, 1, few, 9, 2),
     ):  # fmt: skip
         for name, make in (("values", values), ("extreme", extreme), ("ties", whole)):
             costs, pairs, scores = make(size, n, ks), make(size + 1, labels * ks, ks), make(size + 2, n, b)
