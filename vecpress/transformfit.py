@@ -68,7 +68,7 @@ class TransformCode:
         if not self.uneven:
             return z, np.ones(len(z))
         lengths = ops.norms(z, num_threads=num_threads).astype(np.float64) / math.sqrt(z.shape[1])
-        return evened(z), lengths
+        return evened(z), np.where(lengths > 0, lengths, 1.0)  # the mean itself is at no length, and its scale will be 0
 
     def scales(self, z: np.ndarray, lengths: np.ndarray, t: np.ndarray, stretch: int, num_threads: int | None) -> np.ndarray:
         """float64[n]: of rows as of `rows` and what they are coded as."""

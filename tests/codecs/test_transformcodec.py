@@ -320,6 +320,16 @@ def test_a_state_that_does_not_belong_together_is_refused(data):
             vp.TransformCodec.restore(codec.config(), codec.dim, {**codec.arrays(), name: array})
 
 
+@pytest.mark.parametrize("metric", METRICS)
+def test_rows_of_uneven_length_may_be_the_mean(metric):
+    x = planted(300, 16, clusters=1)
+    x = x * np.geomspace(0.01, 100, 300, dtype=np.float32)[:, None]
+    mean = vp.TransformCodec(12, metric=metric).fit(x).mean_
+    codec = vp.TransformCodec(12, metric=metric).fit(np.vstack([x, np.tile(mean, (3, 1))]))
+    rows = np.tile(codec.mean_, (2, 1))
+    assert np.isfinite(codec.decode(codec.encode(rows))).all() and codec.drift(np.vstack([x, rows])).ratio < 2
+
+
 def test_a_state_of_more_words_than_there_are_is_refused(data):
     codec = vp.TransformCodec(8, labels=0).fit(data[0][:600])
     form, passes = codec.form_.copy(), np.array([[0, 2**62]] * 3 + [[0, 2**62 + len(codec.words_)]])  # whose sum wraps around
