@@ -36,14 +36,17 @@ def scales_of(z: np.ndarray, t: np.ndarray, stretch: int, num_threads: int | Non
     return np.where(good, found, 0.0)
 
 
-def scale_table(scales: np.ndarray, nbytes: int) -> np.ndarray:
-    """float32[256]: what scales like these are stored by. 1 byte: 0 and a geometric series; 2: the unit of `to_u2`."""
+def scale_table(scales: np.ndarray, nbytes: int, margin: float = 1.1, widest: float = 1e3) -> np.ndarray:
+    """float32[256]: what scales like these are stored by. 1 byte: 0 and a geometric series; 2: the unit of `to_u2`.
+
+    margin : so many times further than scales the series reaches; widest : and at most so many times below the largest
+    """
     positive = scales[scales > 0]
     low, high = (float(positive.min()), float(positive.max())) if len(positive) else (1.0, 1.0)
     if nbytes == 2:
         return np.full(256, power_of_two(high), np.float32)
-    low, high = max(low * 0.9, high / 1e3), high * 1.1  # what lies outside counts as the nearest
-    return np.concatenate(([0.0], np.geomspace(low, high, 255))).astype(np.float32)
+    low = max(low / margin, high / widest)  # what lies outside counts as the nearest
+    return np.concatenate(([0.0], np.geomspace(low, high * margin, 255))).astype(np.float32)
 
 
 def square_table(squares: np.ndarray, nbytes: int) -> np.ndarray:

@@ -7,9 +7,9 @@ import pytest
 from helpers import clustered, level_rounding, scan_all
 
 import vecpress as vp
-from vecpress.codecs.scaled import scale_levels
+from vecpress.codecs.scaled import MARGIN, WIDEST
 from vecpress.ops.factors import from_u2
-from vecpress.scales import scales_of, store_scales
+from vecpress.scales import scale_table, scales_of, store_scales
 
 METRICS = ("ip", "l2", "cos")
 
@@ -42,7 +42,7 @@ def test_the_planted_scale_is_found_and_rounded_by_little():
     rng = np.random.default_rng(0)
     t, s = normal(500, 16), rng.uniform(0.5, 20, 500)
     x = (t * s[:, None]).astype(np.float32)
-    levels = scale_levels(s)
+    levels = scale_table(s, 1, MARGIN, WIDEST)
     for stretch in (0, 1, 2):
         found = scales_of(x, t, stretch, 1)
         np.testing.assert_allclose(found, s, rtol=1e-5)
@@ -52,7 +52,7 @@ def test_the_planted_scale_is_found_and_rounded_by_little():
 
 
 def test_levels_round_to_the_nearest_by_ratio():
-    levels = scale_levels(np.array([1.0, 8.0]))
+    levels = scale_table(np.array([1.0, 8.0]), 1, MARGIN, WIDEST)
     assert levels[0] == 0 and levels[1] == pytest.approx(0.5) and levels[255] == pytest.approx(16)
     between = np.sqrt(levels[1:-1].astype(np.float64) * levels[2:])
     assert store_scales(between * 0.9999, levels, 1)[:, 0].tolist() == list(range(1, 255))

@@ -14,7 +14,7 @@ from ..checks import check_choice, check_int
 from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
 from ..heldout import FAR_QUERIES, JUDGED_ROWS, LEAST_ROWS, Judge, hold_out
 from ..ops.factors import Factor
-from ..scales import SHORT, STRETCHES, scale_factor, scales_of, store_scales, stored_scales
+from ..scales import SHORT, STRETCHES, scale_factor, scale_table, scales_of, store_scales, stored_scales
 from .lowrankpq import LowRankPQ
 from .pq import MAX_SEED
 
@@ -24,7 +24,7 @@ BLOCK_ROWS = 8192  # coded at a time
 PRICES = {1: 0.0, 0: 0.002, 2: 0.002}
 CENTRED = 0.003  # as much for scales about the mean, where those about the origin are usual
 UNEVEN = 0.3  # spread of lengths, by their mean, beyond which those of largest product are mostly the longest
-MARGIN = 2.0  # levels reach so much further than the scales that they are learned from
+MARGIN, WIDEST = 2.0, 1e6  # `scale_table`: rounds scales that differ by a factor of 3 by 0.5 % at most, of 1000 by 1.6 %
 
 
 class _Coded(NamedTuple):
@@ -121,7 +121,8 @@ class Scaled(Centred):
             self._fit_about(mean, sample, x, queries, num_threads)
         self.form_ = np.array([stretch, self.form_[1]])
         blocks = (self._coded(sample[start : start + BLOCK_ROWS], num_threads) for start in range(0, len(sample), BLOCK_ROWS))
-        self.scales_ = scale_levels(np.concatenate([self._scale(coded, num_threads) for coded in blocks]))
+        found = np.concatenate([self._scale(coded, num_threads) for coded in blocks])
+        self.scales_ = scale_table(found, self.own_bytes, MARGIN, WIDEST)
         self._learn_unit(sample, num_threads)
 
     def _fit_about(
@@ -239,21 +240,8 @@ class Scaled(Centred):
     @classmethod
     def offers(cls, dim: int, code_size: int, metric: Metric, seed: int = 0) -> list[Codec]:
         """Beside LowRankPQ of the other bytes."""
-        left = min(
-            code_size - 1 - 2 * (metric == "l2"), dim // 2
-        )  # up to 4 bits a dimension, where a scale makes up for something
+        # up to 4 bits a dimension, where a scale makes up for something
+        left = min(code_size - 1 - 2 * (metric == "l2"), dim // 2)
         if left < 1:
             return []
         return [cls(describe(codec), metric=metric, seed=seed) for codec in LowRankPQ.offers(dim, left, "ip", seed)]
-
-
-def scale_levels(scales: np.ndarray) -> np.ndarray:
-    """float32[256]: 0, and even ratios from half the least to twice the largest positive one of scales float64[n].
-
-    Scales that differ by a factor of 3 are rounded by 0.5 % at most, of 1000 by 1.6 %: little beside what codes of a byte for
-    several dimensions lose.
-    """
-    positive = scales[scales > 0]
-    low, high = (float(positive.min()), float(positive.max())) if len(positive) else (1.0, 1.0)
-    least = max(low / MARGIN, high * 1e-6)  # what lies outside counts as the nearest
-    return np.concatenate(([0.0], np.geomspace(least, high * MARGIN, 255))).astype(np.float32)
