@@ -115,7 +115,7 @@ def _made(where: str) -> Dataset:
 
 def describe(dataset: Dataset) -> tuple[Profile, int]:
     """What plug-ins may know of a set, and how many of its queries give figures; quick, nothing is computed."""
-    figures = _queries(dataset)[0]
+    figures = figure_queries(dataset)[0]
     n_train = len(dataset.base if dataset.train is None else dataset.train)
     n_query = len(dataset.queries) + len(dataset.sample_queries)
     n_base, dim = dataset.base.shape
@@ -128,10 +128,10 @@ def prepare(dataset: Dataset, folder: Path, threads: int | None = None) -> Input
     ValueError for vectors that are none (NaN, infinity, another width), naming the first bad row.
     """
     profile, n_figures = describe(dataset)
-    figures, samples, relevant = _queries(dataset)
+    figures, samples, relevant = figure_queries(dataset)
     folder.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
-    for part, rows in zip(FILES, (dataset.base, _train(dataset), figures, samples), strict=True):
+    for part, rows in zip(FILES, (dataset.base, learned_rows(dataset), figures, samples), strict=True):
         if rows is not None and len(rows):
             array = np.ascontiguousarray(rows, np.float32)
             np.save(folder / f"{part}.npy", array)
@@ -141,7 +141,7 @@ def prepare(dataset: Dataset, folder: Path, threads: int | None = None) -> Input
     scores, _ = vp.exact(queries, base, measures.K, cast(Metric, profile.metric), num_threads=threads)
     if relevant is not None and (measures.is_limit(relevant) or not any(len(ids) for ids in relevant)):
         relevant = None
-    train = dataset.base if _train(dataset) is None else dataset.train
+    train = dataset.base if learned_rows(dataset) is None else dataset.train
     data = {
         "name": profile.name, "metric": profile.metric, "dim": profile.dim, "n_base": profile.n_base, "n_train": profile.n_train,
         "n_query": profile.n_query, "n_figures": n_figures, "checksum": digest.hexdigest()[:16],
@@ -161,7 +161,7 @@ def bound(train: np.ndarray, profile: Profile) -> list[list[float]]:
     return [[int(size), float(f"{bounds.reachable(variances, size):.4g}")] for size in sizes]
 
 
-def _queries(dataset: Dataset) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...] | None]:
+def figure_queries(dataset: Dataset) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...] | None]:
     """Queries that figures come from, sample queries, and the labels of the former: the two never share a query."""
     queries, samples, relevant = dataset.queries, dataset.sample_queries, dataset.relevant
     count = 0 if len(samples) else min(SAMPLES.get(dataset.name, 0), len(queries) // 2)
@@ -175,6 +175,6 @@ def _queries(dataset: Dataset) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray
     return queries, samples, relevant
 
 
-def _train(dataset: Dataset) -> np.ndarray | None:
+def learned_rows(dataset: Dataset) -> np.ndarray | None:
     """Rows to learn from where they are not the base."""
     return None if dataset.train is dataset.base else dataset.train

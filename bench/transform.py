@@ -30,7 +30,7 @@ from vecpress.ops.trellis_levels import TABLES
 
 from . import limits
 from .figures import Call, in_turns
-from .inputs import _queries, _train, read_all
+from .inputs import figure_queries, learned_rows, read_all
 from .kernels import BEYOND_CACHE, Shape, cache_rate
 from .measures import paired_interval
 from .recall import K, Sets, found_share
@@ -47,8 +47,8 @@ def sets(folder: str) -> list[tuple[Sets, np.ndarray | None]]:
     """Every set, and its sample queries."""
     found = []
     for data in read_all(folder, None, print):
-        queries, samples, _ = _queries(data)
-        base, train = np.asarray(data.base, np.float32), _train(data)
+        queries, samples, _ = figure_queries(data)
+        base, train = np.asarray(data.base, np.float32), learned_rows(data)
         learned = base if train is None else np.asarray(train, np.float32)
         s = one_set(data.name, data.metric, base, np.asarray(queries, np.float32), learned)
         found.append((s, np.asarray(samples, np.float32) if len(samples) else None))

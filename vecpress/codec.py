@@ -285,7 +285,7 @@ class Codec(ABC):
         return (self.code_size,)
 
     def truncate(self, code_size: int) -> Codec:
-        """The fitted codec whose codes are `codes[:, :code_size]` of this one. ValueError if no layer ends there."""
+        """The fitted codec of `codes[:, :code_size]`. Raises NotFittedError, or ValueError if no layer ends there."""
         kept_layers(self, code_size)
         return copy.copy(self)
 
