@@ -87,7 +87,10 @@ def cases() -> list:
         if d < 10:  # what a user would choose there
             found = [codec for cls in vp.codecs() for metric in METRICS for codec in cls.candidates(d, metric)]
             codecs += [codec for codec in found if serves(codec, d) and codec not in codecs]
-        out += [pytest.param(codec, name, id=f"{name}-{codec!r}") for codec in codecs]
+        for codec in codecs:
+            # so many columns take time: by default one codec a class
+            first = d < 1000 or codec == next(one for one in codecs if type(one) is type(codec))
+            out.append(pytest.param(codec, name, id=f"{name}-{codec!r}", marks=() if first else pytest.mark.slow))
     return out
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -19,6 +19,9 @@ CENTROIDS = 256
 LABEL_ROWS = 32768  # that centroids are learned from at most
 WAYS_ROWS, ROUNDS = 32768, 3  # `learn_books`
 BEAM = 4  # paths of the search for labels: eight find 0.3 points more recall in twice the time
+MIXED = 1  # with the seed, of rotations
+GAINS = (1.0, 0.88, 1.1, 1.2, 1.32, 1.5, 1.8)  # of which each word's units have one,
+MATCHED_ROWS = 1024  # that of least error for so many rows
 FLATTEST = 1e-12  # of the largest variance: less counts as it
 
 
@@ -79,9 +82,7 @@ class AxesCode:
         elif labels and known is not None:
             centroids = known[:labels].copy()
         code = cls(centroids, *_no_words(), tables.levels)
-        rest = some
-        if labels:
-            rest = some - sums(centroids, best_labels(some, code._steps(num_threads), BEAM, num_threads))
+        rest = some - code._labelled(some, num_threads)[1]
         coded = np.zeros(z.shape[1], bool)  # axes that have a value
         for layer, nbytes in enumerate(layers):
             if labels or layer:
@@ -89,8 +90,9 @@ class AxesCode:
             before = len(code.passes)
             code = code._with_layer(variances, nbytes - (0 if layer else labels), layer, tables, coded)
             if layer + 1 < len(layers):
+                code = code._matched(rest, before, num_threads)
                 rest = rest.copy()
-                for one in list(code._all_passes)[before:]:
+                for one in code._all_passes[before:]:
                     _add(rest, one, code._encode_words(rest, one, num_threads)[1], -1)
             coded[code.component[code.component >= 0]] = True
         return code
@@ -124,6 +126,51 @@ class AxesCode:
             np.concatenate([self.units, *units]).astype(np.float32),
             self.levels,
         )
+
+    def mixed(self, seed: int, num_threads: int | None) -> tuple[np.ndarray, AxesCode]:
+        """A rotation float32[d, d], and the code for z @ it: axes of a word that are in the same words everywhere are mixed.
+
+        What lies far out on one axis is spread over all of a word, and errors go in all its directions. Other axes stay: what one
+        word leaves would be the same on all, and the next could not choose among them.
+        """
+        rotation, units = np.eye(self.centroids.shape[2], dtype=np.float32), self.units.copy()
+        rng = np.random.Generator(np.random.PCG64((seed, MIXED)))
+        word_of = np.repeat(np.arange(len(self.words)), steps_of(self.words))
+        values: dict[int, list[int]] = {}  # of each axis
+        for value in np.flatnonzero(self.component >= 0).tolist():
+            values.setdefault(int(self.component[value]), []).append(value)
+        together: dict[tuple[int, ...], list[int]] = {}  # axes by the words that they are in
+        for axis, own in values.items():
+            together.setdefault(tuple(word_of[own].tolist()), []).append(axis)
+        for axes in together.values():
+            rotation[np.ix_(axes, axes)] = np.linalg.qr(rng.standard_normal((len(axes), len(axes))))[0]
+            for same in zip(*(values[axis] for axis in axes), strict=True):  # the values in one word
+                units[list(same)] = np.sqrt(np.square(units[list(same)], dtype=np.float64).mean())
+        books = self.centroids.reshape(-1, len(rotation))
+        centroids = ops.project(books, rotation, num_threads=num_threads).reshape(self.centroids.shape)
+        return rotation, replace(self, centroids=centroids, units=units)
+
+    def matched(self, z: np.ndarray, num_threads: int | None) -> AxesCode:
+        """The same with units of least error for rows z, float32[n, d], which have longer tails than normal numbers."""
+        z = z[:MATCHED_ROWS]
+        return self._matched(z - self._labelled(z, num_threads)[1], 0, num_threads)
+
+    def _matched(self, rest: np.ndarray, first: int, num_threads: int | None) -> AxesCode:
+        """Of the passes from the first on, which code `rest`: each word's units times one of GAINS."""
+        units, rest = self.units.copy(), rest[:MATCHED_ROWS].copy()
+        for one in self._all_passes[first:]:
+            lefts = np.zeros((len(GAINS), len(rest), one.values.stop - one.values.start), np.float32)
+            for left, gain in zip(lefts, GAINS, strict=True):
+                wider = one._replace(units=one.units * np.float32(gain), inverse=one.inverse / np.float32(gain))
+                values = self._encode_words(rest, wider, num_threads)[1]
+                left[:, one.there] = rest[:, one.axes] - values[:, one.there] * wider.units
+            steps = steps_of(self.words[one.words])
+            starts = np.cumsum(steps) - steps
+            errors = np.add.reduceat(np.square(lefts, dtype=np.float64).sum(axis=1), starts, axis=1)
+            best = np.repeat(errors.argmin(axis=0), steps)
+            units[one.values] *= np.array(GAINS, np.float32)[best]
+            rest[:, one.axes] = np.take_along_axis(lefts, best[None, None], axis=0)[0][:, one.there]
+        return replace(self, units=units)
 
     @property
     def named(self) -> dict[str, np.ndarray]:
@@ -160,13 +207,18 @@ class AxesCode:
         y[:, one.there] = rest[:, one.axes] * one.inverse
         return ops.encode_trellis(y, self.words[one.words], self.levels, num_threads=num_threads)
 
+    def _labelled(self, z: np.ndarray, num_threads: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """The labels of rows, uint8[n, labels], and what they stand for, float32[n, d]."""
+        if not len(self.centroids):
+            return np.empty((len(z), 0), np.uint8), np.zeros_like(z)
+        labels = best_labels(z, self._steps(num_threads), BEAM, num_threads)
+        return labels, sums(self.centroids, labels)
+
     def encode(self, z: np.ndarray, num_threads: int | None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Of float32[n, d], layer after layer: its labels and words, uint8[n, nbytes], and what the code up to it stands for, t
         float32[n, d]."""
-        rest, codes = z.copy(), []
-        if len(self.centroids):
-            codes = [best_labels(z, self._steps(num_threads), BEAM, num_threads)]
-            rest -= sums(self.centroids, codes[0])
+        labels, named = self._labelled(z, num_threads)
+        rest, codes = z - named, [labels]
         layers = int(self.passes[:, 0].max(initial=0)) + 1
         for layer in range(layers):
             for one in self._all_passes:

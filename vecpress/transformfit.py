@@ -10,7 +10,7 @@ import numpy as np
 
 from . import ops
 from .allocation import allocate
-from .axes import CENTROIDS, LABEL_ROWS, AxesCode
+from .axes import CENTROIDS, LABEL_ROWS, MATCHED_ROWS, AxesCode
 from .checks import Metric
 from .heldout import FAR_QUERIES, JUDGED_ROWS, LEARNED_ROWS, Judge, hold_out
 from .ops.trellis_levels import Tables
@@ -50,6 +50,22 @@ class Plan:
 
     def most_labels(self, factors: int) -> int:
         return max(min(self.labels, self.sizes[0] - factors if self.sizes[0] <= ALL_LABELS else SOME_LABELS), 0)
+
+
+class Form(NamedTuple):
+    """What form_ of a codec holds: bytes of a scale and of a squared length; labels, words, passes; 2 a; 1 for rows of one length."""
+
+    scale_bytes: int
+    square_bytes: int
+    labels: int
+    words: int
+    passes: int
+    stretch: int
+    uneven: int
+
+    @property
+    def factors(self) -> int:
+        return self.scale_bytes + self.square_bytes
 
 
 @dataclass(frozen=True)
@@ -94,8 +110,11 @@ class TransformCode:
 def learn(
     x: np.ndarray, queries: np.ndarray | None, plan: Plan, exponent: float, labels: int, num_threads: int | None,
     known: np.ndarray | None = None,
-) -> TransformCode:  # fmt: skip
-    """For rows x; queries None means rows as queries. known : centroids of the labels and more, if they were learned before"""
+) -> tuple[TransformCode, np.ndarray]:  # fmt: skip
+    """For rows x, queries None means rows as queries; and the labels' centroids before axes were mixed, float32[labels, 256, d].
+
+    known : such centroids, and perhaps more, if they were learned before
+    """
     transform = query_axes(x, queries, plan.metric, exponent)
     z = np.concatenate([
         ops.project(x[start : start + BLOCK_ROWS] - transform.mean, transform.forward, num_threads=num_threads)
@@ -115,7 +134,11 @@ def learn(
     factors = scale_bytes + square_bytes
     layers = [size - before - factors for size, before in zip(plan.sizes, (0, *plan.sizes), strict=False)]
     code = AxesCode.learn(z, variances, layers, min(labels, layers[0]), plan.tables, plan.seed, num_threads, known)
-    return TransformCode(transform, code, uneven, scale_bytes, square_bytes)
+    rotation, mixed = code.mixed(plan.seed, num_threads)
+    mixed = mixed.matched(ops.project(z[:MATCHED_ROWS], rotation, num_threads=num_threads), num_threads)
+    forward, back = (ops.project(columns, rotation, num_threads=num_threads) for columns in (transform.forward, transform.back))
+    transform = transform._replace(forward=forward, back=back)
+    return TransformCode(transform, mixed, uneven, scale_bytes, square_bytes), code.centroids
 
 
 def _square_bytes(squares: np.ndarray, variances: np.ndarray, plan: Plan, uneven: bool) -> int:
@@ -145,7 +168,7 @@ def choose(x: np.ndarray, queries: np.ndarray | None, plan: Plan, num_threads: i
     usual_labels = most = plan.most_labels(1 + (plan.metric == "l2")) if len(learned) >= LEAST_LABEL_ROWS else 0
 
     def attempt(exponent: float, labels: int, known: np.ndarray | None = None) -> np.ndarray:
-        made = learn(learned, parts.known, plan, exponent, labels, num_threads, known)
+        made, centroids = learn(learned, parts.known, plan, exponent, labels, num_threads, known)
         transform = made.transform
         z, lengths = made.rows(base, num_threads)
         turned = (parts.judges - transform.mean if plan.metric == "l2" else parts.judges) @ transform.back
@@ -159,7 +182,7 @@ def choose(x: np.ndarray, queries: np.ndarray | None, plan: Plan, num_threads: i
         for stretch, so_far in recalls.items():
             price = STRETCH_PRICES[stretch] + EXPONENTS[exponent] + UNUSUAL_LABELS * (labels != usual_labels)
             tried[Options(exponent, labels, stretch)] = float(np.mean(so_far)) - price
-        return made.code.centroids
+        return centroids
 
     for exponent in EXPONENTS:
         attempt(exponent, 0)

@@ -54,10 +54,12 @@ def contenders(profile: Profile, budgets: Sequence[int]) -> list[Contender]:
 def configurations(cls: type[Codec], profile: Profile, budgets: Sequence[int]) -> Iterator[Codec]:
     """Unfitted codecs of the class, each with its `dim`, that fit one of the budgets."""
     metric, dim = cast(Metric, profile.metric), profile.dim
-    searched = [_sizes(cls, arguments, dim, max(budgets, default=0)) for arguments in _choices(cls, metric)]
+    searched: list[list[tuple[int, Codec]]] | None = None
     for budget in sorted(budgets):
         own = cls.sized(dim, budget, metric)
         if own is None:
+            if searched is None:
+                searched = [_sizes(cls, arguments, dim, max(budgets)) for arguments in _choices(cls, metric)]
             own = (
                 [codec for sizes in searched if (codec := _largest(sizes, budget))]
                 if any(searched)

@@ -68,7 +68,27 @@ def test_the_error_falls_with_every_byte(metric):
     if metric == "cos":
         x /= np.linalg.norm(x, axis=1, keepdims=True)
     errors = np.array([error(vp.TransformCodec(size, metric=metric).fit(x), x) for size in range(first, last)])
-    assert (np.diff(errors) < 0.05 * errors[:-1]).all() and errors[-1] < 0.2 * errors[0]
+    assert (np.diff(errors) < 0.07 * errors[:-1]).all() and errors[-1] < 0.2 * errors[0]
+
+
+def test_axes_are_mixed_within_words_and_by_nothing_else(data):
+    """x_hat is mean_ and points in axes in which back_ undoes forward_, and neighbours in a word have one unit."""
+    x, _ = data
+    codec = vp.TransformCodec(16, labels=0).fit(x)
+    assert np.allclose(codec.forward_.astype(np.float64) @ codec.back_.T, np.eye(64), atol=1e-4)
+    ends = np.cumsum(8 * codec.words_[:, 0].astype(int) // codec.words_[:, 1])
+    for component, units in zip(np.split(codec.component_, ends), np.split(codec.units_, ends), strict=True):
+        alone = np.isin(component, [c for c in component if c >= 0 and (codec.component_ == c).sum() == 1])
+        assert len(set(units[alone].tolist())) <= 1
+
+
+def test_long_tails_are_coded_too():
+    """Beside normal numbers, whose levels these are: units of the variance alone leave 1.23 to 1.3 times the error."""
+    rng = np.random.default_rng(0)
+    long = rng.standard_t(5, size=(4000, 64)).astype(np.float32)
+    normal = rng.standard_normal(long.shape).astype(np.float32)
+    lost, usual = (error(vp.TransformCodec(34, labels=0).fit(x), x) for x in (long, normal))
+    assert lost < 1.17 * usual
 
 
 def test_fit_takes_seconds():

@@ -257,7 +257,7 @@ SHARES = {6: (0.1, 0.25, 0.4, 0.45, 0.55, 0.55, 0.6, 0.6), 8: (0.03, 0.1, 0.2, 0
 @pytest.mark.parametrize("window", WINDOWS)
 @every_word
 def test_errors_are_near_to_the_least_of_all_rings(size, rate, window):
-    levels, y = TABLES[window].levels, normal(8, 200, one(size, rate), TABLES[window])
+    levels, y = TABLES[window].levels, normal(8, 100, one(size, rate), TABLES[window])
     got, wanted = errors(y, ops.encode_trellis(y, one(size, rate), levels)[1]), least(y, size, rate, levels)
     assert (got >= wanted * (1 - 1e-9) - 1e-6).all()
     assert got.mean() <= RATIOS[window][size - 1] * wanted.mean()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from ..level_tables import QUANTIZERS
 from ..ops.encode_trellis import RATES, WINDOWS
 from ..pca import ENOUGH_ROWS, MOST_COLUMNS, SAMPLE_ROWS, check_columns
 from ..scales import STRETCHES, scale_factor, square_factor, store_scales, store_squares, stored_scales, stored_squares
-from ..transformfit import Plan, TransformCode, choose, learn
+from ..transformfit import Form, Plan, TransformCode, choose, learn
 from ..transformloss import Drift, bounds, measure, share_lost
 from ..weighting import Transform
 
@@ -30,29 +30,14 @@ MOST_LABELS, USUAL_LABELS = 32, 23
 HELD_OUT, LEAST_HELD_OUT = 16, 4096  # one of so many rows is not learned from, where there are so many
 
 
-class Form(NamedTuple):
-    """The numbers of form_: bytes of a scale and of a squared length; labels, words, passes; 2 a; 1 for rows of one length."""
-
-    scale_bytes: int
-    square_bytes: int
-    labels: int
-    words: int
-    passes: int
-    stretch: int
-    uneven: int
-
-    @property
-    def factors(self) -> int:
-        return self.scale_bytes + self.square_bytes
-
-
 class TransformCodec(Codec):
     """x_hat = mean_ + s back_ (sum of centroids_[v, label v] + sum of units_[t] value[t] along axis component_[t]).
 
     z = (x - mean_) @ forward_ is x in axes in which components are independent and queries weigh errors alike
     (`vecpress.weighting`). Labels name a centroid each, of what the others leave (`vecpress.residual`). What is left is coded
     component by component in words of a trellis code, `ops.encode_trellis`, whose rates follow the components' variances
-    (`vecpress.allocation`): some have no bits, the strongest are coded twice. One scale a vector makes up for what is lost.
+    (`vecpress.allocation`): some have no bits, the strongest are coded twice. Axes that share words are mixed by a rotation, and
+    units_ fitted to rows. One scale a vector makes up for what is lost.
 
     Code layout, with t the point that labels and values name; of a progressive code, of every layer, one after the other:
 
@@ -217,7 +202,7 @@ class TransformCodec(Codec):
         exponent, labels, stretch = choose(sample, asked, self._plan, num_threads)
         held_out = len(sample) // HELD_OUT if len(sample) >= LEAST_HELD_OUT else 0  # tell what is lost
         learned, others = np.split(sample, [len(sample) - held_out])
-        made = learn(learned, asked, self._plan, exponent, labels, num_threads).sorted()
+        made = learn(learned, asked, self._plan, exponent, labels, num_threads)[0].sorted()
         code = made.code
         self.mean_, self.forward_, self.back_ = made.transform[:3]
         for name, array in code.named.items():
