@@ -1,6 +1,6 @@
 """What is promised of `TransformCodec` and `vp.auto`: recall by bytes on every set, rows of other kinds, white noise, layers.
 
-    python -m bench.transform --data FOLDER -o RESULT.json [--part white|scans|curves|layers|others|auto ...] [--plot FILE.svg]
+    python -m bench.transform --data FOLDER -o RESULT.json [--part white|scans|curves|layers|others|auto ...] [--set NAME ...] [--plot FILE.svg]
 
 FOLDER is one of data sets. Recall 10@10, exhaustive, ties counted, of queries that `fit` has not seen, one seed; differences are
 paired over queries, with 95 % intervals. Parts that the result has already are replaced, the others stay.
@@ -218,6 +218,9 @@ PARTS: dict[str, Callable[[list[tuple[Sets, np.ndarray | None]]], list[dict[str,
 }  # fmt: skip
 
 
+OF_SETS = ("curves", "auto")
+
+
 def plot(result: dict[str, Any], path: str) -> None:
     """Recall against bytes, a picture a set, from the part `curves`."""
     import matplotlib
@@ -252,6 +255,7 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--part", action="append", choices=list(PARTS))
     parser.add_argument("-o", "--out", required=True)
+    parser.add_argument("--set", action="append", help="of the parts curves and auto, whose other sets stay as they are")
     parser.add_argument("--plot")
     arguments = parser.parse_args()
     out = Path(arguments.out)
@@ -259,7 +263,10 @@ def main() -> None:
     found = sets(arguments.data)
     for part in arguments.part or PARTS:
         about = {"commit": commit(), "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
-        result[part] = PARTS[part](found)
+        chosen = [one for one in found if part not in OF_SETS or one[0].name in (arguments.set or [one[0].name])]
+        rows = PARTS[part](chosen)
+        kept = result.get(part, []) if part in OF_SETS and arguments.set else []
+        result[part] = [row for row in kept if row["set"] not in arguments.set] + rows
         result.setdefault("about", {})[part] = about | {"load": round(os.getloadavg()[0], 2)}
         out.write_text(json.dumps(result, indent=1, default=float) + "\n")
     if arguments.plot:

@@ -198,11 +198,13 @@ def test_import_is_light():
 
 
 def test_import_takes_less_than_300_ms(tmp_path):
-    """In processor time, so that what else the machine does counts for nothing; compiled, as installed packages are."""
+    """Or, on a slow machine, than 2.5 times what NumPy takes. In processor time, so that what else the machine does counts for
+    nothing; compiled, as installed packages are."""
     compiled = {"PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
     code = "import os; os.environ['OPENBLAS_NUM_THREADS'] = '1'; "  # whose threads spin while they wait
-    code += "import time; t = time.process_time(); import vecpress; print(time.process_time() - t)"
-    assert sorted(float(python(code, **compiled)) for _ in range(6))[2] < 0.3
+    code += "import time; t = time.process_time(); import {}; print(time.process_time() - t)"
+    ours, numpy = (sorted(float(python(code.format(name), **compiled)) for _ in range(6))[2] for name in ("vecpress", "numpy"))
+    assert ours < max(0.3, 2.5 * numpy)
 
 
 LAYERS = (  # a module imports from layers above it here, or from its own; nothing imports what stands below

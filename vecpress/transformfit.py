@@ -53,7 +53,7 @@ class Plan:
 
 
 class Form(NamedTuple):
-    """What form_ of a codec holds: bytes of a scale and of a squared length; labels, words, passes; 2 a; 1 for rows of one length."""
+    """What form_ holds: bytes of a scale and of a squared length; labels, words, passes; 2 a; 1 for rows of one length."""
 
     scale_bytes: int
     square_bytes: int
