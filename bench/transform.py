@@ -1,6 +1,7 @@
 """What is promised of `TransformCodec` and `vp.auto`: recall by bytes on every set, rows of other kinds, white noise, layers.
 
-    python -m bench.transform --data FOLDER -o RESULT.json [--part white|scans|curves|layers|others|auto ...] [--set NAME ...] [--plot FILE.svg]
+    python -m bench.transform --data FOLDER -o RESULT.json [--part white|scans|curves|layers|others|auto ...] [--set NAME ...]
+        [--plot FILE.svg]
 
 FOLDER is one of data sets. Recall 10@10, exhaustive, ties counted, of queries that `fit` has not seen, one seed; differences are
 paired over queries, with 95 % intervals. Parts that the result has already are replaced, the others stay.

@@ -19,6 +19,7 @@ from .weighting import Transform, query_axes
 
 ALL_LABELS = 24  # bytes up to which the usual code has as many labels as it may, and
 SOME_LABELS = 8  # beyond
+FEWEST_BYTES = 4  # of a code: so few have no second byte for a scale
 LEAST_LABEL_ROWS = 8 * CENTROIDS  # without which there are no labels
 # options, and by how much recall they must be better than the usual ones: so much is chance
 EXPONENTS = {0.5: 0.0, 0.3: 0.002, 0.0: 0.005}
@@ -126,11 +127,11 @@ def learn(
     if uneven:
         z = evened(z)
         variances = np.square(z, dtype=np.float64).mean(axis=0)
-    scale_bytes = 2 if uneven else 1
+    scale_bytes = 2 if uneven and plan.sizes[0] > FEWEST_BYTES else 1
     square_bytes = 0
     if plan.metric == "l2":
         squares = np.square(ops.norms(x[:LABEL_ROWS] - transform.mean, num_threads=num_threads), dtype=np.float64)
-        square_bytes = _square_bytes(squares, variances, plan, uneven)
+        square_bytes = _square_bytes(squares, variances, plan, uneven, scale_bytes)
     factors = scale_bytes + square_bytes
     layers = [size - before - factors for size, before in zip(plan.sizes, (0, *plan.sizes), strict=False)]
     code = AxesCode.learn(z, variances, layers, min(labels, layers[0]), plan.tables, plan.seed, num_threads, known)
@@ -141,19 +142,19 @@ def learn(
     return TransformCode(transform, mixed, uneven, scale_bytes, square_bytes), code.centroids
 
 
-def _square_bytes(squares: np.ndarray, variances: np.ndarray, plan: Plan, uneven: bool) -> int:
+def _square_bytes(squares: np.ndarray, variances: np.ndarray, plan: Plan, uneven: bool, scale_bytes: int) -> int:
     """The fewest of 1, 2 and 4, with which rounded squared lengths change scores by less than what is lost in any case.
 
     With the share r of squared lengths that coding loses, 2 <q, x_hat> errs by 2 |x|^2 sqrt(r / d), where queries are as long as
     rows. One byte has even steps, so rows must be of about one length; two round by 2^-10 of a square.
     """
-    payload = max(plan.sizes[-1] - 2 - uneven, 1)
+    payload = max(plan.sizes[-1] - 1 - scale_bytes, 1)
     lost = allocate(np.sort(variances)[::-1], payload, plan.tables.errors).error / max(float(variances.sum()), 1e-300)
     variance = ROUNDED * 4 * lost / len(variances)
     step = float(np.median(np.diff(square_table(squares, 1)))) / max(float(squares.mean()), 1e-30)
     even = not uneven and float(squares.mean()) > SMALLEST
     wanted = 1 if step**2 / 12 <= variance and even else 2 if 2.0**-20 / 3 <= variance else 4
-    return wanted if 1 + uneven + wanted < plan.sizes[0] else 2
+    return wanted if scale_bytes + wanted < plan.sizes[0] else 2
 
 
 @FAR_QUERIES

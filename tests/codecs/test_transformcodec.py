@@ -300,10 +300,19 @@ def test_any_size_up_to_more_than_there_is_to_code(d):
 
 
 def test_sizes_that_leave_no_byte_are_refused():
-    for metric, least in (("ip", 4), ("cos", 4), ("l2", 5)):
-        assert vp.TransformCodec(least, metric=metric).fit(planted(50, 8)).encode(planted(50, 8)).shape == (50, least)
+    for metric in METRICS:
+        assert vp.TransformCodec(4, metric=metric).fit(planted(50, 8)).encode(planted(50, 8)).shape == (50, 4)
         with pytest.raises(ValueError, match="TransformCodec: code_size expected"):
-            vp.TransformCodec(least - 1, metric=metric)
+            vp.TransformCodec(3, metric=metric)
+
+
+@pytest.mark.parametrize("spread", [0.0, 1.0])
+def test_four_bytes_are_enough_for_distances(spread):
+    x = planted(1000, 16)
+    x *= np.exp(np.random.default_rng(0).normal(0, spread, (1000, 1))).astype(np.float32)
+    codec = vp.TransformCodec(4, metric="l2").fit(x)
+    assert codec._form.scale_bytes == 1 and codec._form.square_bytes <= 2
+    assert error(codec, x) < 0.8 and recall(codec, x, x[:100]) > 0.12  # of 1,000, by chance 0.01
 
 
 @pytest.mark.parametrize("metric", ["ip", "l2"])

@@ -20,12 +20,11 @@ from ..level_tables import QUANTIZERS
 from ..ops.encode_trellis import RATES, WINDOWS
 from ..pca import ENOUGH_ROWS, MOST_COLUMNS, SAMPLE_ROWS, check_columns
 from ..scales import STRETCHES, scale_factor, square_factor, store_scales, store_squares, stored_scales, stored_squares
-from ..transformfit import Form, Plan, TransformCode, choose, learn
+from ..transformfit import FEWEST_BYTES, Form, Plan, TransformCode, choose, learn
 from ..transformloss import Drift, bounds, measure, share_lost
 from ..weighting import Transform
 
 MAX_SEED = 2**63 - 1
-LEAST_BYTES = 4
 MOST_LABELS, USUAL_LABELS = 32, 23
 HELD_OUT, LEAST_HELD_OUT = 16, 4096  # one of so many rows is not learned from, where there are so many
 
@@ -43,7 +42,7 @@ class TransformCodec(Codec):
 
     | bytes | content |
     |---|---|
-    | 1 | the place of the scale s in scales_; or 2, where lengths lie far apart: s / scales_[0] as by `ops.factors.to_u2` |
+    | 1 | the place of the scale s in scales_; or 2, for lengths far apart in 5 bytes and more: s / scales_[0] by `factors.to_u2` |
     | for l2 1, 2 or 4 more | |x_hat - mean_|^2: its place in squares_; |x_hat - mean_| / squares_[0] as by `to_u2`; or float32 |
     | n_labels, in the first layer | labels |
     | then | the words as `ops.encode_trellis` writes them |
@@ -57,7 +56,7 @@ class TransformCodec(Codec):
 
     Parameters
     ----------
-    code_size : bytes a vector, at least 4, 5 for l2; more than the factors and one byte a dimension are of no use
+    code_size : bytes a vector, at least 4; more than the factors and one byte a dimension are of no use
     metric : "ip", "l2" or "cos"
     quantizer : "trellis", or "scalar" for components coded each by itself: 1 to 1.9 dB more error, a sixth to a third of a bit
     window : bits that name a level, 6 or 8. 8 -> a little less error, at 4 bits a dimension an eighth; the trellis takes two to
@@ -119,7 +118,7 @@ class TransformCodec(Codec):
         progressive: bool | Sequence[int] = False, labels: int = USUAL_LABELS, seed: int = 0,
     ):  # fmt: skip
         self.metric = check_choice("TransformCodec", "metric", metric, METRICS)
-        self._code_size = check_int("TransformCodec", "code_size", code_size, LEAST_BYTES + (metric == "l2"))
+        self._code_size = check_int("TransformCodec", "code_size", code_size, FEWEST_BYTES)
         self.quantizer = check_choice("TransformCodec", "quantizer", quantizer, tuple(QUANTIZERS))
         self.window = check_choice("TransformCodec", "window", window, WINDOWS)
         self._layers = check_layers("TransformCodec", progressive, self._code_size)
@@ -370,7 +369,7 @@ class TransformCodec(Codec):
     @classmethod
     def candidates(cls, dim: int, metric: Metric) -> list[Codec]:
         """1/2, 1, 2 and 4 bits a dimension."""
-        sizes = dict.fromkeys(max(dim * bits // 16, LEAST_BYTES + (metric == "l2")) for bits in (1, 2, 4, 8))
+        sizes = dict.fromkeys(max(dim * bits // 16, FEWEST_BYTES) for bits in (1, 2, 4, 8))
         return [cls(size, metric=metric) for size in sizes] if dim <= MOST_COLUMNS else []
 
     @classmethod
@@ -380,6 +379,5 @@ class TransformCodec(Codec):
     @classmethod
     def offers(cls, dim: int, code_size: int, metric: Metric, seed: int = 0) -> list[Codec]:
         """All the bytes there are, up to 8 bits a dimension."""
-        least = LEAST_BYTES + (metric == "l2")
-        size = min(code_size, least + dim)
-        return [cls(size, metric=metric, seed=seed)] if dim <= MOST_COLUMNS and size >= least else []
+        size = min(code_size, FEWEST_BYTES + (metric == "l2") + dim)
+        return [cls(size, metric=metric, seed=seed)] if dim <= MOST_COLUMNS and size >= FEWEST_BYTES else []
