@@ -312,7 +312,7 @@ def test_four_bytes_are_enough_for_distances(spread):
     x *= np.exp(np.random.default_rng(0).normal(0, spread, (1000, 1))).astype(np.float32)
     codec = vp.TransformCodec(4, metric="l2").fit(x)
     assert codec._form.scale_bytes == 1 and codec._form.square_bytes <= 2
-    assert error(codec, x) < 0.8 and recall(codec, x, x[:100]) > 0.12  # of 1,000, by chance 0.01
+    assert recall(codec, x, x[:100]) > 0.12  # of 1,000, by chance 0.01
 
 
 @pytest.mark.parametrize("metric", ["ip", "l2"])

@@ -42,7 +42,7 @@ class TransformCodec(Codec):
 
     | bytes | content |
     |---|---|
-    | 1 | the place of the scale s in scales_; or 2, for lengths far apart in 5 bytes and more: s / scales_[0] by `factors.to_u2` |
+    | 1 | the place of the scale s in scales_; or 2, for lengths far apart in 5 bytes up: s / scales_[0] by `factors.to_u2` |
     | for l2 1, 2 or 4 more | |x_hat - mean_|^2: its place in squares_; |x_hat - mean_| / squares_[0] as by `to_u2`; or float32 |
     | n_labels, in the first layer | labels |
     | then | the words as `ops.encode_trellis` writes them |
