@@ -4,7 +4,8 @@
         [--plot FILE.svg]
 
 FOLDER is one of data sets. Recall 10@10, exhaustive, ties counted, of queries that `fit` has not seen, one seed; differences are
-paired over queries, with 95 % intervals. Parts that the result has already are replaced, the others stay.
+paired over queries, with 95 % intervals. Parts that the result has already are replaced,
+with --set their rows of these sets; the others stay.
 """
 
 from __future__ import annotations
@@ -262,11 +263,17 @@ def main() -> None:
     out = Path(arguments.out)
     result = json.loads(out.read_text()) if out.exists() else {}
     found = sets(arguments.data)
+    if unknown := set(arguments.set or ()) - {s.name for s, _ in found}:
+        parser.error(f"--set: there is no {', '.join(sorted(unknown))}; there are {', '.join(s.name for s, _ in found)}")
+    if arguments.set and not set(arguments.part or PARTS) <= set(OF_SETS):
+        parser.error(f"--set expected --part {' or '.join(OF_SETS)} alone")
     for part in arguments.part or PARTS:
         about = {"commit": commit(), "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
         chosen = [one for one in found if part not in OF_SETS or one[0].name in (arguments.set or [one[0].name])]
         rows = PARTS[part](chosen)
         kept = result.get(part, []) if part in OF_SETS and arguments.set else []
+        if part in OF_SETS:
+            rows = [row | {"commit": about["commit"]} for row in rows]
         result[part] = [row for row in kept if row["set"] not in arguments.set] + rows
         result.setdefault("about", {})[part] = about | {"load": round(os.getloadavg()[0], 2)}
         out.write_text(json.dumps(result, indent=1, default=float) + "\n")

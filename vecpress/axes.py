@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,11 +18,12 @@ from .residual import Step, best_labels, learn_books, search_steps, sums
 
 CENTROIDS = 256
 LABEL_ROWS = 32768  # that centroids are learned from at most
-WAYS_ROWS, ROUNDS = 32768, 3  # `learn_books`
+WAYS_ROWS, ROUNDS = 32768, 3  # `learn_books`,
+TRIAL_WAYS_ROWS, TRIAL_ROUNDS = 8192, 0  # and where centroids are for a choice alone
 BEAM = 4  # paths of the search for labels: eight find 0.3 points more recall in twice the time
-MIXED = 1  # with the seed, of rotations
+MIXED, UNLIKE = 1, 1.25  # with the seed, of rotations; units of axes that are mixed are less apart
 GAINS = (1.0, 0.88, 1.1, 1.2, 1.32, 1.5, 1.8)  # of which each word's units have one,
-MATCHED_ROWS = 1024  # that of least error for so many rows
+MATCHED_ROWS = 1024  # that of least error for so many rows; as many others judge
 FLATTEST = 1e-12  # of the largest variance: less counts as it
 
 
@@ -65,20 +67,21 @@ class AxesCode:
 
     @classmethod
     def learn(
-        cls, z: np.ndarray, variances: np.ndarray, layers: Sequence[int], labels: int, tables: Tables, seed: int,
-        num_threads: int | None, known: np.ndarray | None = None,
+        cls, z: np.ndarray, lengths: np.ndarray, variances: np.ndarray, layers: Sequence[int], labels: int, tables: Tables,
+        seed: int, num_threads: int | None, known: np.ndarray | None = None, *, trial: bool = False,
     ) -> AxesCode:  # fmt: skip
         """A code of layers of so many bytes; of the first, `labels` are labels.
 
         z : float32[n, d], of which centroids are learned, and what a layer leaves
+        lengths : float64[n], of the rows that z are, or ones
         variances : float64[d], of z as a whole, for codes without labels
         known : the labels' centroids and perhaps more, if they were learned before
+        trial : centroids may be a little worse, and are learned in a fraction of the time
         """
         some, centroids = z[:LABEL_ROWS], np.zeros((labels, CENTROIDS, z.shape[1]), np.float32)
         if labels and known is None:
-            centroids = learn_books(
-                some, labels, CENTROIDS, BEAM, (seed,), num_threads, ways_rows=WAYS_ROWS, rounds=ROUNDS
-            )  # fmt: skip
+            ways_rows, rounds = (TRIAL_WAYS_ROWS, TRIAL_ROUNDS) if trial else (WAYS_ROWS, ROUNDS)
+            centroids = learn_books(some, labels, CENTROIDS, BEAM, (seed,), num_threads, ways_rows=ways_rows, rounds=rounds)
         elif labels and known is not None:
             centroids = known[:labels].copy()
         code = cls(centroids, *_no_words(), tables.levels)
@@ -90,7 +93,7 @@ class AxesCode:
             before = len(code.passes)
             code = code._with_layer(variances, nbytes - (0 if layer else labels), layer, tables, coded)
             if layer + 1 < len(layers):
-                code = code._matched(rest, before, num_threads)
+                code = code._matched(rest[:MATCHED_ROWS], lengths[:MATCHED_ROWS], before, num_threads)
                 rest = rest.copy()
                 for one in code._all_passes[before:]:
                     _add(rest, one, code._encode_words(rest, one, num_threads)[1], -1)
@@ -128,10 +131,10 @@ class AxesCode:
         )
 
     def mixed(self, seed: int, num_threads: int | None) -> tuple[np.ndarray, AxesCode]:
-        """A rotation float32[d, d], and the code for z @ it: axes of a word that are in the same words everywhere are mixed.
+        """A rotation float32[d, d], and the code for z @ it: axes of about one strength that are in the same words are mixed.
 
-        What lies far out on one axis is spread over all of a word, and errors go in all its directions. Other axes stay: what one
-        word leaves would be the same on all, and the next could not choose among them.
+        What lies far out on one axis is spread over all of a word, and errors go in all its directions. Other axes stay: of what
+        one word leaves the next could not choose among them, and levels of one unit would suit none of them.
         """
         rotation, units = np.eye(self.centroids.shape[2], dtype=np.float32), self.units.copy()
         rng = np.random.Generator(np.random.PCG64((seed, MIXED)))
@@ -142,7 +145,7 @@ class AxesCode:
         together: dict[tuple[int, ...], list[int]] = {}  # axes by the words that they are in
         for axis, own in values.items():
             together.setdefault(tuple(word_of[own].tolist()), []).append(axis)
-        for axes in together.values():
+        for axes in (group for own in together.values() for group in _alike(own, [units[values[axis][0]] for axis in own])):
             rotation[np.ix_(axes, axes)] = np.linalg.qr(rng.standard_normal((len(axes), len(axes))))[0]
             for same in zip(*(values[axis] for axis in axes), strict=True):  # the values in one word
                 units[list(same)] = np.sqrt(np.square(units[list(same)], dtype=np.float64).mean())
@@ -150,14 +153,26 @@ class AxesCode:
         centroids = ops.project(books, rotation, num_threads=num_threads).reshape(self.centroids.shape)
         return rotation, replace(self, centroids=centroids, units=units)
 
-    def matched(self, z: np.ndarray, num_threads: int | None) -> AxesCode:
-        """The same with units of least error for rows z, float32[n, d], which have longer tails than normal numbers."""
-        z = z[:MATCHED_ROWS]
-        return self._matched(z - self._labelled(z, num_threads)[1], 0, num_threads)
+    def matched(self, z: np.ndarray, lengths: np.ndarray, num_threads: int | None) -> AxesCode:
+        """The same with units of least error for rows z, float32[n, d], which have longer tails than normal numbers.
 
-    def _matched(self, rest: np.ndarray, first: int, num_threads: int | None) -> AxesCode:
+        lengths : float64[n], that rows are multiplied with in the end. Words are matched pass after pass, and what is least for
+        one may leave the next more: units are as they were if others are not better in the end.
+        """
+        some, judges = slice(0, MATCHED_ROWS), slice(MATCHED_ROWS, 2 * MATCHED_ROWS)
+        judges = judges if len(z) >= 2 * MATCHED_ROWS else some
+        rest = z[some] - self._labelled(z[some], num_threads)[1]
+        new = self._matched(rest, lengths[some], 0, num_threads)
+        before, after = (code._lost(z[judges], lengths[judges], num_threads) for code in (self, new))
+        return new if after < before else self
+
+    def _lost(self, z: np.ndarray, lengths: np.ndarray, num_threads: int | None) -> float:
+        *_, (_, t) = self.encode(z, num_threads)
+        return float(np.square((z - t) * lengths[:, None]).sum())
+
+    def _matched(self, rest: np.ndarray, lengths: np.ndarray, first: int, num_threads: int | None) -> AxesCode:
         """Of the passes from the first on, which code `rest`: each word's units times one of GAINS."""
-        units, rest = self.units.copy(), rest[:MATCHED_ROWS].copy()
+        units, rest = self.units.copy(), rest.copy()
         for one in self._all_passes[first:]:
             lefts = np.zeros((len(GAINS), len(rest), one.values.stop - one.values.start), np.float32)
             for left, gain in zip(lefts, GAINS, strict=True):
@@ -166,7 +181,7 @@ class AxesCode:
                 left[:, one.there] = rest[:, one.axes] - values[:, one.there] * wider.units
             steps = steps_of(self.words[one.words])
             starts = np.cumsum(steps) - steps
-            errors = np.add.reduceat(np.square(lefts, dtype=np.float64).sum(axis=1), starts, axis=1)
+            errors = np.add.reduceat(np.square(lefts * lengths[:, None]).sum(axis=1), starts, axis=1)
             best = np.repeat(errors.argmin(axis=0), steps)
             units[one.values] *= np.array(GAINS, np.float32)[best]
             rest[:, one.axes] = np.take_along_axis(lefts, best[None, None], axis=0)[0][:, one.there]
@@ -294,6 +309,18 @@ class AxesCode:
 def _add(to: np.ndarray, one: Pass, values: np.ndarray, sign: int) -> None:
     """Adds what values stand for; an axis has one in a pass."""
     to[:, one.axes] += values[:, one.there] * (one.units * np.float32(sign))
+
+
+def _alike(axes: list[int], units: list[float]) -> list[list[int]]:
+    """The axes in groups of which none has a unit that is UNLIKE times another's."""
+    groups: list[list[int]] = []
+    largest = math.inf
+    for unit, axis in sorted(zip(units, axes, strict=True), key=lambda pair: -pair[0]):
+        if not groups or unit * UNLIKE < largest:
+            groups.append([])
+            largest = unit
+        groups[-1].append(axis)
+    return groups
 
 
 def _run(places: np.ndarray) -> slice | np.ndarray:

@@ -110,11 +110,11 @@ class TransformCode:
 
 def learn(
     x: np.ndarray, queries: np.ndarray | None, plan: Plan, exponent: float, labels: int, num_threads: int | None,
-    known: np.ndarray | None = None,
+    known: np.ndarray | None = None, *, trial: bool = False,
 ) -> tuple[TransformCode, np.ndarray]:  # fmt: skip
     """For rows x, queries None means rows as queries; and the labels' centroids before axes were mixed, float32[labels, 256, d].
 
-    known : such centroids, and perhaps more, if they were learned before
+    known, trial : as of `AxesCode.learn`
     """
     transform = query_axes(x, queries, plan.metric, exponent)
     z = np.concatenate([
@@ -134,9 +134,12 @@ def learn(
         square_bytes = _square_bytes(squares, variances, plan, uneven, scale_bytes)
     factors = scale_bytes + square_bytes
     layers = [size - before - factors for size, before in zip(plan.sizes, (0, *plan.sizes), strict=False)]
-    code = AxesCode.learn(z, variances, layers, min(labels, layers[0]), plan.tables, plan.seed, num_threads, known)
+    labels = min(labels, layers[0])
+    lengths = norms / max(float(norms.mean()), 1e-300) if uneven else np.ones(len(z))
+    code = AxesCode.learn(z, lengths, variances, layers, labels, plan.tables, plan.seed, num_threads, known, trial=trial)
     rotation, mixed = code.mixed(plan.seed, num_threads)
-    mixed = mixed.matched(ops.project(z[:MATCHED_ROWS], rotation, num_threads=num_threads), num_threads)
+    turned = ops.project(z[: 2 * MATCHED_ROWS], rotation, num_threads=num_threads)
+    mixed = mixed.matched(turned, lengths[: 2 * MATCHED_ROWS], num_threads)
     forward, back = (ops.project(columns, rotation, num_threads=num_threads) for columns in (transform.forward, transform.back))
     transform = transform._replace(forward=forward, back=back)
     return TransformCode(transform, mixed, uneven, scale_bytes, square_bytes), code.centroids
@@ -169,7 +172,7 @@ def choose(x: np.ndarray, queries: np.ndarray | None, plan: Plan, num_threads: i
     usual_labels = most = plan.most_labels(1 + (plan.metric == "l2")) if len(learned) >= LEAST_LABEL_ROWS else 0
 
     def attempt(exponent: float, labels: int, known: np.ndarray | None = None) -> np.ndarray:
-        made, centroids = learn(learned, parts.known, plan, exponent, labels, num_threads, known)
+        made, centroids = learn(learned, parts.known, plan, exponent, labels, num_threads, known, trial=True)
         transform = made.transform
         z, lengths = made.rows(base, num_threads)
         turned = (parts.judges - transform.mean if plan.metric == "l2" else parts.judges) @ transform.back

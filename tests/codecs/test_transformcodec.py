@@ -9,7 +9,7 @@ import pytest
 from helpers import bits, runnable, scan_all
 
 import vecpress as vp
-from vecpress.ops.encode_trellis import decode_trellis
+from vecpress.ops.encode_trellis import decode_trellis, steps_of
 from vecpress.ops.factors import from_u2
 
 METRICS = ("ip", "l2", "cos")
@@ -68,18 +68,26 @@ def test_the_error_falls_with_every_byte(metric):
     if metric == "cos":
         x /= np.linalg.norm(x, axis=1, keepdims=True)
     errors = np.array([error(vp.TransformCodec(size, metric=metric).fit(x), x) for size in range(first, last)])
-    assert (np.diff(errors) < 0.07 * errors[:-1]).all() and errors[-1] < 0.2 * errors[0]
+    assert (np.diff(errors) < 0.05 * errors[:-1]).all() and errors[-1] < 0.2 * errors[0]
 
 
-def test_axes_are_mixed_within_words_and_by_nothing_else(data):
-    """x_hat is mean_ and points in axes in which back_ undoes forward_, and neighbours in a word have one unit."""
-    x, _ = data
-    codec = vp.TransformCodec(16, labels=0).fit(x)
-    assert np.allclose(codec.forward_.astype(np.float64) @ codec.back_.T, np.eye(64), atol=1e-4)
-    ends = np.cumsum(8 * codec.words_[:, 0].astype(int) // codec.words_[:, 1])
-    for component, units in zip(np.split(codec.component_, ends), np.split(codec.units_, ends), strict=True):
-        alone = np.isin(component, [c for c in component if c >= 0 and (codec.component_ == c).sum() == 1])
-        assert len(set(units[alone].tolist())) <= 1
+def test_axes_of_one_strength_in_the_same_words_are_mixed_and_no_others():
+    x = planted(3000, 48) * np.float32(10) ** -np.linspace(0, 2, 48, dtype=np.float32)
+    code = vp.TransformCodec(24, labels=0).fit(x)._coder.code
+    rotation, mixed = code.mixed(1, None)
+    np.testing.assert_allclose(rotation.astype(np.float64) @ rotation.T, np.eye(48), atol=1e-5)
+    word_of = np.repeat(np.arange(len(code.words)), steps_of(code.words))
+    words = [set(word_of[code.component == axis].tolist()) for axis in range(48)]
+    units = [code.units[code.component == axis].max(initial=0) for axis in range(48)]
+    pairs = [(i, j) for i, j in zip(*np.nonzero(rotation), strict=True) if i != j]
+    assert len(pairs) > 20 and all(words[i] == words[j] and units[i] <= 1.26 * units[j] for i, j in pairs)
+    np.testing.assert_allclose(np.square(mixed.units).sum(), np.square(code.units).sum(), rtol=1e-5)
+
+
+def test_axes_of_unlike_strength_stay_apart():
+    """Mixed, all axes of a word leave the same: .034 instead of .022."""
+    x = np.random.default_rng(0).standard_normal((6000, 32)).astype(np.float32) / np.arange(1, 33, dtype=np.float32)
+    assert error(vp.TransformCodec(12, metric="l2", labels=0).fit(x), x) < 0.025
 
 
 def test_long_tails_are_coded_too():
@@ -225,7 +233,7 @@ def test_an_outlier_dimension_takes_no_bits_from_the_others():
     q[:, 5] *= 100
     for metric in ("ip", "l2"):
         mine = recall(vp.TransformCodec(20, metric=metric), x, q)
-        assert mine > recall(vp.LloydMax(4, metric=metric), x, q) - 0.01
+        assert mine > recall(vp.LloydMax(4, metric=metric), x, q)
         assert mine > 0.5
 
 
@@ -524,7 +532,7 @@ def test_estimates_are_scores_and_within_their_bounds(metric, size):
     np.testing.assert_allclose(scores, scanned, rtol=1e-4, atol=1e-4 * np.abs(true).max())
     within = (np.abs(scores - true) <= bounds).mean()
     assert 0.985 <= within <= 0.999
-    assert np.median(bounds) < 4.3 * np.std(scores - true)  # and no wider than it must be
+    assert np.median(bounds) < 4 * np.std(scores - true)  # and no wider than it must be
 
 
 def test_drift_tells_other_rows(data):
