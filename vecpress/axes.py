@@ -22,7 +22,7 @@ WAYS_ROWS, ROUNDS = 32768, 3  # `learn_books`,
 TRIAL_WAYS_ROWS, TRIAL_ROUNDS = 8192, 0  # and where centroids are for a choice alone
 BEAM = 4  # paths of the search for labels: eight find 0.3 points more recall in twice the time
 MIXED, UNLIKE = 1, 1.25  # with the seed, of rotations; units of axes that are mixed are less apart
-GAINS = (1.0, 0.88, 1.1, 1.2, 1.32, 1.5, 1.8)  # of which each word's units have one,
+GAINS = (1.0, 0.88, 1.1, 1.2, 1.32, 1.5, 1.8)  # by which units are multiplied,
 MATCHED_ROWS = 1024  # that of least error for so many rows; as many others judge
 FLATTEST = 1e-12  # of the largest variance: less counts as it
 
@@ -156,35 +156,39 @@ class AxesCode:
     def matched(self, z: np.ndarray, lengths: np.ndarray, num_threads: int | None) -> AxesCode:
         """The same with units of least error for rows z, float32[n, d], which have longer tails than normal numbers.
 
-        lengths : float64[n], that rows are multiplied with in the end. Words are matched pass after pass, and what is least for
-        one may leave the next more: units are as they were if others are not better in the end.
+        lengths : float64[n], that rows are multiplied with in the end. Passes are matched one after the other, and what is least
+        for one may leave the next more, so other rows judge whether units of words, of values, or those that were are best.
         """
         some, judges = slice(0, MATCHED_ROWS), slice(MATCHED_ROWS, 2 * MATCHED_ROWS)
         judges = judges if len(z) >= 2 * MATCHED_ROWS else some
         rest = z[some] - self._labelled(z[some], num_threads)[1]
-        new = self._matched(rest, lengths[some], 0, num_threads)
-        before, after = (code._lost(z[judges], lengths[judges], num_threads) for code in (self, new))
-        return new if after < before else self
+        codes = self, *(self._matched(rest, lengths[some], 0, num_threads, by_word=by_word) for by_word in (True, False))
+        return min(codes, key=lambda code: code._lost(z[judges], lengths[judges], num_threads))
 
     def _lost(self, z: np.ndarray, lengths: np.ndarray, num_threads: int | None) -> float:
         *_, (_, t) = self.encode(z, num_threads)
         return float(np.square((z - t) * lengths[:, None]).sum())
 
-    def _matched(self, rest: np.ndarray, lengths: np.ndarray, first: int, num_threads: int | None) -> AxesCode:
-        """Of the passes from the first on, which code `rest`: each word's units times one of GAINS."""
+    def _matched(
+        self, rest: np.ndarray, lengths: np.ndarray, first: int, num_threads: int | None, *, by_word: bool = True
+    ) -> AxesCode:  # fmt: skip
+        """Of the passes from the first on, which code `rest`: the units of each word, or each unit, times one of GAINS."""
         units, rest = self.units.copy(), rest.copy()
         for one in self._all_passes[first:]:
-            lefts = np.zeros((len(GAINS), len(rest), one.values.stop - one.values.start), np.float32)
-            for left, gain in zip(lefts, GAINS, strict=True):
+            errors = []
+            for gain in GAINS:
                 wider = one._replace(units=one.units * np.float32(gain), inverse=one.inverse / np.float32(gain))
                 values = self._encode_words(rest, wider, num_threads)[1]
-                left[:, one.there] = rest[:, one.axes] - values[:, one.there] * wider.units
-            steps = steps_of(self.words[one.words])
-            starts = np.cumsum(steps) - steps
-            errors = np.add.reduceat(np.square(lefts * lengths[:, None]).sum(axis=1), starts, axis=1)
-            best = np.repeat(errors.argmin(axis=0), steps)
-            units[one.values] *= np.array(GAINS, np.float32)[best]
-            rest[:, one.axes] = np.take_along_axis(lefts, best[None, None], axis=0)[0][:, one.there]
+                left = rest[:, one.axes] - values[:, one.there] * wider.units
+                errors.append(np.square(left * lengths[:, None]).sum(axis=0))
+            lost = np.array(errors)
+            if by_word:
+                word = np.repeat(np.arange(one.words.stop - one.words.start), steps_of(self.words[one.words]))[one.there]
+                lost = np.array([np.bincount(word, row) for row in lost])[:, word]
+            best = np.array(GAINS, np.float32)[lost.argmin(axis=0)]
+            wider = one._replace(units=one.units * best, inverse=one.inverse / best)
+            _add(rest, wider, self._encode_words(rest, wider, num_threads)[1], -1)
+            units[one.values][one.there] = wider.units
         return replace(self, units=units)
 
     @property
