@@ -35,8 +35,8 @@ class TransformCodec(Codec):
     z = (x - mean_) @ forward_ is x in axes in which components are independent and queries weigh errors alike
     (`vecpress.weighting`). Labels name a centroid each, of what the others leave (`vecpress.residual`). What is left is coded
     component by component in words of a trellis code, `ops.encode_trellis`, whose rates follow the components' variances
-    (`vecpress.allocation`): some have no bits, the strongest are coded twice. Axes that share words are mixed by a rotation, and
-    units_ fitted to rows. One scale a vector makes up for what is lost.
+    (`vecpress.allocation`): some have no bits, the strongest are coded twice. Axes of one strength that share words are
+    mixed by a rotation, and units_ fitted to rows. One scale a vector makes up for what is lost.
 
     Code layout, with t the point that labels and values name; of a progressive code, of every layer, one after the other:
 
