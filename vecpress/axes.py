@@ -14,6 +14,7 @@ from . import ops
 from .allocation import allocate
 from .ops.encode_trellis import RATES, steps_of
 from .ops.trellis_levels import Tables
+from .pca import random_rotation
 from .residual import Step, best_labels, learn_books, search_steps, sums
 
 CENTROIDS = 256
@@ -146,7 +147,7 @@ class AxesCode:
         for axis, own in values.items():
             together.setdefault(tuple(word_of[own].tolist()), []).append(axis)
         for axes in (group for own in together.values() for group in _alike(own, [units[values[axis][0]] for axis in own])):
-            rotation[np.ix_(axes, axes)] = np.linalg.qr(rng.standard_normal((len(axes), len(axes))))[0]
+            rotation[np.ix_(axes, axes)] = random_rotation(len(axes), rng)
             for same in zip(*(values[axis] for axis in axes), strict=True):  # the values in one word
                 units[list(same)] = np.sqrt(np.square(units[list(same)], dtype=np.float64).mean())
         books = self.centroids.reshape(-1, len(rotation))

@@ -141,7 +141,7 @@ def learn(
     turned = ops.project(z[: 2 * MATCHED_ROWS], rotation, num_threads=num_threads)
     mixed = mixed.matched(turned, lengths[: 2 * MATCHED_ROWS], num_threads)
     forward, back = (ops.project(columns, rotation, num_threads=num_threads) for columns in (transform.forward, transform.back))
-    transform = transform._replace(forward=forward, back=back)
+    transform = Transform(transform.mean, forward, back, np.empty(0))  # no longer in the order of variances, nor used
     return TransformCode(transform, mixed, uneven, scale_bytes, square_bytes), code.centroids
 
 
