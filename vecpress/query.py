@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from . import ops
+from .dispatch import empty
 from .ops import Blocks, Factor
+
+NOTHING = 2.0**-40  # of the largest number of a query: what its weight is at least, for the bias to count beside roundings
 
 
 class Query(NamedTuple):
@@ -19,6 +23,7 @@ class Query(NamedTuple):
         bytes of bits]
     scale, bias : where in the code the per-vector factors stand; a plain number scales every sum alike
     constant : float32[nq] added to each query's scores
+    bias_weights : float32[nq], what each query multiplies the codes' biases with, any finite number; None: 1
     options : what else the scan is to know, the same for all queries
     """
 
@@ -28,6 +33,7 @@ class Query(NamedTuple):
     scale: float | Factor = 1.0
     bias: Factor | None = None
     constant: np.ndarray | None = None
+    bias_weights: np.ndarray | None = None
     options: Mapping[str, Any] | None = None
 
     def search(
@@ -39,6 +45,8 @@ class Query(NamedTuple):
         num_threads: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """The k best of `blocks`: scores float32[nq, k], ids int64[nq, k]. Arguments as in `vecpress.ops.scan.scan`."""
+        if self.bias_weights is not None:
+            return self._search_weighed(blocks, k, ids, allow, num_threads)
         operand, options = self.tables if self.rows is None else self.rows, self.options or {}
         if self.rows is not None and self.tables is not None:
             options = {**options, "tables": self.tables}
@@ -49,5 +57,45 @@ class Query(NamedTuple):
 
     def part(self, which: slice | np.ndarray) -> Query:
         """Some of the queries."""
-        tables, rows, constant = (None if a is None else a[which] for a in (self.tables, self.rows, self.constant))
-        return self._replace(tables=tables, rows=rows, constant=constant)
+        return self._replace(**{
+            name: None if (operand := getattr(self, name)) is None else operand[which]
+            for name in ("tables", "rows", "constant", "bias_weights")
+        })  # fmt: skip
+
+    def _search_weighed(
+        self, blocks: Blocks, k: int, ids: np.ndarray | None, allow: np.ndarray | None, num_threads: int | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As `search`, of queries that weigh the biases.
+
+        A scan adds biases as they are. So what it multiplies is divided by the size of the query's weight, biases get the
+        weight's sign, and the scores are multiplied with that size afterwards: their order is the same.
+        """
+        assert self.bias_weights is not None and self.bias is not None
+        operands = [a for a in (self.tables, self.rows) if a is not None]
+        size = np.abs(self.bias_weights)
+        most = np.max([np.abs(a).reshape(len(a), -1).max(axis=1, initial=0) for a in operands], axis=0)
+        weighs = size > most * NOTHING
+        size = np.where(weighs, size, np.float32(1))
+        scores, found = empty((len(size), k), np.float32), empty((len(size), k), np.int64)
+        for bias, which in (
+            (self.bias, weighs & (self.bias_weights > 0)), (_negated(self.bias), weighs & (self.bias_weights < 0)), (None, ~weighs)
+        ):  # fmt: skip
+            if not which.any():
+                continue
+            query = self.part(which)._replace(bias=bias, bias_weights=None, constant=None)
+            for name in ("tables", "rows"):
+                operand = getattr(query, name)
+                if operand is not None:
+                    own = size[which].reshape(-1, *[1] * (operand.ndim - 1))
+                    query = query._replace(**{name: operand / own})
+            scores[which], found[which] = query.search(blocks, k, ids, allow, num_threads)
+        with np.errstate(over="ignore", invalid="ignore"):
+            scores *= size[:, None]
+            if self.constant is not None:
+                scores += self.constant[:, None]
+        order = np.lexsort((found, -scores))  # rounding may have made scores equal: ties go to the lower id
+        return np.take_along_axis(scores, order, axis=1), np.take_along_axis(found, order, axis=1)
+
+
+def _negated(factor: Factor) -> Factor:
+    return replace(factor, table=None if factor.table is None else -factor.table, times=-factor.times)

@@ -1,0 +1,97 @@
+"""What can be steered in training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..checks import check_choice, check_int
+
+PRECISIONS = ("float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How recurrent binary codes are trained; `for_recipe` gives what each recipe is best with.
+
+    steps : optimiser's steps at most; each sees `anchors` anchors and the documents around them
+    anchors : per step; rows that ask, drawn from the queries or pairs, and from the rows themselves
+    near, far : documents per step, beside the anchors' own: so many nearest of every anchor, and so many drawn at random
+    rate, decay, momentum : learning rate at its highest, weight decay, momentum
+    optimiser : "adam", at a rate that rises and falls, or "sgd" with Nesterov's momentum, at a rate that falls to a tenth after
+        six tenths of the steps
+    clip : the largest norm of a step's gradient
+    distillation : weight of the ranking loss: the divergence of the softmax of the code's scores from that of the float scores
+    contrastive : weight of the contrastive loss of anchors and their positives, both ways
+    symmetric, asymmetric : weights in both losses of scores of coded and of float anchors
+    temperature : that scores are divided by in softmaxes
+    hardest : negatives that the contrastive loss takes, the highest-scored ones
+    queue : codes of earlier steps that are negatives too, made by a copy of the network that follows slowly
+    follow : share of itself that this copy keeps in a step
+    window : arguments of a sign whose absolute value is above have no gradient
+    judge_every, patience : recall on held-out rows is taken every so many steps; training stops after so many without gain
+    device : "cpu", "cuda", ...; precision : of the network's products, "float32", "bfloat16" or "float16"
+    """
+
+    steps: int = 600
+    anchors: int = 256
+    near: int = 24
+    far: int = 1024
+    rate: float = 1e-3
+    decay: float = 0.0
+    momentum: float = 0.9
+    optimiser: str = "adam"
+    clip: float = 5.0
+    distillation: float = 1.0
+    contrastive: float = 0.0
+    symmetric: float = 1.0
+    asymmetric: float = 1.0
+    temperature: float = 0.03
+    hardest: int = 5
+    queue: int = 0
+    follow: float = 0.99
+    window: float = 2.0
+    judge_every: int = 50
+    patience: int = 6
+    device: str = "cpu"
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "anchors", "near", "hardest", "judge_every", "patience"):
+            check_int("Options", name, getattr(self, name), 1)
+        for name in ("far", "queue"):
+            check_int("Options", name, getattr(self, name), 0)
+        check_choice("Options", "optimiser", self.optimiser, ("adam", "sgd"))
+        check_choice("Options", "precision", self.precision, PRECISIONS)
+        for name in ("rate", "decay", "momentum", "clip", "distillation", "contrastive", "symmetric", "asymmetric", "follow"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+                raise ValueError(f"Options: {name} expected a number of 0 or more, got {value!r}")
+        for name in ("temperature", "window"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+                raise ValueError(f"Options: {name} expected a number above 0, got {value!r}")
+        if not self.distillation and not self.contrastive:
+            raise ValueError("Options: distillation or contrastive expected above 0, got 0 for both")
+        if not self.symmetric and not self.asymmetric:
+            raise ValueError("Options: symmetric or asymmetric expected above 0, got 0 for both")
+
+    @classmethod
+    def for_recipe(cls, recipe: str, **changes: Any) -> Options:
+        """The options of a recipe of `RecurrentBinary`, but for those that are given.
+
+        "bebr" has the numbers of the published configuration (configs/ and train.py of the paper's code): SGD with Nesterov's
+        momentum .9 at .08, decay 1e-3, gradients clipped at 5, temperature .05, five hardest negatives, window 1; cosines of codes
+        on both sides.
+        """
+        if recipe == "bebr":
+            published = cls(
+                rate=0.08, decay=1e-3, optimiser="sgd", distillation=0.0, contrastive=1.0, asymmetric=0.0, temperature=0.05,
+                anchors=1024, near=1, far=0, window=1.0, queue=0,
+            )  # fmt: skip
+            return replace(published, **changes)
+        return replace(cls(), **changes)
+
+
+Progress = Callable[[str], object]
