@@ -14,8 +14,8 @@ inline void make_room_for_known(const Scan& s, int64_t q, Collector& collector) 
   if (reservoir.size >= reservoir.limit && !reservoir.make_room()) settle_known(s, q, collector);
 }
 
-// Scores::of(scan, q, number) is the score of a row, which never falls as the number rises to Scores::most(scan). Rows come in ascending
-// order, so without explicit ids a later row loses every tie.
+// Scores::of(scan, q, number) is the score of a row, which never falls as the number rises to Scores::most(scan), and Scores::number(scan, q,
+// score) about its inverse. Rows come in ascending order, so without explicit ids a later row loses every tie.
 template <class Scores>
 struct CountsWanted {
   uint32_t floor;
@@ -26,23 +26,26 @@ struct CountsWanted {
   }
 
   void raise(const Scan& s, int64_t q, const Collector& collector) {
-    const uint32_t most = Scores::most(s);
     const float bar = collector.bar();
-    uint32_t step = 1;
-    while (floor <= most && !enters(s, q, bar, floor)) {  // mostly it is the next one
-      floor += step;
-      step *= 2;
+    if (enters(s, q, bar, floor)) return;
+    const uint32_t most = Scores::most(s);
+    uint32_t below = floor, above = most + 1;  // the floor is above the one and not above the other
+    // where the score is that of the bar, but for roundings
+    const double guess = Scores::number(s, q, bar);
+    if (guess > static_cast<double>(below) && guess < static_cast<double>(above)) {
+      const uint32_t near = static_cast<uint32_t>(guess);
+      const uint32_t least = near > below + 1 ? near - 1 : below, largest = near + 2 < above ? near + 2 : above;
+      if (least == below || !enters(s, q, bar, least)) below = least;
+      if (largest == above || enters(s, q, bar, largest)) above = largest;
     }
-    if (step <= 2) return;
-    uint32_t least = floor - step / 2 + 1, above = floor < most + 1 ? floor : most + 1;  // floor - step / 2 does not enter
-    while (least < above) {
-      const uint32_t middle = (least + above) / 2;
+    while (above - below > 1) {
+      const uint32_t middle = (below + above) / 2;
       if (enters(s, q, bar, middle))
         above = middle;
       else
-        least = middle + 1;
+        below = middle;
     }
-    floor = least;
+    floor = above;
   }
 
   static bool enters(const Scan& s, int64_t q, float bar, uint32_t number) {

@@ -20,10 +20,13 @@ inline Screen invert_query(const Scan& s, int64_t q, uint8_t* out) {
 struct CountScores {
   static uint32_t most(const Scan& s) { return static_cast<uint32_t>(8 * s.payload); }
   static float of(const Scan& s, int64_t q, uint32_t equal) { return static_cast<float>(most(s) - equal) * s.scale.value + s.constant[q]; }
+  static double number(const Scan& s, int64_t q, float score) {
+    return most(s) - (static_cast<double>(score) - s.constant[q]) / s.scale.value;
+  }
 };
 
 struct EqualBits {
-  static constexpr int kQueries = kRegisters == 32 ? 4 : 2, kTile = 1, kTileAlone = 1;
+  static constexpr int kQueries = kRegisters == 32 ? 4 : 2, kTile = 1, kTileAlone = 1, kSides = 1;
   using Shared = NothingShared;
   static constexpr int64_t kShared = int64_t{1} << 40;
   template <int G>

@@ -23,13 +23,13 @@ namespace {
 
 #include "sdc/query.inl"
 
-constexpr int kTileOfOneQuery = 1;  // blocks
-constexpr int kProductQueries = 4;
+constexpr int kTableSides = 2;  // registers of rows side by side, which share loads of tables
+constexpr int kTableQueries = 4, kProductQueries = 4;
 constexpr int kFastestForms[5] = {0, kByTables, kByTables, 0, kByProducts};  // by bits
 
 // Two bytes of a row stand side by side; their products are added in 16 bits.
 struct Multiplied {
-  static constexpr int kPlanes = 2, kVectors = 2;
+  static constexpr int kPlanes = 2, kVectors = 2, kSides = 2;
   static constexpr int64_t kHeld = 32767;
   struct Few {
     __m256i v;
@@ -44,7 +44,7 @@ struct Multiplied {
     static Sum zero() { return {_mm256_setzero_si256()}; }
     void add(Bytes x, Few few) { v = _mm256_add_epi16(v, _mm256_maddubs_epi16(x.v, few.v)); }
   };
-  static void gather(Bytes (&x)[2]) {
+  [[gnu::always_inline]] static void gather(Bytes* x) {
     const __m256i low = _mm256_unpacklo_epi8(x[0].v, x[1].v), high = _mm256_unpackhi_epi8(x[0].v, x[1].v);
     x[0].v = low;
     x[1].v = high;
@@ -62,13 +62,20 @@ struct Multiplied {
   }
 };
 
+#include "sdc/nibble_table.inl"
+
 #include "sdc/tables.inl"
 
 #include "sdc/planes.inl"
 
 #include "sdc/products.inl"
 
-using TwoBitTables = Nibbles<2>;
+// The form `tables` of numbers of 2 bits.
+template <class Visit>
+inline auto with_two_bit_tables(const Scan&, Visit visit) {
+  return visit(Nibbles<2>());
+}
+using FourBitProducts = Products<4>;
 
 #include "sdc/sdc.inl"
 }  // namespace

@@ -23,23 +23,29 @@ namespace {
 
 #include "sdc/query.inl"
 
-constexpr int kTileOfOneQuery = 1;  // blocks
-constexpr int kProductQueries = 4;
+constexpr int kTableSides = 1;  // registers of rows side by side, which share loads of tables
+constexpr int kTableQueries = 4, kProductQueries = 4;
 constexpr int kFastestForms[5] = {0, kByPlanes, kByTables, 0, kByProducts};  // by bits
 
 // Four bytes of a row stand side by side.
 struct Multiplied {
-  static constexpr int kPlanes = 4, kVectors = 4;
+  static constexpr int kPlanes = 4, kVectors = 4, kSides = 1;
   static constexpr int64_t kHeld = int64_t{1} << 31;
   using Sum = Quads;
   using Few = Four;
-  static void gather(Bytes (&x)[4]) { interleave(x); }
+  [[gnu::always_inline]] static void gather(Bytes* x) {
+    Bytes four[4] = {x[0], x[1], x[2], x[3]};
+    interleave(four);
+    for (int i = 0; i < 4; ++i) x[i] = four[i];
+  }
   static void finish(const Quads (&sums)[4], uint32_t start, bool, uint32_t* out) {
     alignas(64) uint32_t raw[Bytes::kLanes];
     store_in_order(sums, raw);
     for (int r = 0; r < Bytes::kLanes; ++r) out[r] = start + raw[r];
   }
 };
+
+#include "sdc/nibble_table.inl"
 
 #include "sdc/tables.inl"
 
@@ -49,7 +55,17 @@ struct Multiplied {
 
 #include "sdc/sixes.inl"
 
-using TwoBitTables = Sixes;
+#include "sdc/unshifted.inl"
+
+constexpr int64_t kShortPayload = 128;
+
+// The form `tables` of numbers of 2 bits.
+template <class Visit>
+inline auto with_two_bit_tables(const Scan& s, Visit visit) {
+  // of one query tables are looked up in two blocks at a time where both stay in the nearest cache with them; memory is read in one stream
+  return s.payload <= kShortPayload && !from_memory(s) ? visit(Sixes<2>()) : visit(Sixes<1>());
+}
+using FourBitProducts = NibbleProducts;
 
 #include "sdc/sdc.inl"
 }  // namespace

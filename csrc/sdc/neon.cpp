@@ -21,13 +21,13 @@ namespace {
 
 #include "sdc/query.inl"
 
-constexpr int kTileOfOneQuery = 1;  // blocks
-constexpr int kProductQueries = 4;
+constexpr int kTableSides = 4;  // registers of rows side by side, which share loads of tables
+constexpr int kTableQueries = 4, kProductQueries = 4;
 constexpr int kFastestForms[5] = {0, kByPlanes, kByTables, 0, kByProducts};  // by bits
 
 // Rows stay where they are, each product is added in 16 bits.
 struct Multiplied {
-  static constexpr int kPlanes = 1, kVectors = 1;
+  static constexpr int kPlanes = 1, kVectors = 1, kSides = 4;
   static constexpr int64_t kHeld = 32767;
   struct Few {
     int8x8_t v;
@@ -42,7 +42,7 @@ struct Multiplied {
       high = vmlal_s8(high, vget_high_s8(y), few.v);
     }
   };
-  static void gather(Bytes (&)[1]) {}
+  static void gather(Bytes*) {}
   static void finish(const Sum (&sums)[1], uint32_t start, bool first, uint32_t* out) {
     const int16x4_t four[4] = {vget_low_s16(sums[0].low), vget_high_s16(sums[0].low), vget_low_s16(sums[0].high), vget_high_s16(sums[0].high)};
     for (int i = 0; i < 4; ++i) {
@@ -52,13 +52,20 @@ struct Multiplied {
   }
 };
 
+#include "sdc/nibble_table.inl"
+
 #include "sdc/tables.inl"
 
 #include "sdc/planes.inl"
 
 #include "sdc/products.inl"
 
-using TwoBitTables = Nibbles<2>;
+// The form `tables` of numbers of 2 bits.
+template <class Visit>
+inline auto with_two_bit_tables(const Scan&, Visit visit) {
+  return visit(Nibbles<2>());
+}
+using FourBitProducts = Products<4>;
 
 #include "sdc/sdc.inl"
 }  // namespace

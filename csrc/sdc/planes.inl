@@ -3,12 +3,13 @@
 
 template <int kNumberBits>
 struct BitPlanes {
-  static constexpr int kQueries = kRegisters == 32 ? 4 : 2, kTile = 1, kTileAlone = 1;
+  static constexpr int kQueries = kRegisters == 32 ? 4 : 2, kTile = 1, kTileAlone = 1, kSides = 1;
   static constexpr int64_t kPlanes = 65535 / (kNumberBits == 1 ? 8 : 36);  // that 16 bits hold the sums of
   static constexpr int64_t kCounted = 31;                                  // and bytes: 8 bits each
   static constexpr int kParts = kNumberBits == 1 ? 1 : 2;                  // of a query: its bits inverted, and the same with halves of numbers swapped
 
-  static int64_t bytes(const Scan& s) { return 4 * kParts * s.payload; }
+  // Behind these, which bits of the last byte belong to dimensions.
+  static int64_t bytes(const Scan& s) { return 4 * kParts * s.payload + 1; }
 
   static uint32_t prepare(const Scan& s, int64_t q, uint8_t* out) {
     const uint8_t* code = query_code(s, q);
@@ -17,12 +18,13 @@ struct BitPlanes {
         const int bits = part == 0 ? code[j] : (code[j] & 0x55) << 1 | (code[j] >> 1 & 0x55);
         for (int i = 0; i < 4; ++i) out[i] = static_cast<uint8_t>(~bits);
       }
+    *out = static_cast<uint8_t>(s.payload ? inside_byte(s, s.payload - 1) : 0xFF);
     return 0;
   }
 
   struct Counts {
-    Bytes equal, high, crossed;
-    Counts() : equal(Bytes::zero()), high(Bytes::zero()), crossed(Bytes::zero()) {}
+    Bytes equal = Bytes::zero(), high = Bytes::zero(), crossed = Bytes::zero();
+    Counts() {}  // written out: an implicit one is no part of the region
     [[gnu::always_inline]] void add(Bytes codes, const uint8_t* query) {
       const Bytes same = codes ^ Bytes::set_four(query);
       equal = equal + same.popcount();
@@ -55,11 +57,12 @@ struct BitPlanes {
     ByteSums total[G * W];
     const uint8_t* queries[G];
     for (int g = 0; g < G; ++g) queries[g] = s.screens[q + g].numbers;
-    const int inside = last == s.payload && last > first ? inside_byte(s, last - 1) : 0xFF;
+    const uint8_t inside = last == s.payload ? queries[0][4 * kParts * last] : 0xFF;
     const int64_t whole = inside == 0xFF ? last : last - 1;
     for (int64_t begin = first; begin < last; begin += kCounted) {
       const int64_t end = begin + kCounted < whole ? begin + kCounted : whole;
       Counts few[G * W];
+#pragma GCC unroll 2
       for (int64_t j = begin; j < end; ++j) {
         Bytes codes[W];
 #pragma GCC unroll 4
@@ -72,7 +75,7 @@ struct BitPlanes {
       if (end == whole && whole < last && whole < begin + kCounted)
         for (int w = 0; w < W; ++w) {
           const Bytes codes = tile.load(whole, w);
-          for (int g = 0; g < G; ++g) few[g * W + w].add_inside(codes, queries[g] + 4 * kParts * whole, Bytes::set1(static_cast<uint8_t>(inside)));
+          for (int g = 0; g < G; ++g) few[g * W + w].add_inside(codes, queries[g] + 4 * kParts * whole, Bytes::set1(inside));
         }
 #pragma GCC unroll 8
       for (int i = 0; i < G * W; ++i) few[i].widen(total[i]);

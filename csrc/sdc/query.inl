@@ -23,4 +23,7 @@ inline float sum_of(const Scan& s, uint32_t number) { return static_cast<float>(
 struct SumScores {
   static uint32_t most(const Scan& s) { return most_of(s); }
   static float of(const Scan& s, int64_t q, uint32_t number) { return sum_of(s, number) * s.scale.value + s.constant[q]; }
+  static double number(const Scan& s, int64_t q, float score) {
+    return ((static_cast<double>(score) - s.constant[q]) / s.scale.value + most(s)) * 0.5;
+  }
 };

@@ -20,31 +20,32 @@ namespace {
 
 #include "sdc/query.inl"
 
-constexpr int kTileOfOneQuery = 1;  // blocks
-constexpr int kProductQueries = 1;
+constexpr int kTableSides = 1;  // registers of rows side by side, which share loads of tables
+constexpr int kTableQueries = 1, kProductQueries = 1;
 constexpr int kFastestForms[5] = {0, kByPlanes, kByPlanes, 0, kByProducts};  // by bits
 
-// What tables need: a byte looked up after the other.
-struct FourTables {
+// A byte looked up after the other.
+struct NibbleTable {
   const uint8_t* p;
-  explicit FourTables(const uint8_t* tables) : p(tables) {}
-  template <int T>
-  static Bytes place(Bytes codes) { return codes.field<T % 2 * 4, 4>(); }
-  template <int T>
-  Bytes lookup(Bytes place) const {
+  explicit NibbleTable(const uint8_t* table) : p(table) {}
+  Bytes lookup(Bytes places) const {
     uint64_t out = 0;
-    for (int i = 0; i < 64; i += 8) out |= static_cast<uint64_t>(p[16 * T + (place.v >> i & 15)]) << i;
+    for (int i = 0; i < 64; i += 8) out |= static_cast<uint64_t>(p[places.v >> i & 15]) << i;
     return {out};
   }
 };
 
 // Four bytes of a row stand side by side.
 struct Multiplied {
-  static constexpr int kPlanes = 4, kVectors = 4;
+  static constexpr int kPlanes = 4, kVectors = 4, kSides = 1;
   static constexpr int64_t kHeld = int64_t{1} << 31;
   using Sum = Quads;
   using Few = Four;
-  static void gather(Bytes (&x)[4]) { interleave(x); }
+  [[gnu::always_inline]] static void gather(Bytes* x) {
+    Bytes four[4] = {x[0], x[1], x[2], x[3]};
+    interleave(four);
+    for (int i = 0; i < 4; ++i) x[i] = four[i];
+  }
   static void finish(const Quads (&sums)[4], uint32_t start, bool, uint32_t* out) {
     alignas(64) uint32_t raw[Bytes::kLanes];
     store_in_order(sums, raw);
@@ -58,7 +59,12 @@ struct Multiplied {
 
 #include "sdc/products.inl"
 
-using TwoBitTables = Nibbles<2>;
+// The form `tables` of numbers of 2 bits.
+template <class Visit>
+inline auto with_two_bit_tables(const Scan&, Visit visit) {
+  return visit(Nibbles<2>());
+}
+using FourBitProducts = Products<4>;
 
 #include "sdc/sdc.inl"
 }  // namespace

@@ -45,6 +45,9 @@ struct FactorNumbers : ScaledTables<K> {
 // Sums of more than 16 bits, of parts that these hold.
 template <class K>
 struct InParts : K {
+  template <int>
+  static constexpr int kWideSides = 1;
+
   template <int G, class Codes>
   static void numbers(const Scan& s, const Codes& tile, int64_t q, int row, uint32_t (*out)[kBlock]) {
     alignas(64) uint16_t some[kBlock];
@@ -59,16 +62,20 @@ struct InParts : K {
   }
 };
 
-// G queries, block by block, by numbers of 32 bits: K::numbers<G>(scan, tile, q, row, uint32[G][64]) writes those of Bytes::kLanes rows.
-template <class K, int G, class First>
+// G queries, block by block, by numbers of 32 bits: K::numbers<G>(scan, tile, q, row, uint32[G][64]) writes those of K::kWideSides<G> registers
+// of rows.
+template <class K, int G, bool kStreams>
 inline void scan_wide_group(const Scan& s, int64_t q, int64_t b0, int64_t b1, Collector* collectors) {
+  constexpr int H = K::template kWideSides<G>;
+  using Plain = RowsTile<H>;
+  using First = std::conditional_t<kStreams, StreamedRowsTile<H>, Plain>;
   alignas(64) uint32_t numbers[G][kBlock];
   typename K::template Wanted<G> wanted;
   wanted.start(s, q, collectors, static_cast<const typename K::Shared*>(nullptr));
-  for (Walk walk(s, b0, b1, std::is_same<First, StreamedTile>::value); !walk.done(); walk.next()) {
+  for (Walk walk(s, b0, b1, kStreams); !walk.done(); walk.next()) {
     const int64_t b = walk.b;
     K::template numbers<G>(s, First(s, b, 0, walk.ahead()), q, 0, numbers);
-    for (int row = Bytes::kLanes; row < kBlock; row += Bytes::kLanes) K::template numbers<G>(s, Tile(s, b, row), q, row, numbers);
+    for (int row = H * Bytes::kLanes; row < kBlock; row += H * Bytes::kLanes) K::template numbers<G>(s, Plain(s, b, row), q, row, numbers);
     const uint64_t mask = rows_of(s, b);
     const uint32_t* floor = wanted.floors(s, b);
     for (int g = 0; g < G; ++g)
@@ -82,9 +89,9 @@ inline void scan_wide(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t
   const auto scan_next = [&](auto count) {
     constexpr int G = decltype(count)::value;
     if (q == q0 && from_memory(s))
-      scan_wide_group<K, G, StreamedTile>(s, q, b0, b1, collectors + (q - q0));
+      scan_wide_group<K, G, true>(s, q, b0, b1, collectors + (q - q0));
     else
-      scan_wide_group<K, G, Tile>(s, q, b0, b1, collectors + (q - q0));
+      scan_wide_group<K, G, false>(s, q, b0, b1, collectors + (q - q0));
     q += G;
   };
   while (q + K::kQueries <= q1) scan_next(std::integral_constant<int, K::kQueries>());
@@ -111,8 +118,9 @@ template <class Visit>
 inline auto with_form(const Scan& s, Visit visit) {
   const int form = s.form == kFastest ? kFastestForms[s.n_bits] : s.form;
   if (s.n_bits == 1) return form == kByTables ? visit(Nibbles<1>()) : visit(BitPlanes<1>());
-  if (s.n_bits == 4) return form == kByTables ? visit(Nibbles<4>()) : visit(Products<4>());
-  return form == kByTables ? visit(TwoBitTables()) : form == kByPlanes ? visit(BitPlanes<2>()) : visit(Products<2>());
+  if (s.n_bits == 4) return form == kByTables ? visit(Nibbles<4>()) : visit(FourBitProducts());
+  if (form == kByTables) return with_two_bit_tables(s, visit);
+  return form == kByPlanes ? visit(BitPlanes<2>()) : visit(Products<2>());
 }
 
 inline int64_t sdc_query_bytes(const Scan& s) {

@@ -1,5 +1,5 @@
 // `sdc` by tables: a query's nibble names a row of the static table, which the codes' nibbles look up in registers. Entries are added in bytes
-// while they fit, then in 16 bits. Included after sdc/query.inl and the region's FourTables.
+// while they fit, then in 16 bits. Included after sdc/query.inl and the region's NibbleTable.
 
 // Row of entries for bits `a` of a query, of which only `inside` are of dimensions.
 template <int kNumberBits, int kBits>
@@ -15,11 +15,11 @@ inline void copy_row(int a, int inside, uint8_t* out) {
 template <int kNumberBits>
 struct Nibbles {
   static constexpr int kMost = kNumberBits == 1 ? 4 : kNumberBits == 2 ? 18 : 225;  // an entry's
-  static constexpr int64_t kPlanes = 65535 / (2 * kMost) / 2 * 2;                   // that 16 bits hold the sums of
-  static constexpr int64_t kCounted = 255 / (2 * kMost) / 2 * 2;                    // and bytes, 0 where no more than one entry
-  static constexpr int kQueries = kRegisters == 32 ? 4 : 2, kTile = 1, kTileAlone = kTileOfOneQuery;
+  static constexpr int64_t kPlanes = 65535 / (2 * kMost);  // that 16 bits hold the sums of
+  static constexpr int64_t kCounted = 255 / (2 * kMost);    // and bytes, 0 where no more than one entry
+  static constexpr int kQueries = kTableQueries, kTile = 1, kTileAlone = 1, kSides = kTableSides;
 
-  static int64_t bytes(const Scan& s) { return (s.payload + 1) / 2 * 64; }
+  static int64_t bytes(const Scan& s) { return 32 * s.payload; }
 
   static uint32_t prepare(const Scan& s, int64_t q, uint8_t* out) {
     const uint8_t* code = query_code(s, q);
@@ -42,47 +42,25 @@ struct Nibbles {
       Bytes few[G * W];
 #pragma GCC unroll 8
       for (int i = 0; i < G * W; ++i) few[i] = Bytes::zero();
-      int64_t j = begin;
-      for (; j + 2 <= end; j += 2) {
-        Bytes places[W * 4];
+      for (int64_t j = begin; j < end; ++j) {
+        Bytes low[W], high[W];
 #pragma GCC unroll 4
         for (int w = 0; w < W; ++w) {
-          const Bytes one = tile.load(j, w), other = tile.load(j + 1, w);
-          places[4 * w] = FourTables::place<0>(one);
-          places[4 * w + 1] = FourTables::place<1>(one);
-          places[4 * w + 2] = FourTables::place<2>(other);
-          places[4 * w + 3] = FourTables::place<3>(other);
+          const Bytes codes = tile.load(j, w);
+          low[w] = codes.template field<0, 4>();
+          high[w] = codes.template field<4, 4>();
         }
 #pragma GCC unroll 4
         for (int g = 0; g < G; ++g) {
-          const FourTables four(tables[g] + 32 * j);
+          const NibbleTable of_low(tables[g] + 32 * j), of_high(tables[g] + 32 * j + 16);
 #pragma GCC unroll 4
           for (int w = 0; w < W; ++w) {
-            const Bytes a = four.lookup<0>(places[4 * w]), b = four.lookup<1>(places[4 * w + 1]);
-            const Bytes c = four.lookup<2>(places[4 * w + 2]), d = four.lookup<3>(places[4 * w + 3]);
+            const Bytes a = of_low.lookup(low[w]), b = of_high.lookup(high[w]);
             if constexpr (kCounted != 0) {
-              few[g * W + w] = few[g * W + w] + ((a + b) + (c + d));
+              few[g * W + w] = few[g * W + w] + (a + b);
             } else {
               total[g * W + w].add(a);
               total[g * W + w].add(b);
-              total[g * W + w].add(c);
-              total[g * W + w].add(d);
-            }
-          }
-        }
-      }
-      if (j < end) {
-#pragma GCC unroll 4
-        for (int w = 0; w < W; ++w) {
-          const Bytes codes = tile.load(j, w), low = FourTables::place<0>(codes), high = FourTables::place<1>(codes);
-#pragma GCC unroll 4
-          for (int g = 0; g < G; ++g) {
-            const FourTables four(tables[g] + 32 * j);
-            if constexpr (kCounted != 0) {
-              few[g * W + w] = few[g * W + w] + (four.lookup<0>(low) + four.lookup<1>(high));
-            } else {
-              total[g * W + w].add(four.lookup<0>(low));
-              total[g * W + w].add(four.lookup<1>(high));
             }
           }
         }
