@@ -25,7 +25,9 @@ namespace {
 
 constexpr int kTableSides = 2;  // registers of rows side by side, which share loads of tables
 constexpr int kTableQueries = 4, kProductQueries = 4;
-constexpr int kFastestForms[5] = {0, kByTables, kByTables, 0, kByProducts};  // by bits
+
+// The fastest form: bits are counted by look-ups here, so tables of sums cost no more.
+inline int fastest_form(const Scan& s) { return s.n_bits == 4 ? kByProducts : kByTables; }
 
 // Two bytes of a row stand side by side; their products are added in 16 bits.
 struct Multiplied {
@@ -70,12 +72,10 @@ struct Multiplied {
 
 #include "sdc/products.inl"
 
-// The form `tables` of numbers of 2 bits.
-template <class Visit>
-inline auto with_two_bit_tables(const Scan&, Visit visit) {
-  return visit(Nibbles<2>());
-}
+using TwoBitTables = Nibbles<2>;
 using FourBitProducts = Products<4>;
+
+#include "sdc/segments.inl"
 
 #include "sdc/sdc.inl"
 }  // namespace

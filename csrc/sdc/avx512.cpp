@@ -25,7 +25,14 @@ namespace {
 
 constexpr int kTableSides = 1;  // registers of rows side by side, which share loads of tables
 constexpr int kTableQueries = 4, kProductQueries = 4;
-constexpr int kFastestForms[5] = {0, kByPlanes, kByTables, 0, kByProducts};  // by bits
+
+constexpr int64_t kFewFromMemory = 4;  // queries
+
+// The fastest form. Codes that few queries read from memory are counted: tables of 64 entries leave too few loads to ask for them in time.
+inline int fastest_form(const Scan& s) {
+  if (s.n_bits == 2) return s.nq <= kFewFromMemory && from_memory(s) ? kByPlanes : kByTables;
+  return s.n_bits == 1 ? kByPlanes : kByProducts;
+}
 
 // Four bytes of a row stand side by side.
 struct Multiplied {
@@ -57,15 +64,10 @@ struct Multiplied {
 
 #include "sdc/unshifted.inl"
 
-constexpr int64_t kShortPayload = 128;
-
-// The form `tables` of numbers of 2 bits.
-template <class Visit>
-inline auto with_two_bit_tables(const Scan& s, Visit visit) {
-  // of one query tables are looked up in two blocks at a time where both stay in the nearest cache with them; memory is read in one stream
-  return s.payload <= kShortPayload && !from_memory(s) ? visit(Sixes<2>()) : visit(Sixes<1>());
-}
+using TwoBitTables = Sixes;
 using FourBitProducts = NibbleProducts;
+
+#include "sdc/segments.inl"
 
 #include "sdc/sdc.inl"
 }  // namespace

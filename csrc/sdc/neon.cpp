@@ -23,7 +23,9 @@ namespace {
 
 constexpr int kTableSides = 4;  // registers of rows side by side, which share loads of tables
 constexpr int kTableQueries = 4, kProductQueries = 4;
-constexpr int kFastestForms[5] = {0, kByPlanes, kByTables, 0, kByProducts};  // by bits
+
+// The fastest form, by the number of instructions.
+inline int fastest_form(const Scan& s) { return s.n_bits == 1 ? kByPlanes : s.n_bits == 2 ? kByTables : kByProducts; }
 
 // Rows stay where they are, each product is added in 16 bits.
 struct Multiplied {
@@ -60,12 +62,10 @@ struct Multiplied {
 
 #include "sdc/products.inl"
 
-// The form `tables` of numbers of 2 bits.
-template <class Visit>
-inline auto with_two_bit_tables(const Scan&, Visit visit) {
-  return visit(Nibbles<2>());
-}
+using TwoBitTables = Nibbles<2>;
 using FourBitProducts = Products<4>;
+
+#include "sdc/segments.inl"
 
 #include "sdc/sdc.inl"
 }  // namespace

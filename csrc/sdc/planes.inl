@@ -3,6 +3,7 @@
 
 template <int kNumberBits>
 struct BitPlanes {
+  static constexpr bool kSegments = false;
   static constexpr int kQueries = kRegisters == 32 ? 4 : 2, kTile = 1, kTileAlone = 1, kSides = 1;
   static constexpr int64_t kPlanes = 65535 / (kNumberBits == 1 ? 8 : 36);  // that 16 bits hold the sums of
   static constexpr int64_t kCounted = 31;                                  // and bytes: 8 bits each

@@ -5,6 +5,7 @@
 
 template <int W>
 struct Products {
+  static constexpr bool kSegments = false;
   static constexpr int kQueries = kProductQueries;
   static constexpr int64_t kPlanes = 0;
   static constexpr int kFields = 8 / W, kTop = (1 << W) - 1;

@@ -22,7 +22,8 @@ namespace {
 
 constexpr int kTableSides = 1;  // registers of rows side by side, which share loads of tables
 constexpr int kTableQueries = 1, kProductQueries = 1;
-constexpr int kFastestForms[5] = {0, kByPlanes, kByPlanes, 0, kByProducts};  // by bits
+
+inline int fastest_form(const Scan& s) { return s.n_bits == 4 ? kByProducts : kByPlanes; }
 
 // A byte looked up after the other.
 struct NibbleTable {
@@ -59,12 +60,10 @@ struct Multiplied {
 
 #include "sdc/products.inl"
 
-// The form `tables` of numbers of 2 bits.
-template <class Visit>
-inline auto with_two_bit_tables(const Scan&, Visit visit) {
-  return visit(Nibbles<2>());
-}
+using TwoBitTables = Nibbles<2>;
 using FourBitProducts = Products<4>;
+
+#include "sdc/segments.inl"
 
 #include "sdc/sdc.inl"
 }  // namespace

@@ -1,5 +1,5 @@
 // The scan: numbers of whole blocks by one of the forms, which of them can enter, and the scores of those. Included after the forms and the
-// region's kFastestForms.
+// region's fastest_form, TwoBitTables and FourBitProducts.
 
 // One positive scale for all rows, or none: K::sums or K::numbers as they are.
 template <class K>
@@ -105,7 +105,10 @@ inline void scan_numbers(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int6
   if constexpr (K::kPlanes == 0) {
     return even ? scan_wide<EvenNumbers<K>>(s, q0, q1, b0, b1, collectors) : scan_wide<FactorNumbers<K>>(s, q0, q1, b0, b1, collectors);
   } else if (s.payload <= K::kPlanes) {
-    return even ? scan_queries<EvenNumbers<K>>(s, q0, q1, b0, b1, collectors) : scan_queries<FactorNumbers<K>>(s, q0, q1, b0, b1, collectors);
+    if constexpr (K::kSegments)
+      return even ? scan_segments<EvenNumbers<K>>(s, q0, q1, b0, b1, collectors) : scan_segments<FactorNumbers<K>>(s, q0, q1, b0, b1, collectors);
+    else
+      return even ? scan_queries<EvenNumbers<K>>(s, q0, q1, b0, b1, collectors) : scan_queries<FactorNumbers<K>>(s, q0, q1, b0, b1, collectors);
   } else {
     using Long = InParts<K>;
     return even ? scan_wide<EvenNumbers<Long>>(s, q0, q1, b0, b1, collectors) : scan_wide<FactorNumbers<Long>>(s, q0, q1, b0, b1, collectors);
@@ -116,10 +119,10 @@ inline void scan_numbers(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int6
 // planes of 4 bits take six times as long as their products.
 template <class Visit>
 inline auto with_form(const Scan& s, Visit visit) {
-  const int form = s.form == kFastest ? kFastestForms[s.n_bits] : s.form;
+  const int form = s.form == kFastest ? fastest_form(s) : s.form;
   if (s.n_bits == 1) return form == kByTables ? visit(Nibbles<1>()) : visit(BitPlanes<1>());
   if (s.n_bits == 4) return form == kByTables ? visit(Nibbles<4>()) : visit(FourBitProducts());
-  if (form == kByTables) return with_two_bit_tables(s, visit);
+  if (form == kByTables) return visit(TwoBitTables());
   return form == kByPlanes ? visit(BitPlanes<2>()) : visit(Products<2>());
 }
 

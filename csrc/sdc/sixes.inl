@@ -1,10 +1,10 @@
 // `sdc` by tables of 64 entries (vpermb), for numbers of 2 bits: three of them a look-up. It takes the lowest six bits of its index, so the last
 // three numbers of a byte need no work, and the first numbers of three bytes are put together. Included after sdc/tables.inl.
 
-template <int kBlocks>  // that one query's tables are looked up in at a time
 struct Sixes {
   static constexpr int64_t kPlanes = 65535 / 36 / 3 * 3;  // that 16 bits hold the sums of
-  static constexpr int kQueries = 2, kTile = 1, kTileAlone = kBlocks, kSides = 1;
+  static constexpr bool kSegments = true;
+  static constexpr int kQueries = 2;
 
   static int64_t bytes(const Scan& s) { return (s.payload + 2) / 3 * 256; }
 
@@ -34,8 +34,7 @@ struct Sixes {
     return {_mm512_ternarylogic_epi32(ab, down<2>(c), _mm512_set1_epi8(0x0F), which)};
   }
 
-  // Loaded once: gcc would load it again for each use. Codes come from memory faster when they are not asked for: beside the tables there are
-  // loads enough.
+  // Loaded once: gcc would load it again for each use.
   [[gnu::always_inline]] static Bytes held(Bytes x) {
     __asm__("" : "+v"(x.v));
     return x;
@@ -78,7 +77,7 @@ struct Sixes {
 #pragma GCC unroll 4
         for (int w = 0; w < W; ++w)
 #pragma GCC unroll 3
-          for (int i = 0; i < 3; ++i) x[3 * w + i] = held(Bytes::load(tile.plane(j + 3 * half + i, w)));
+          for (int i = 0; i < 3; ++i) x[3 * w + i] = held(tile.load(j + 3 * half + i, w));
         add_three<G, W>(x, tables, at + 256 * half, few);
       }
 #pragma GCC unroll 8

@@ -17,6 +17,7 @@ struct Nibbles {
   static constexpr int kMost = kNumberBits == 1 ? 4 : kNumberBits == 2 ? 18 : 225;  // an entry's
   static constexpr int64_t kPlanes = 65535 / (2 * kMost);  // that 16 bits hold the sums of
   static constexpr int64_t kCounted = 255 / (2 * kMost);    // and bytes, 0 where no more than one entry
+  static constexpr bool kSegments = false;
   static constexpr int kQueries = kTableQueries, kTile = 1, kTileAlone = 1, kSides = kTableSides;
 
   static int64_t bytes(const Scan& s) { return 32 * s.payload; }
