@@ -7,7 +7,7 @@ import pytest
 
 from vecpress import dispatch, ops
 from vecpress.ops import Blocks, Factor
-from vecpress.ops.pack_codes import packed_size, pack_codes
+from vecpress.ops.pack_codes import pack_codes, packed_size
 from vecpress.ops.sdc import FORMS
 
 BACKENDS = dispatch.operations()["sdc"]
@@ -78,7 +78,7 @@ def test_every_pair_of_nibbles_adds_what_the_published_table_says(n_bits, dim, t
 @pytest.mark.parametrize("form", WAYS)
 @pytest.mark.parametrize("n_bits", [1, 2, 4])
 def test_sums_are_exact(n_bits, form, backend):
-    """Any codes and the extreme ones, of which accumulators must not overflow, for dimensions on either side of what they hold."""
+    """Any codes and the extreme ones, which accumulators must not overflow by, for dimensions on either side of what they hold."""
     most = 2**n_bits - 1
     for dim in DIMS:
         rows = random_labels(dim, 70, dim, n_bits)
@@ -175,17 +175,17 @@ def test_equals_dot_with_the_levels_of_the_query(n_bits, backend):
 
 
 @pytest.mark.parametrize("form", WAYS)
-@pytest.mark.parametrize("scale, constant", [(1, np.nan), (np.inf, 0), (-np.inf, np.inf), (1, np.inf), (np.inf, -np.inf), (np.nan, 1)])
+@pytest.mark.parametrize(
+    "scale, constant", [(1, np.nan), (np.inf, 0), (-np.inf, np.inf), (1, np.inf), (np.inf, -np.inf), (np.nan, 1)]
+)
 def test_scores_that_are_not_numbers(scale, constant, form, backend):
     """They count as -inf, infinities tie, and of all ties the lowest ids are the best, wherever their rows stand."""
     codes = np.random.default_rng(0).integers(0, 256, (300, 4), dtype=np.uint8)
     bits = np.full((1, 4), 0x5A, np.uint8)
-    order = np.arange(300)[::-1].copy()
-    scores, ids = ops.sdc(
-        Blocks.pack(codes), bits, 3, dim=16, n_bits=2, form=form, ids=order, scale=scale, constant=np.array([constant], np.float32)
-    )
+    options = {"ids": np.arange(300)[::-1].copy(), "scale": scale, "constant": np.array([constant], np.float32)}
+    scores, ids = ops.sdc(Blocks.pack(codes), bits, 3, dim=16, n_bits=2, form=form, **options)
     with dispatch.use("reference"):
-        wanted = ops.sdc(Blocks.pack(codes), bits, 3, dim=16, n_bits=2, ids=order, scale=scale, constant=np.array([constant], np.float32))
+        wanted = ops.sdc(Blocks.pack(codes), bits, 3, dim=16, n_bits=2, **options)
     np.testing.assert_array_equal(ids, wanted[1])
     np.testing.assert_array_equal(scores, wanted[0])
     assert np.isinf(scores).all()

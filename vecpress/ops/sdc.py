@@ -38,8 +38,8 @@ def sdc(
 
     sum[q, i] = sum over t < dim of (2 * number t of codes[q] - M) * (2 * number t of code i - M), M = 2**n_bits - 1
 
-    That is 4**(n_bits - 1) times the inner product of the levels (2 c - M) / 2**(n_bits - 1), exactly: a whole number, which float32
-    holds. For n_bits = 1 it is dim less twice the Hamming distance. What a last byte holds behind dimension dim does not count,
+    That is 4**(n_bits - 1) times the inner product of the levels (2 c - M) / 2**(n_bits - 1), exactly: a whole number, which
+    float32 holds. For n_bits = 1 it is dim less twice the Hamming distance. What a last byte holds behind dimension dim does not count,
     whatever it is, in queries and codes alike.
 
     Parameters
@@ -49,8 +49,8 @@ def sdc(
     dim : at most 8,192
     n_bits : 1, 2 or 4
     form : how kernels make the sum, the same whole number in each: "tables" of what pairs of nibbles add, "products" of unpacked
-        numbers, "planes" of bits, whose pairs are counted. None takes the fastest; one of which an instruction set has no form that
-        could be of use (products of 1 bit, planes of 4 bits, tables in NumPy) is made in another
+        numbers, "planes" of bits, whose pairs are counted. None takes the fastest. Where there is none of its name, for it could
+        be of no use (products of 1 bit, planes of 4 bits), another takes its place
     k, ids, allow, scale, bias, constant, num_threads : see `vecpress.ops.scan.scan`
 
     Returns
