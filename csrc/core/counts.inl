@@ -1,11 +1,12 @@
-// Scans whose whole numbers are the scores, but for a map that never falls: which of them can enter. Included inside a target region and an
-// anonymous namespace, after core/tiles.inl.
+// Scans whose whole numbers are the scores, but for a map that never falls: which of them can enter. Included inside a target
+// region and an anonymous namespace, after core/tiles.inl.
 
 // Moves what was collected to the top k: its scores are known.
 inline void settle_known(const Scan& s, int64_t, Collector& collector) {
   Reservoir& reservoir = collector.reservoir;
   for (int64_t i = 0; i < reservoir.size; ++i)
-    if (!(reservoir.candidates[i].high < collector.bar())) offer(s, collector.top, reservoir.candidates[i].row, reservoir.candidates[i].low);
+    if (!(reservoir.candidates[i].high < collector.bar()))
+      offer(s, collector.top, reservoir.candidates[i].row, reservoir.candidates[i].low);
   reservoir.restart();
 }
 
@@ -14,8 +15,9 @@ inline void make_room_for_known(const Scan& s, int64_t q, Collector& collector) 
   if (reservoir.size >= reservoir.limit && !reservoir.make_room()) settle_known(s, q, collector);
 }
 
-// Scores::of(scan, q, number) is the score of a row, which never falls as the number rises to Scores::most(scan), and Scores::number(scan, q,
-// score) about its inverse. Rows come in ascending order, so without explicit ids a later row loses every tie.
+// Scores::of(scan, q, number) is the score of a row, which never falls as the number rises to Scores::most(scan), and
+// Scores::number(scan, q, score) about its inverse. Rows come in ascending order, so without explicit ids a later row loses every
+// tie.
 template <class Scores>
 struct CountsWanted {
   uint32_t floor;

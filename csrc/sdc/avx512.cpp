@@ -1,4 +1,5 @@
-// Symmetric scan of small numbers with AVX-512: 64-entry tables (VBMI) take three numbers of 2 bits, VNNI multiplies, BITALG counts.
+// Symmetric scan of small numbers with AVX-512: 64-entry tables (VBMI) take three numbers of 2 bits, VNNI multiplies, BITALG
+// counts.
 #include "core/target.hpp"
 #include "sdc/sdc.hpp"
 
@@ -28,7 +29,8 @@ constexpr int kTableQueries = 4, kProductQueries = 4;
 
 constexpr int64_t kFewFromMemory = 4;  // queries
 
-// The fastest form. Codes that few queries read from memory are counted: tables of 64 entries leave too few loads to ask for them in time.
+// The fastest form. Codes that few queries read from memory are counted: tables of 64 entries leave too few loads to ask for them
+// in time.
 inline int fastest_form(const Scan& s) {
   if (s.n_bits == 2) return s.nq <= kFewFromMemory && from_memory(s) ? kByPlanes : kByTables;
   return s.n_bits == 1 ? kByPlanes : kByProducts;
@@ -75,7 +77,8 @@ using FourBitProducts = NibbleProducts;
 VECPRESS_END
 
 namespace vecpress {
-static const Register<Sdc> registered(Isa::avx512, {avx512::scan_sdc, avx512::sdc_query, avx512::sdc_query_bytes, avx512::settle_known});
+static const Register<Sdc> registered(Isa::avx512, {avx512::scan_sdc, avx512::sdc_query, avx512::sdc_query_bytes,
+                                                avx512::settle_known});
 }  // namespace vecpress
 
 #endif

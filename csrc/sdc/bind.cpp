@@ -8,9 +8,9 @@ namespace vecpress {
 void bind_sdc(py::module_& module) {
   module.def(
       "sdc",
-      [](int isa, Array<float> scores, Array<int64_t> found, Array<uint8_t> blocks, Layout layout, Array<uint8_t> codes, int64_t dim,
-         int n_bits, int form, std::optional<Array<int64_t>> ids, std::optional<Array<uint64_t>> allow, FactorArgument scale,
-         FactorArgument bias, Array<float> constant, int num_threads) {
+      [](int isa, Array<float> scores, Array<int64_t> found, Array<uint8_t> blocks, Layout layout, Array<uint8_t> codes,
+         int64_t dim, int n_bits, int form, std::optional<Array<int64_t>> ids, std::optional<Array<uint64_t>> allow,
+         FactorArgument scale, FactorArgument bias, Array<float> constant, int num_threads) {
         expect(n_bits == 1 || n_bits == 2 || n_bits == 4, "n_bits expected 1, 2 or 4");
         expect(dim >= 0 && dim <= 8192, "sums are exact up to 8192 dimensions");
         expect(form >= kFastest && form <= kByPlanes, "unknown form");
@@ -26,8 +26,9 @@ void bind_sdc(py::module_& module) {
         call_scan<Sdc>(isa, scan, arguments);
       },
       py::arg("isa"), py::arg("scores").noconvert(), py::arg("found").noconvert(), py::arg("blocks").noconvert(),
-      py::arg("layout"), py::arg("codes").noconvert(), py::arg("dim"), py::arg("n_bits"), py::arg("form"), py::arg("ids").noconvert(),
-      py::arg("allow").noconvert(), py::arg("scale"), py::arg("bias"), py::arg("constant").noconvert(), py::arg("num_threads"));
+      py::arg("layout"), py::arg("codes").noconvert(), py::arg("dim"), py::arg("n_bits"), py::arg("form"),
+      py::arg("ids").noconvert(), py::arg("allow").noconvert(), py::arg("scale"), py::arg("bias"),
+      py::arg("constant").noconvert(), py::arg("num_threads"));
 }
 
 }  // namespace vecpress

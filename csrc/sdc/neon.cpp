@@ -46,7 +46,8 @@ struct Multiplied {
   };
   static void gather(Bytes*) {}
   static void finish(const Sum (&sums)[1], uint32_t start, bool first, uint32_t* out) {
-    const int16x4_t four[4] = {vget_low_s16(sums[0].low), vget_high_s16(sums[0].low), vget_low_s16(sums[0].high), vget_high_s16(sums[0].high)};
+    const int16x4_t four[4] = {vget_low_s16(sums[0].low), vget_high_s16(sums[0].low), vget_low_s16(sums[0].high),
+                               vget_high_s16(sums[0].high)};
     for (int i = 0; i < 4; ++i) {
       const uint32x4_t before = first ? vdupq_n_u32(start) : vld1q_u32(out + 4 * i);
       vst1q_u32(out + 4 * i, vaddq_u32(before, vreinterpretq_u32_s32(vmovl_s16(four[i]))));

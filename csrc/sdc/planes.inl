@@ -1,5 +1,5 @@
-// `sdc` by counting bits: numbers of 1 bit are multiplied by xor; of 2 bits, the products of high bits count four times, those of low bits once
-// and those of high with low bits twice. Included after sdc/query.inl.
+// `sdc` by counting bits: numbers of 1 bit are multiplied by xor; of 2 bits, the products of high bits count four times, those of
+// low bits once and those of high with low bits twice. Included after sdc/query.inl.
 
 template <int kNumberBits>
 struct BitPlanes {
@@ -7,7 +7,8 @@ struct BitPlanes {
   static constexpr int kQueries = kRegisters == 32 ? 4 : 2, kTile = 1, kTileAlone = 1, kSides = 1;
   static constexpr int64_t kPlanes = 65535 / (kNumberBits == 1 ? 8 : 36);  // that 16 bits hold the sums of
   static constexpr int64_t kCounted = 31;                                  // and bytes: 8 bits each
-  static constexpr int kParts = kNumberBits == 1 ? 1 : 2;                  // of a query: its bits inverted, and the same with halves of numbers swapped
+  // Of a query: its bits inverted, and the same with the halves of numbers swapped.
+  static constexpr int kParts = kNumberBits == 1 ? 1 : 2;
 
   // Behind these, which bits of the last byte belong to dimensions.
   static int64_t bytes(const Scan& s) { return 4 * kParts * s.payload + 1; }

@@ -1,6 +1,7 @@
-// `sdc` by products: the codes' numbers, unpacked, times the query's 2 c - M. Included after sdc/query.inl and the region's Multiplied:
-//   kPlanes side by side in a register, after gather(); kVectors of them, as many as planes; kSides registers of rows for one query
-//   Few(numbers): kPlanes numbers of a query, for every row; Sum: of the rows of a register; kHeld: what it holds without overflow
+// `sdc` by products: the codes' numbers, unpacked, times the query's 2 c - M. Included after sdc/query.inl and the region's
+// Multiplied:
+//   kPlanes side by side in a register, after gather(); kVectors of them, as many as planes; kSides of rows for one query
+//   Few(numbers): kPlanes numbers of a query, for every row; Sum: of the rows of a register, up to kHeld
 //   finish(sums, start, first, out): to uint32[Bytes::kLanes] in the order of the rows, from `start` on where first, else added
 
 template <int W>
@@ -83,7 +84,8 @@ struct Products {
   }
 
   template <int G, int N>
-  [[gnu::always_inline]] static void multiply_field(const Bytes (&x)[kWideSides<G> * kStep], const int8_t* const (&numbers)[G], int64_t j,
+  [[gnu::always_inline]] static void multiply_field(const Bytes (&x)[kWideSides<G> * kStep], const int8_t* const (&numbers)[G],
+                                                    int64_t j,
                                                     typename Multiplied::Sum (&total)[G * kWideSides<G> * kVectors]) {
     if constexpr (N < kFields) {
       constexpr int all = kWideSides<G> * kVectors;

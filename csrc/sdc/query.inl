@@ -1,5 +1,5 @@
-// Queries of `sdc`, and which of a code's bits belong to dimensions. Included inside a target region and an anonymous namespace, after
-// core/counts.inl and core/table_scan.inl.
+// Queries of `sdc`, and which of a code's bits belong to dimensions. Included inside a target region and an anonymous namespace,
+// after core/counts.inl and core/table_scan.inl.
 //
 // Whatever the form, a row's number is (sum + most) / 2 with most = d M^2: a whole number from 0 on.
 

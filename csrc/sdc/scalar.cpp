@@ -70,5 +70,6 @@ using FourBitProducts = Products<4>;
 }  // namespace vecpress::scalar
 
 namespace vecpress {
-static const Register<Sdc> registered(Isa::scalar, {scalar::scan_sdc, scalar::sdc_query, scalar::sdc_query_bytes, scalar::settle_known});
+static const Register<Sdc> registered(Isa::scalar, {scalar::scan_sdc, scalar::sdc_query, scalar::sdc_query_bytes,
+                                                scalar::settle_known});
 }  // namespace vecpress

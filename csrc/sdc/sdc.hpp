@@ -14,8 +14,8 @@ struct Sdc {
 // How the sum of products is made, by its place from 1 on among FORMS of vecpress/ops/sdc.py. All give the same whole number.
 enum SdcForm { kFastest, kByTables, kByProducts, kByPlanes };
 
-// What the numbers in some bits add to a row's number: (product of two numbers' 2 c - M, and M^2) / 2 each, so that it is never negative.
-// a, c: a query's and a code's bits; inside: those that belong to dimensions; bits: how many of them there are.
+// What the numbers in some bits add to a row's number: (product of two numbers' 2 c - M, and M^2) / 2 each, so that it is never
+// negative. a, c: a query's and a code's bits; inside: those that belong to dimensions; bits: how many of them there are.
 constexpr int sdc_products(int n_bits, int a, int c, int inside, int bits) {
   const int most = (1 << n_bits) - 1;
   int sum = 0;

@@ -1,5 +1,5 @@
-// The scan: numbers of whole blocks by one of the forms, which of them can enter, and the scores of those. Included after the forms and the
-// region's fastest_form, TwoBitTables and FourBitProducts.
+// The scan: numbers of whole blocks by one of the forms, which of them can enter, and the scores of those. Included after the
+// forms and the region's fastest_form, TwoBitTables and FourBitProducts.
 
 // One positive scale for all rows, or none: K::sums or K::numbers as they are.
 template <class K>
@@ -10,7 +10,8 @@ struct EvenNumbers : K {
   using Wanted = EachWanted<CountsWanted<SumScores>, G>;
 
   template <class Wanted, class Number>
-  static void collect(const Scan& s, int64_t q, int g, Collector& collector, Wanted& wanted, int64_t b, uint64_t pass, const Number* numbers) {
+  static void collect(const Scan& s, int64_t q, int g, Collector& collector, Wanted& wanted, int64_t b, uint64_t pass,
+                      const Number* numbers) {
     wanted.query[g].collect(s, q, collector, b, pass, numbers);
   }
 };
@@ -19,7 +20,8 @@ struct EvenNumbers : K {
 template <class K>
 struct FactorNumbers : ScaledTables<K> {
   template <class Wanted, class Number>
-  static void collect(const Scan& s, int64_t q, int g, Collector& collector, Wanted& wanted, int64_t b, uint64_t pass, const Number* numbers) {
+  static void collect(const Scan& s, int64_t q, int g, Collector& collector, Wanted& wanted, int64_t b, uint64_t pass,
+                      const Number* numbers) {
     alignas(64) float sums[kBlock], scores[kBlock];
     const uint8_t* block = s.block(b);
     if (__builtin_popcountll(pass) > kFewRows) {
@@ -62,8 +64,8 @@ struct InParts : K {
   }
 };
 
-// G queries, block by block, by numbers of 32 bits: K::numbers<G>(scan, tile, q, row, uint32[G][64]) writes those of K::kWideSides<G> registers
-// of rows.
+// G queries, block by block, by numbers of 32 bits: K::numbers<G>(scan, tile, q, row, uint32[G][64]) writes those of
+// K::kWideSides<G> registers of rows.
 template <class K, int G, bool kStreams>
 inline void scan_wide_group(const Scan& s, int64_t q, int64_t b0, int64_t b1, Collector* collectors) {
   constexpr int H = K::template kWideSides<G>;
@@ -75,11 +77,13 @@ inline void scan_wide_group(const Scan& s, int64_t q, int64_t b0, int64_t b1, Co
   for (Walk walk(s, b0, b1, kStreams); !walk.done(); walk.next()) {
     const int64_t b = walk.b;
     K::template numbers<G>(s, First(s, b, 0, walk.ahead()), q, 0, numbers);
-    for (int row = H * Bytes::kLanes; row < kBlock; row += H * Bytes::kLanes) K::template numbers<G>(s, Plain(s, b, row), q, row, numbers);
+    for (int row = H * Bytes::kLanes; row < kBlock; row += H * Bytes::kLanes)
+      K::template numbers<G>(s, Plain(s, b, row), q, row, numbers);
     const uint64_t mask = rows_of(s, b);
     const uint32_t* floor = wanted.floors(s, b);
     for (int g = 0; g < G; ++g)
-      if (const uint64_t pass = mask & at_least(numbers[g], floor[g])) K::collect(s, q + g, g, collectors[g], wanted, b, pass, numbers[g]);
+      if (const uint64_t pass = mask & at_least(numbers[g], floor[g]))
+        K::collect(s, q + g, g, collectors[g], wanted, b, pass, numbers[g]);
   }
 }
 
@@ -103,20 +107,24 @@ template <class K>
 inline void scan_numbers(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int64_t b1, Collector* collectors) {
   const bool even = s.scale.kind == Factor::none && s.scale.value > 0 && s.bias.kind == Factor::none;
   if constexpr (K::kPlanes == 0) {
-    return even ? scan_wide<EvenNumbers<K>>(s, q0, q1, b0, b1, collectors) : scan_wide<FactorNumbers<K>>(s, q0, q1, b0, b1, collectors);
+    return even ? scan_wide<EvenNumbers<K>>(s, q0, q1, b0, b1, collectors)
+                : scan_wide<FactorNumbers<K>>(s, q0, q1, b0, b1, collectors);
   } else if (s.payload <= K::kPlanes) {
     if constexpr (K::kSegments)
-      return even ? scan_segments<EvenNumbers<K>>(s, q0, q1, b0, b1, collectors) : scan_segments<FactorNumbers<K>>(s, q0, q1, b0, b1, collectors);
+      return even ? scan_segments<EvenNumbers<K>>(s, q0, q1, b0, b1, collectors)
+                  : scan_segments<FactorNumbers<K>>(s, q0, q1, b0, b1, collectors);
     else
-      return even ? scan_queries<EvenNumbers<K>>(s, q0, q1, b0, b1, collectors) : scan_queries<FactorNumbers<K>>(s, q0, q1, b0, b1, collectors);
+      return even ? scan_queries<EvenNumbers<K>>(s, q0, q1, b0, b1, collectors)
+                  : scan_queries<FactorNumbers<K>>(s, q0, q1, b0, b1, collectors);
   } else {
     using Long = InParts<K>;
-    return even ? scan_wide<EvenNumbers<Long>>(s, q0, q1, b0, b1, collectors) : scan_wide<FactorNumbers<Long>>(s, q0, q1, b0, b1, collectors);
+    return even ? scan_wide<EvenNumbers<Long>>(s, q0, q1, b0, b1, collectors)
+                : scan_wide<FactorNumbers<Long>>(s, q0, q1, b0, b1, collectors);
   }
 }
 
-// visit(K()) for the form that is asked for, or for another where it would be of no use: a number of 1 bit is its own plane, and 16 pairs of
-// planes of 4 bits take six times as long as their products.
+// visit(K()) for the form that is asked for, or for another where it would be of no use: a number of 1 bit is its own plane, and
+// 16 pairs of planes of 4 bits take six times as long as their products.
 template <class Visit>
 inline auto with_form(const Scan& s, Visit visit) {
   const int form = s.form == kFastest ? fastest_form(s) : s.form;

@@ -1,7 +1,7 @@
 // The walk for tables that are many times as large as codes. Included after core/tiles.inl.
 
-// The walk over blocks in which tables stay in the nearest cache, however long codes are: some of the planes of several blocks, then the next
-// planes of these.
+// The walk over blocks in which tables stay in the nearest cache, however long codes are: some of the planes of several blocks,
+// then the next planes of these.
 template <class K>
 struct Segments {
   static constexpr int64_t kPlanes = 96;  // 8 KB of tables
@@ -21,8 +21,10 @@ struct Segments {
         const int64_t last = first + kPlanes / G < s.payload ? first + kPlanes / G : s.payload;
         int i = 0;
         if constexpr (G == 1 && !kStreams)
-          for (; i + 2 <= count && blocks[i + 1] == blocks[i] + 1; i += 2) add<1, 2, Tile>(s, blocks[i], first, last, q, sums + i);
-        for (; i < count; ++i) add<G, 1, std::conditional_t<kStreams, StreamedTile, Tile>>(s, blocks[i], first, last, q, sums + i);
+          for (; i + 2 <= count && blocks[i + 1] == blocks[i] + 1; i += 2)
+            add<1, 2, Tile>(s, blocks[i], first, last, q, sums + i);
+        for (; i < count; ++i)
+          add<G, 1, std::conditional_t<kStreams, StreamedTile, Tile>>(s, blocks[i], first, last, q, sums + i);
       }
       alignas(64) uint16_t numbers[kBlock];
       for (int i = 0; i < count; ++i) {

@@ -1,5 +1,6 @@
-// `sdc` by tables of 64 entries (vpermb), for numbers of 2 bits: three of them a look-up. It takes the lowest six bits of its index, so the last
-// three numbers of a byte need no work, and the first numbers of three bytes are put together. Included after sdc/tables.inl.
+// `sdc` by tables of 64 entries (vpermb), for numbers of 2 bits: three of them a look-up. It takes the lowest six bits of its
+// index, so the last three numbers of a byte need no work, and the first numbers of three bytes are put together. Included after
+// sdc/tables.inl.
 
 struct Sixes {
   static constexpr int64_t kPlanes = 65535 / 36 / 3 * 3;  // that 16 bits hold the sums of
@@ -42,7 +43,8 @@ struct Sixes {
 
   // at: where these three planes' tables begin.
   template <int G, int W>
-  [[gnu::always_inline]] static void add_three(const Bytes (&x)[3 * W], const uint8_t* const (&tables)[G], int64_t at, Bytes (&few)[G * W]) {
+  [[gnu::always_inline]] static void add_three(const Bytes (&x)[3 * W], const uint8_t* const (&tables)[G], int64_t at,
+                                               Bytes (&few)[G * W]) {
     Bytes places[4 * W];
 #pragma GCC unroll 4
     for (int w = 0; w < W; ++w) {
@@ -57,7 +59,8 @@ struct Sixes {
       for (int g = 0; g < G; ++g) {
         const Bytes table = W == 1 ? Bytes::load(tables[g] + at + 64 * i) : held(Bytes::load(tables[g] + at + 64 * i));
 #pragma GCC unroll 4
-        for (int w = 0; w < W; ++w) few[g * W + w] = few[g * W + w] + Bytes{_mm512_permutexvar_epi8(places[4 * w + i].v, table.v)};
+        for (int w = 0; w < W; ++w)
+          few[g * W + w] = few[g * W + w] + Bytes{_mm512_permutexvar_epi8(places[4 * w + i].v, table.v)};
       }
   }
 

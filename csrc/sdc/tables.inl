@@ -1,5 +1,5 @@
-// `sdc` by tables: a query's nibble names a row of the static table, which the codes' nibbles look up in registers. Entries are added in bytes
-// while they fit, then in 16 bits. Included after sdc/query.inl and the region's NibbleTable.
+// `sdc` by tables: a query's nibble names a row of the static table, which the codes' nibbles look up in registers. Entries are
+// added in bytes while they fit, then in 16 bits. Included after sdc/query.inl and the region's NibbleTable.
 
 // Row of entries for bits `a` of a query, of which only `inside` are of dimensions.
 template <int kNumberBits, int kBits>

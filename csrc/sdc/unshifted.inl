@@ -1,5 +1,5 @@
-// `sdc` of 4 bits by products, one query: the upper nibbles stay where they are, 16 times what they count, and are summed by themselves.
-// Several queries share the shift. Included after sdc/products.inl.
+// `sdc` of 4 bits by products, one query: the upper nibbles stay where they are, 16 times what they count, and are summed by
+// themselves. Several queries share the shift. Included after sdc/products.inl.
 
 struct NibbleProducts : Products<4> {
   template <int G, class Codes>

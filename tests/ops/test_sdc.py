@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ from vecpress.ops.sdc import FORMS
 BACKENDS = dispatch.operations()["sdc"]
 WAYS = (None, *FORMS)
 # 291 numbers of 4 bits and 7,281 of 2 are what 16 bits hold the sums of; blocks of planes, tables and products end at others
-DIMS = (1, 2, 3, 5, 8, 63, 65, 96, 130, 145, 288, 290, 291, 292, 383, 582, 1024, 3640, 3641, 7280, 7282, 8191, 8192)
+DIMS = (1, 2, 3, 5, 8, 63, 65, 96, 125, 130, 145, 249, 288, 290, 291, 292, 383, 582, 1024, 3640, 3641, 7280, 7282, 8191, 8192)
 
 
 @pytest.fixture(params=BACKENDS)
@@ -78,7 +80,7 @@ def test_every_pair_of_nibbles_adds_what_the_published_table_says(n_bits, dim, t
 @pytest.mark.parametrize("form", WAYS)
 @pytest.mark.parametrize("n_bits", [1, 2, 4])
 def test_sums_are_exact(n_bits, form, backend):
-    """Any codes and the extreme ones, which accumulators must not overflow by, for dimensions on either side of what they hold."""
+    """Any codes and the extreme ones, of which no accumulator may overflow, for dimensions on either side of what they hold."""
     most = 2**n_bits - 1
     for dim in DIMS:
         rows = random_labels(dim, 70, dim, n_bits)
@@ -189,6 +191,30 @@ def test_scores_that_are_not_numbers(scale, constant, form, backend):
     np.testing.assert_array_equal(ids, wanted[1])
     np.testing.assert_array_equal(scores, wanted[0])
     assert np.isinf(scores).all()
+
+
+@functools.cache
+def in_memory(n_bits: int) -> tuple[Blocks, np.ndarray, np.ndarray, np.ndarray]:
+    """Codes too many for the caches, some rows of them only allowed, five queries, and what the baseline finds."""
+    rng = np.random.default_rng(n_bits)
+    blocks = Blocks.pack(rng.integers(0, 256, (47_001, 370), dtype=np.uint8), head=2)
+    queries = rng.integers(0, 256, (5, 368), dtype=np.uint8)
+    allow = rng.integers(0, 2**64, 735, dtype=np.uint64) * (rng.random(735) < 0.9).astype(np.uint64)
+    with dispatch.use("scalar"):
+        _, ids = ops.sdc(blocks, queries, 20, dim=368 * 8 // n_bits - 1, n_bits=n_bits, allow=allow)
+    return blocks, queries, allow, ids
+
+
+@pytest.mark.parametrize("form", WAYS)
+@pytest.mark.parametrize("n_bits", [1, 2, 4])
+def test_codes_in_memory(n_bits, form, backend):
+    """They are asked for ahead, and may be summed in another form."""
+    if backend in ("reference", "scalar"):
+        pytest.skip("the baseline itself")
+    blocks, queries, allow, wanted = in_memory(n_bits)
+    for asked in (queries, queries[:1]):
+        _, ids = ops.sdc(blocks, asked, 20, dim=368 * 8 // n_bits - 1, n_bits=n_bits, form=form, allow=allow)
+        np.testing.assert_array_equal(ids, wanted[: len(asked)])
 
 
 def test_no_dimensions_and_no_rows(backend):

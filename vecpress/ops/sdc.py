@@ -39,8 +39,8 @@ def sdc(
     sum[q, i] = sum over t < dim of (2 * number t of codes[q] - M) * (2 * number t of code i - M), M = 2**n_bits - 1
 
     That is 4**(n_bits - 1) times the inner product of the levels (2 c - M) / 2**(n_bits - 1), exactly: a whole number, which
-    float32 holds. For n_bits = 1 it is dim less twice the Hamming distance. What a last byte holds behind dimension dim does not count,
-    whatever it is, in queries and codes alike.
+    float32 holds. For n_bits = 1 it is dim less twice the Hamming distance. What a last byte holds behind dimension dim does not
+    count, whatever it is, in queries and codes alike.
 
     Parameters
     ----------
