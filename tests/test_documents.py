@@ -93,7 +93,7 @@ def test_every_codec_is_documented():
 
 def test_every_scan_and_module_is_in_the_architecture():
     text = (ROOT / "ARCHITECTURE.md").read_text()
-    for scan in ("lut4", "lut8", "dot", "trellis", "hamming", "flat"):
+    for scan in ("lut4", "lut8", "dot", "trellis", "hamming", "sdc", "flat"):
         assert scan in dispatch.operations() and f"| `{scan}` |" in text
     for path in [*(ROOT / "vecpress").glob("*.py"), *(ROOT / "vecpress").glob("*/")]:
         if not path.name.startswith("__"):

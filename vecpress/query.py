@@ -20,14 +20,14 @@ class Query(NamedTuple):
 
     scan : "lut4" | "lut8" with `tables` float32[nq, m, 16 | 256]; "dot" | "flat" with `rows` float32[nq, d]; "trellis" with
         `rows` float32[nq, m] and, where codes have labels, `tables` float32[nq, labels, 256]; "hamming" with `rows` uint8[nq,
-        bytes of bits]
+        bytes of bits]; "sdc" with `rows` uint8[nq, bytes of codes] and the options dim and n_bits
     scale, bias : where in the code the per-vector factors stand; a plain number scales every sum alike
     constant : float32[nq] added to each query's scores
     bias_weights : float32[nq], what each query multiplies the codes' biases with, any finite number; None: 1
     options : what else the scan is to know, the same for all queries
     """
 
-    scan: Literal["lut4", "lut8", "dot", "flat", "trellis", "hamming"]
+    scan: Literal["lut4", "lut8", "dot", "flat", "trellis", "hamming", "sdc"]
     tables: np.ndarray | None = None
     rows: np.ndarray | None = None
     scale: float | Factor = 1.0

@@ -285,6 +285,12 @@ def hamming(rng, n, nq):
     return _op("hamming", Blocks.pack(_bytes(rng, n, CODE_SIZE)), _bytes(rng, nq, CODE_SIZE), K)
 
 
+@operation("sdc", "bytes/s", lambda n, nq, n_bits, form: _scan(n, nq, CODE_SIZE, l2_read=CODE_SIZE), scan=True)
+def sdc(rng, n, nq, n_bits, form):
+    blocks, codes = Blocks.pack(_bytes(rng, n, CODE_SIZE)), _bytes(rng, nq, CODE_SIZE)
+    return _op("sdc", blocks, codes, K, dim=8 * CODE_SIZE // n_bits, n_bits=n_bits, form=None if form == "fastest" else form)
+
+
 @operation("lut4", "bytes/s", lambda n, nq: _scan(n, nq, 8192, shuffle=2 * CODE_SIZE), scan=True)
 def lut4(rng, n, nq):
     return _op("lut4", Blocks.pack(_bytes(rng, n, CODE_SIZE)), _normal(rng, nq, 2 * CODE_SIZE, 16), K)
@@ -346,6 +352,12 @@ SHAPES: dict[str, list[dict[str, Any]]] = {
         *_each((4000, 500_000), head=0, group=1, order="shuffled"),
     ],
     "hamming": SCANS,
+    "sdc": [
+        {**shape, "n_bits": n_bits, "form": form}
+        for n_bits, forms in ((1, ("tables", "planes")), (2, ("tables", "products", "planes")), (4, ("tables", "products")))
+        for form in ("fastest", *forms)
+        for shape in SCANS
+    ],
     "lut4": SCANS,
     "lut8": SCANS,
     "dot": [{**shape, "n_bits": n_bits} for n_bits in (1, 2, 4, 8) for shape in SCANS],

@@ -83,7 +83,8 @@ struct Scan {
   const float* constant = nullptr;
   int64_t k = 0;
   const Screen* screens = nullptr;     // by query, where the kernel asks for them
-  int n_bits = 0;                      // `dot`: of a number
+  int n_bits = 0;                      // `dot`, `sdc`: of a number
+  int form = 0;                        // `sdc`: how its kernels are to sum, 0 for the fastest way
   const float* given_levels = nullptr;  // `dot`: float[2^n_bits], nullptr for evenly spaced ones
   const Levels* levels = nullptr;
   const TrellisCode* trellis = nullptr;

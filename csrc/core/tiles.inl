@@ -2,7 +2,8 @@
 // after core/scan.inl.
 //
 // K::sums<G, W>(scan, tile, first plane, last plane, q, sums[G][W]) of queries q .. q + G - 1 over the planes' bytes; K::kQueries together over
-// K::kTile blocks at a time, one query over K::kTileAlone. K::Wanted<G> has the least sums that can enter, of a block for each of G queries;
+// K::kTile blocks at a time, one query over K::kTileAlone, of each of which it is given K::kSides registers of rows side by side, so that W is
+// blocks times sides. K::Wanted<G> has the least sums that can enter, of a block for each of G queries;
 // K::collect takes the rows that have passed. K::Shared is what all queries need to know of some blocks, K::kShared at most.
 
 constexpr uint32_t kLargestSum = 65535;
@@ -34,8 +35,30 @@ struct StreamedTile : Tile {
   }
 };
 
+// H registers of rows of each block, side by side: w is H * block + side.
+template <int H>
+struct SidesTile : Tile {
+  using Tile::Tile;
+  [[gnu::always_inline]] const uint8_t* plane(int64_t j, int w) const { return Tile::plane(j, w / H) + w % H * Bytes::kLanes; }
+  [[gnu::always_inline]] Bytes load(int64_t j, int w) const { return Bytes::load(plane(j, w)); }
+};
+
+template <int H>
+struct StreamedSidesTile : StreamedTile {
+  using StreamedTile::StreamedTile;
+  [[gnu::always_inline]] Bytes load(int64_t j, int w) const {
+    if (w % H == 0) ask_for(Tile::plane(j, w / H) + ahead);
+    return Bytes::load(Tile::plane(j, w / H) + w % H * Bytes::kLanes);
+  }
+};
+
+template <int H>
+using RowsTile = std::conditional_t<H == 1, Tile, SidesTile<H>>;
+template <int H>
+using StreamedRowsTile = std::conditional_t<H == 1, StreamedTile, StreamedSidesTile<H>>;
+
 // W whole blocks from b on, for G queries.
-template <class K, int G, int W, class First, class Wanted>
+template <class K, int G, int W, bool kStreams, class Wanted>
 inline void scan_tile(const Scan& s, int64_t q, int64_t b, int64_t ahead, const uint64_t* masks, Collector* collectors, Wanted& wanted) {
   alignas(64) uint16_t numbers[G][W][kBlock];
   uint64_t pass[G][W] = {};
@@ -44,19 +67,23 @@ inline void scan_tile(const Scan& s, int64_t q, int64_t b, int64_t ahead, const 
     const uint32_t* floor = wanted.floors(s, b + w);
     for (int g = 0; g < G; ++g) floors[g][w] = floor[g];
   }
-  for (int row = 0; row < kBlock; row += Bytes::kLanes) {
-    ByteSums sums[G][W];
+  constexpr int H = K::kSides;
+  using Plain = RowsTile<H>;
+  using First = std::conditional_t<kStreams, StreamedRowsTile<H>, Plain>;
+  for (int row = 0; row < kBlock; row += H * Bytes::kLanes) {
+    ByteSums sums[G][W * H];
     if (row == 0)
-      K::template sums<G, W>(s, First(s, b, row, ahead), 0, s.payload, q, sums);
+      K::template sums<G, W * H>(s, First(s, b, row, ahead), 0, s.payload, q, sums);
     else
-      K::template sums<G, W>(s, Tile(s, b, row), 0, s.payload, q, sums);
+      K::template sums<G, W * H>(s, Plain(s, b, row), 0, s.payload, q, sums);
 #pragma GCC unroll 8
     for (int g = 0; g < G; ++g)
 #pragma GCC unroll 4
-      for (int w = 0; w < W; ++w) {
+      for (int w = 0; w < W * H; ++w) {
+        const int at = row + w % H * Bytes::kLanes;
         uint64_t reached = 0;
-        if (floors[g][w] <= kLargestSum) reached = sums[g][w].at_least(static_cast<uint16_t>(floors[g][w]), numbers[g][w] + row);
-        pass[g][w] |= reached << row;
+        if (floors[g][w / H] <= kLargestSum) reached = sums[g][w].at_least(static_cast<uint16_t>(floors[g][w / H]), numbers[g][w / H] + at);
+        pass[g][w / H] |= reached << at;
       }
   }
   for (int g = 0; g < G; ++g)
@@ -65,21 +92,21 @@ inline void scan_tile(const Scan& s, int64_t q, int64_t b, int64_t ahead, const 
         K::collect(s, q + g, g, collectors[g], wanted, b + w, rows, numbers[g][w]);
 }
 
-template <class K, int G, int W, class First = Tile>
+template <class K, int G, int W, bool kStreams>
 inline void scan_tiles(const Scan& s, int64_t q, int64_t b0, int64_t b1, const typename K::Shared* shared, Collector* collectors) {
   typename K::template Wanted<G> wanted;
   wanted.start(s, q, collectors, shared);
-  for (Walk walk(s, b0, b1, std::is_same<First, StreamedTile>::value); !walk.done(); walk.next()) {
+  for (Walk walk(s, b0, b1, kStreams); !walk.done(); walk.next()) {
     const int64_t b = walk.b;
     uint64_t masks[W];
     bool whole = b + W <= b1;
     for (int w = 0; whole && w < W; ++w) whole = (masks[w] = rows_of(s, b + w)) != 0;
     if (whole) {
-      scan_tile<K, G, W, First>(s, q, b, walk.ahead(), masks, collectors, wanted);
+      scan_tile<K, G, W, kStreams>(s, q, b, walk.ahead(), masks, collectors, wanted);
       for (int w = 1; w < W; ++w) walk.next();
     } else {
       masks[0] = rows_of(s, b);
-      scan_tile<K, G, 1, First>(s, q, b, walk.ahead(), masks, collectors, wanted);
+      scan_tile<K, G, 1, kStreams>(s, q, b, walk.ahead(), masks, collectors, wanted);
     }
   }
 }
@@ -98,9 +125,9 @@ inline void scan_queries(const Scan& s, int64_t q0, int64_t q1, int64_t b0, int6
     const auto scan_next = [&](auto count, auto tile, bool first) {
       constexpr int G = decltype(count)::value, W = decltype(tile)::value;
       if (first)
-        scan_tiles<K, G, W, StreamedTile>(s, q, begin, end, known, collectors + (q - q0));
+        scan_tiles<K, G, W, true>(s, q, begin, end, known, collectors + (q - q0));
       else
-        scan_tiles<K, G, W, Tile>(s, q, begin, end, known, collectors + (q - q0));
+        scan_tiles<K, G, W, false>(s, q, begin, end, known, collectors + (q - q0));
       q += G;
     };
     while (together && q + K::kQueries <= q1)

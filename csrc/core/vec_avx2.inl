@@ -26,6 +26,7 @@ struct Bytes {
   }
   Bytes operator^(Bytes o) const { return {_mm256_xor_si256(v, o.v)}; }
   Bytes operator+(Bytes o) const { return {_mm256_add_epi8(v, o.v)}; }
+  Bytes operator&(Bytes o) const { return {_mm256_and_si256(v, o.v)}; }
   Bytes operator|(Bytes o) const { return {_mm256_or_si256(v, o.v)}; }
   template <int kShift, int W>
   Bytes field() const {

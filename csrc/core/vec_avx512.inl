@@ -24,6 +24,7 @@ struct Bytes {
   Bytes popcount() const { return {_mm512_popcnt_epi8(v)}; }
   Bytes operator^(Bytes o) const { return {_mm512_xor_si512(v, o.v)}; }
   Bytes operator+(Bytes o) const { return {_mm512_add_epi8(v, o.v)}; }
+  Bytes operator&(Bytes o) const { return {_mm512_and_si512(v, o.v)}; }
   Bytes operator|(Bytes o) const { return {_mm512_or_si512(v, o.v)}; }
   // W bits of every byte, from bit kShift on; and every byte W bits up, where that loses nothing.
   template <int kShift, int W>

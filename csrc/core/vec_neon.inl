@@ -20,6 +20,7 @@ struct Bytes {
   Bytes popcount() const { return {vcntq_u8(v)}; }
   Bytes operator^(Bytes o) const { return {veorq_u8(v, o.v)}; }
   Bytes operator+(Bytes o) const { return {vaddq_u8(v, o.v)}; }
+  Bytes operator&(Bytes o) const { return {vandq_u8(v, o.v)}; }
   Bytes operator|(Bytes o) const { return {vorrq_u8(v, o.v)}; }
   template <int kShift, int W>
   Bytes field() const {

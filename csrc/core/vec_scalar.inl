@@ -25,6 +25,7 @@ struct Bytes {
   }
   Bytes operator^(Bytes o) const { return {v ^ o.v}; }
   Bytes operator+(Bytes o) const { return {v + o.v}; }  // callers keep bytes below 256: no carry into the next
+  Bytes operator&(Bytes o) const { return {v & o.v}; }
   Bytes operator|(Bytes o) const { return {v | o.v}; }
   template <int kShift, int W>
   Bytes field() const { return {v >> kShift & 0x0101010101010101u * ((1u << W) - 1)}; }

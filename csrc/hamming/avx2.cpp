@@ -13,6 +13,8 @@ namespace {
 
 #include "core/tiles.inl"
 
+#include "core/counts.inl"
+
 #include "hamming/hamming.inl"
 }  // namespace
 }  // namespace vecpress::avx2
@@ -20,7 +22,7 @@ VECPRESS_END
 
 namespace vecpress {
 static const Register<Hamming> registered(Isa::avx2, {avx2::scan_hamming, avx2::invert_query, avx2::inverted_bytes,
-                                                    avx2::CountsWanted::settle_counts});
+                                                    avx2::settle_known});
 }  // namespace vecpress
 
 #endif

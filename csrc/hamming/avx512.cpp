@@ -13,6 +13,8 @@ namespace {
 
 #include "core/tiles.inl"
 
+#include "core/counts.inl"
+
 #include "hamming/hamming.inl"
 }  // namespace
 }  // namespace vecpress::avx512
@@ -20,7 +22,7 @@ VECPRESS_END
 
 namespace vecpress {
 static const Register<Hamming> registered(Isa::avx512, {avx512::scan_hamming, avx512::invert_query, avx512::inverted_bytes,
-                                                    avx512::CountsWanted::settle_counts});
+                                                    avx512::settle_known});
 }  // namespace vecpress
 
 #endif

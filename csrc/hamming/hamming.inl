@@ -1,6 +1,6 @@
 // Hamming distances of 64 codes at a time. Equal bits are counted, so that more is better: xor with the query's inverted byte, count, add
 // bytes for 31 planes (31 * 8 < 256), then 16 bits. Included inside a target region and an anonymous namespace, after the region's vectors
-// and core/tiles.inl.
+// and core/counts.inl.
 
 constexpr int64_t kCounted = 31;  // planes
 
@@ -16,63 +16,21 @@ inline Screen invert_query(const Scan& s, int64_t q, uint8_t* out) {
   return screen;
 }
 
-// Which counts of equal bits can enter, where scores fall with the distance and depend on nothing else. Rows come in ascending order, so
-// without explicit ids a later row loses every tie.
-struct CountsWanted {
-  uint32_t floor;
-
-  void start(const Scan& s, int64_t q, const Collector& collector) {
-    floor = 0;
-    uint32_t above = static_cast<uint32_t>(8 * s.payload) + 1;
-    while (floor < above) {  // scores rise with the count
-      const uint32_t middle = (floor + above) / 2;
-      if (enters(s, q, collector.bar(), middle))
-        above = middle;
-      else
-        floor = middle + 1;
-    }
-  }
-
-  void raise(const Scan& s, int64_t q, const Collector& collector) {
-    while (floor <= 8 * s.payload && !enters(s, q, collector.bar(), floor)) ++floor;
-  }
-
-  static bool enters(const Scan& s, int64_t q, float bar, uint32_t equal) {
-    const float score = score_of(s, q, equal);
-    return score > bar || (s.ids && score == bar) || bar == -__builtin_inff();
-  }
-
-  void collect(const Scan& s, int64_t q, Collector& collector, int64_t b, uint64_t pass, const uint16_t* equal) {
-    Reservoir& reservoir = collector.reservoir;
-    for (; pass; pass &= pass - 1) {
-      const int r = __builtin_ctzll(pass);
-      const float score = score_of(s, q, equal[r]);
-      reservoir.add(b * kBlock + r, score, score);
-    }
-    if (reservoir.size >= reservoir.limit && !reservoir.make_room()) settle_counts(s, q, collector);
-    raise(s, q, collector);
-  }
-
-  static float score_of(const Scan& s, int64_t q, uint32_t equal) {
-    const float score = static_cast<float>(8 * s.payload - equal) * s.scale.value + s.constant[q];
-    return score == score ? score : -__builtin_inff();  // as TopK::push has it
-  }
-
-  // Moves what was collected to the top k: its scores are known.
-  static void settle_counts(const Scan& s, int64_t, Collector& collector) {
-    Reservoir& reservoir = collector.reservoir;
-    for (int64_t i = 0; i < reservoir.size; ++i)
-      if (!(reservoir.candidates[i].high < collector.bar())) offer(s, collector.top, reservoir.candidates[i].row, reservoir.candidates[i].low);
-    reservoir.restart();
+// Scores that fall with the distance and depend on nothing else.
+struct CountScores {
+  static uint32_t most(const Scan& s) { return static_cast<uint32_t>(8 * s.payload); }
+  static float of(const Scan& s, int64_t q, uint32_t equal) { return static_cast<float>(most(s) - equal) * s.scale.value + s.constant[q]; }
+  static double number(const Scan& s, int64_t q, float score) {
+    return most(s) - (static_cast<double>(score) - s.constant[q]) / s.scale.value;
   }
 };
 
 struct EqualBits {
-  static constexpr int kQueries = kRegisters == 32 ? 4 : 2, kTile = 1, kTileAlone = 1;
+  static constexpr int kQueries = kRegisters == 32 ? 4 : 2, kTile = 1, kTileAlone = 1, kSides = 1;
   using Shared = NothingShared;
   static constexpr int64_t kShared = int64_t{1} << 40;
   template <int G>
-  using Wanted = EachWanted<CountsWanted, G>;
+  using Wanted = EachWanted<CountsWanted<CountScores>, G>;
 
   template <class Wanted>
   static void collect(const Scan& s, int64_t q, int g, Collector& collector, Wanted& wanted, int64_t b, uint64_t pass, const uint16_t* equal) {

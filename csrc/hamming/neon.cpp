@@ -12,13 +12,15 @@ namespace {
 
 #include "core/tiles.inl"
 
+#include "core/counts.inl"
+
 #include "hamming/hamming.inl"
 }  // namespace
 }  // namespace vecpress::neon
 
 namespace vecpress {
 static const Register<Hamming> registered(Isa::neon, {neon::scan_hamming, neon::invert_query, neon::inverted_bytes,
-                                                    neon::CountsWanted::settle_counts});
+                                                    neon::settle_known});
 }  // namespace vecpress
 
 #endif

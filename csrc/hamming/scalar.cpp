@@ -10,11 +10,13 @@ namespace {
 
 #include "core/tiles.inl"
 
+#include "core/counts.inl"
+
 #include "hamming/hamming.inl"
 }  // namespace
 }  // namespace vecpress::scalar
 
 namespace vecpress {
 static const Register<Hamming> registered(Isa::scalar, {scalar::scan_hamming, scalar::invert_query, scalar::inverted_bytes,
-                                                    scalar::CountsWanted::settle_counts});
+                                                    scalar::settle_known});
 }  // namespace vecpress

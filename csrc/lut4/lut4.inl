@@ -2,7 +2,7 @@
 // (core/screen.inl). Included inside a target region and an anonymous namespace, after the region's vectors and core/table_scan.inl.
 
 struct NibbleTables {
-  static constexpr int kQueries = kRegisters == 32 ? 4 : 2, kTile = 1, kTileAlone = 1;
+  static constexpr int kQueries = kRegisters == 32 ? 4 : 2, kTile = 1, kTileAlone = 1, kSides = 1;
   using Exact = TableSums<16>;
   static constexpr int64_t kPlanes = 512;  // 256 averages of at most 255
 

@@ -4,7 +4,7 @@
 
 template <int Tile_, int TileAlone>
 struct ByteTables {
-  static constexpr int kQueries = 1, kTile = Tile_, kTileAlone = TileAlone;
+  static constexpr int kQueries = 1, kTile = Tile_, kTileAlone = TileAlone, kSides = 1;
   using Exact = TableSums<256>;
   static constexpr int64_t kPlanes = 1024;  // 256 averages of at most 255
 

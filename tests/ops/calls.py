@@ -16,6 +16,7 @@ from vecpress import dispatch, ops
 from vecpress.ops import Blocks, Factor
 from vecpress.ops.encode_trellis import WINDOWS, steps_of
 from vecpress.ops.pack_codes import packed_size
+from vecpress.ops.sdc import FORMS
 from vecpress.ops.trellis_levels import TABLES
 
 
@@ -504,6 +505,12 @@ def scan_call(op: str, seed: tuple[int, ...], n: int, payload: int, mix: dict[st
         options |= {"n_bits": n_bits, "levels": levels, "l2": bool(rng.integers(2))}
         if options["l2"]:
             options.pop("bias", None)
+    elif op == "sdc":
+        n_bits = int(rng.choice([1, 2, 4]))
+        d = max(0, 8 * payload // n_bits - int(rng.integers(8 // n_bits)))
+        codes = _bytes(rng, data, n, packed_size(d, n_bits))  # whatever is in a last byte's rest, in queries too
+        operand = _bytes(rng, data, nq, codes.shape[1])
+        options |= {"dim": d, "n_bits": n_bits, "form": (None, *FORMS)[rng.integers(4)]}
     elif op == "trellis":
         labels = int(rng.integers(0, min(payload, 3) + 1))
         codes, words = _bytes(rng, data, n, payload), some_words(rng, payload - labels)
@@ -530,7 +537,7 @@ def scan_call(op: str, seed: tuple[int, ...], n: int, payload: int, mix: dict[st
     return Call(label, lambda t: getattr(ops, op)(blocks, operand, k, num_threads=t, **options))
 
 
-SCANS = ("hamming", "lut4", "lut8", "flat", "dot", "trellis")
+SCANS = ("hamming", "lut4", "lut8", "flat", "dot", "trellis", "sdc")
 
 
 def _scan(op: str) -> Callable[[int], Iterator[Call]]:

@@ -51,6 +51,10 @@ def beam_step(**options):
     return ops.beam_step(**arguments)
 
 
+def sdc(**options):
+    return ops.sdc(**{"blocks": codes, "codes": u(2, 3), "k": 1, "dim": 6, "n_bits": 4} | options)
+
+
 BAD = [
     ("project", lambda: ops.project([[1.0]], f(1, 1)), TypeError, "project: x expected a float32 array, got list"),
     ("project", lambda: ops.project(f(2, 3).astype(float), f(3, 1)), TypeError, "project: x expected a float32 array"),
@@ -160,6 +164,16 @@ BAD = [
     ("trellis", lambda: trellis(rows=f(1, 7)), ValueError, r"trellis: rows expected shape \(any, 8\), got \(1, 7\)"),
     ("trellis", lambda: trellis(tables=f(1, 1, 256)), ValueError, "trellis: blocks expected a payload of 2 bytes, .*, got 1"),
     ("trellis", lambda: trellis(blocks=rows), ValueError, "trellis: blocks expected group 1, got 4"),
+    ("sdc", lambda: sdc(n_bits=3), ValueError, "sdc: n_bits expected one of 1, 2, 4, got 3"),
+    ("sdc", lambda: sdc(n_bits=4.0), TypeError, "sdc: n_bits expected one of 1, 2, 4, got float"),
+    ("sdc", lambda: sdc(dim=4), ValueError, "sdc: dim expected as many numbers of 4 bits as fill the codes' 3 bytes, got 4"),
+    ("sdc", lambda: sdc(dim=8193), ValueError, "sdc: dim expected 0 to 8192, got 8193"),
+    ("sdc", lambda: sdc(dim=6.0), TypeError, "sdc: dim expected an int, got float"),
+    ("sdc", lambda: sdc(codes=u(2, 4)), ValueError, r"sdc: codes expected shape \(any, 3\), got \(2, 4\)"),
+    ("sdc", lambda: sdc(codes=f(2, 3)), TypeError, "sdc: codes expected a uint8 array, got float32"),
+    ("sdc", lambda: sdc(form="fast"), ValueError, "sdc: form expected one of 'tables', 'products', 'planes', got 'fast'"),
+    ("sdc", lambda: sdc(form=1), TypeError, "sdc: form expected one of 'tables', 'products', 'planes', got int"),
+    ("sdc", lambda: sdc(blocks=rows, codes=u(2, 8), dim=16), ValueError, "sdc: blocks expected group 1, got 4"),
     ("lut8", lambda: ops.lut8(codes, f(1, 4, 256), 1), ValueError, "lut8: tables expected shape"),
     ("lut8", lambda: ops.lut8(rows, f(1, 8, 256), 1), ValueError, "lut8: blocks expected group 1, got 4"),
     ("flat", lambda: ops.flat(codes, f(1, 3), 1), ValueError, r"flat: blocks expected group 4 \(float32\) or 2"),
@@ -263,6 +277,12 @@ def crashes():
         (f(2, 12), three, LEVELS, None),
     ):  # fmt: skip
         yield "trellis", (f(1, 1), i64(1, 1), u(1, 192), layout, *operand, None, None, one, one, f(1), 1)
+    for operand in (
+        (u(1, 4), 6, 4, 0), (u(1, 3), 7, 4, 0), (u(1, 3), 4, 4, 0), (u(1, 3), 8, 3, 0), (u(1, 3), 6, 4, 4), (u(1, 3), 6, 4, -1),
+        (u(1, 3), -6, 4, 0), (u(2, 3), 6, 4, 0),
+    ):  # fmt: skip
+        yield "sdc", (f(1, 1), i64(1, 1), u(1, 192), layout, *operand, None, None, one, one, f(1), 1)
+    yield "sdc", (f(1, 1), i64(1, 1), u(70, 64), (5, 8193, 0, 8193), u(1, 8193), 16386, 4, 0, None, None, one, one, f(1), 1)
     yield "lut8", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, f(1, 2, 256), None, None, one, one, f(1), 1)
     yield "flat", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, f(1, 3), 4, False, None, None, one, one, f(1), 1)
 

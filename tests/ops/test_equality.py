@@ -16,7 +16,7 @@ from vecpress import dispatch
 THREADS = (1, 2, 3)
 BACKENDS = [name for name, state in vp.backends().items() if state == "ok" and name != "reference"]
 # payload bytes: sums of bytes and of 16 bits must widen
-LONG = {"hamming": 2100, "lut4": 700, "lut8": 1031, "flat": 2100, "dot": 1500, "trellis": 1100}
+LONG = {"hamming": 2100, "lut4": 700, "lut8": 1031, "flat": 2100, "dot": 1500, "trellis": 1100, "sdc": 1024}
 
 
 def same_bits(a: np.ndarray, b: np.ndarray) -> bool:

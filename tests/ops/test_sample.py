@@ -11,7 +11,7 @@ from vecpress import dispatch, ops
 from vecpress.ops import Blocks
 
 N, K, M = 40_000, 200, 16
-OPS = ("hamming", "lut4", "lut8", "dot")
+OPS = ("hamming", "lut4", "lut8", "dot", "sdc")
 BACKENDS = [b for b in dispatch.operations()["lut4"] if b != "reference"]
 
 
@@ -22,7 +22,7 @@ def backend(request, need_backend):
 
 
 def operand(op, rng, nq):
-    if op == "hamming":
+    if op in ("hamming", "sdc"):
         return rng.integers(0, 256, (nq, M), dtype=np.uint8)
     if op == "dot":
         return rng.standard_normal((nq, 2 * M)).astype(np.float32)
@@ -33,6 +33,8 @@ def operand(op, rng, nq):
 def scan(op, blocks, rows, k, **options):
     if op == "dot":
         options["n_bits"] = 4
+    if op == "sdc":
+        options |= {"n_bits": 2, "dim": 4 * M}
     return getattr(ops, op)(blocks, rows, k, **options)
 
 

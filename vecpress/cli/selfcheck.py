@@ -9,6 +9,7 @@ import numpy as np
 from .. import dispatch, ops
 from ..ops.encode_trellis import RATES
 from ..ops.pack_codes import packed_size
+from ..ops.sdc import FORMS
 from ..ops.trellis_levels import TABLES
 
 Work = Callable[[], tuple[np.ndarray, ...]]
@@ -163,6 +164,20 @@ def _lut8(rng: np.random.Generator) -> Work:
     return lambda: ops.lut8(blocks, tables, 10, num_threads=THREADS)
 
 
+def _sdc(rng: np.random.Generator) -> Work:
+    blocks, codes = ops.Blocks.pack(_bytes(rng, ROWS, 10), num_threads=THREADS), _bytes(rng, 3, 10)
+
+    def work() -> tuple[np.ndarray, ...]:
+        scans = (
+            ops.sdc(blocks, codes, 10, dim=80 // n_bits - 1, n_bits=n_bits, form=form, num_threads=THREADS)
+            for n_bits in (1, 2, 4)
+            for form in (None, *FORMS)
+        )
+        return tuple(out for scan in scans for out in scan)
+
+    return work
+
+
 def _trellis(rng: np.random.Generator) -> Work:
     blocks = ops.Blocks.pack(_bytes(rng, ROWS, 46), num_threads=THREADS)
     rows, tables = _floats(rng, 3, 183), _floats(rng, 3, 2, 256) * np.float32(200)
@@ -199,6 +214,7 @@ SAMPLES: dict[str, Callable[[np.random.Generator], Work]] = {
     "put_rows": _put_rows,
     "quantize": _quantize,
     "rotate": _rotate,
+    "sdc": _sdc,
     "tables": _tables,
     "trellis": _trellis,
     "unpack_codes": _unpack_codes,
