@@ -88,7 +88,8 @@ def lut8(
 ) -> None: ...
 def sdc(
     isa: int, scores: _F32, found: _I64, blocks: _U8, layout: tuple[int, int, int, int], codes: _U8, dim: int,
-    n_bits: int, form: int, ids: _I64 | None, allow: _U64 | None, scale: _Factor, bias: _Factor, constant: _F32, num_threads: int,
+    n_bits: int, form: int, weights: _F32, ids: _I64 | None, allow: _U64 | None, scale: _Factor, bias: _Factor, constant: _F32,
+    num_threads: int,
 ) -> None: ...
 def trellis(
     isa: int, scores: _F32, found: _I64, blocks: _U8, layout: tuple[int, int, int, int], rows: _F32, words: _U8, levels: _I8,

@@ -12,6 +12,7 @@ from . import ops
 from .dispatch import empty
 from .ops import Blocks, Factor
 
+SMALLEST = np.float32(2.0**-126)
 NOTHING = 2.0**-40  # of the largest number of a query: what its weight is at least, for the bias to count beside roundings
 
 
@@ -21,6 +22,7 @@ class Query(NamedTuple):
     scan : "lut4" | "lut8" with `tables` float32[nq, m, 16 | 256]; "dot" | "flat" with `rows` float32[nq, d]; "trellis" with
         `rows` float32[nq, m] and, where codes have labels, `tables` float32[nq, labels, 256]; "hamming" with `rows` uint8[nq,
         bytes of bits]; "sdc" with `rows` uint8[nq, bytes of codes] and the options dim and n_bits
+    sum_weights : for "sdc", float32[nq], what each query's sums are multiplied with, above 0; None: 1
     scale, bias : where in the code the per-vector factors stand; a plain number scales every sum alike
     constant : float32[nq] added to each query's scores
     bias_weights : float32[nq], what each query multiplies the codes' biases with, any finite number; None: 1
@@ -33,6 +35,7 @@ class Query(NamedTuple):
     scale: float | Factor = 1.0
     bias: Factor | None = None
     constant: np.ndarray | None = None
+    sum_weights: np.ndarray | None = None
     bias_weights: np.ndarray | None = None
     options: Mapping[str, Any] | None = None
 
@@ -50,6 +53,8 @@ class Query(NamedTuple):
         operand, options = self.tables if self.rows is None else self.rows, self.options or {}
         if self.rows is not None and self.tables is not None:
             options = {**options, "tables": self.tables}
+        if self.sum_weights is not None:
+            options = {**options, "weights": self.sum_weights}
         return getattr(ops, self.scan)(
             blocks, operand, k, ids=ids, allow=allow, scale=self.scale, bias=self.bias, constant=self.constant,
             num_threads=num_threads, **options,
@@ -59,7 +64,7 @@ class Query(NamedTuple):
         """Some of the queries."""
         return self._replace(**{
             name: None if (operand := getattr(self, name)) is None else operand[which]
-            for name in ("tables", "rows", "constant", "bias_weights")
+            for name in ("tables", "rows", "constant", "sum_weights", "bias_weights")
         })  # fmt: skip
 
     def _search_weighed(
@@ -71,7 +76,10 @@ class Query(NamedTuple):
         weight's sign, and the scores are multiplied with that size afterwards: their order is the same.
         """
         assert self.bias_weights is not None and self.bias is not None
-        operands = [a for a in (self.tables, self.rows) if a is not None]
+        if not len(self.bias_weights):
+            return self._replace(bias_weights=None).search(blocks, k, ids, allow, num_threads)
+        divided = ("sum_weights",) if self.scan == "sdc" else ("tables", "rows")
+        operands = [a for a in (getattr(self, name) for name in divided) if a is not None]
         size = np.abs(self.bias_weights)
         most = np.max([np.abs(a).reshape(len(a), -1).max(axis=1, initial=0) for a in operands], axis=0)
         weighs = size > most * NOTHING
@@ -83,11 +91,11 @@ class Query(NamedTuple):
             if not which.any():
                 continue
             query = self.part(which)._replace(bias=bias, bias_weights=None, constant=None)
-            for name in ("tables", "rows"):
+            for name in divided:
                 operand = getattr(query, name)
                 if operand is not None:
                     own = size[which].reshape(-1, *[1] * (operand.ndim - 1))
-                    query = query._replace(**{name: operand / own})
+                    query = query._replace(**{name: np.maximum(operand / own, SMALLEST) if name == "sum_weights" else operand / own})
             scores[which], found[which] = query.search(blocks, k, ids, allow, num_threads)
         with np.errstate(over="ignore", invalid="ignore"):
             scores *= size[:, None]

@@ -83,7 +83,7 @@ def initial(codec: Any, x: np.ndarray, rounds: int, num_threads: int | None) -> 
     _, y, f = split(x, codec, num_threads)
     directions = turned_directions(f, y, codec.m, codec.u, codec.seed)
     unit = grid_unit(f @ directions, codec.u)
-    return linear_network(directions / unit, directions.T * unit, codec.u, rounds), directions.T * np.float32(unit)
+    return linear_network(directions / unit, directions.T * unit, codec.u, rounds), np.ascontiguousarray(directions.T) * np.float32(unit)
 
 
 def learn_tables(codec: Any, x: np.ndarray, num_threads: int | None) -> None:
@@ -96,7 +96,7 @@ def learn_tables(codec: Any, x: np.ndarray, num_threads: int | None) -> None:
     codec.means_ = _normal_table(t)
     s = stored_scales(store_scales(scales, codec.scales_, 1), codec.scales_)
     away = ops.project(v * s[:, None], codec.decoder_, num_threads=num_threads)
-    codec.unit_ = square_table(np.square(ops.norms(away), dtype=np.float64), 2)[:1]
+    codec.unit_ = square_table(np.square(ops.norms(away, num_threads=num_threads), dtype=np.float64), 2)[:1]
     some = slice(0, PAIRS)
     products, sums = away[some] @ away[some].T, (v * s[:, None])[some] @ (v * s[:, None])[some].T
     off = ~np.eye(len(products), dtype=bool)

@@ -85,6 +85,7 @@ struct Scan {
   const Screen* screens = nullptr;     // by query, where the kernel asks for them
   int n_bits = 0;                      // `dot`, `sdc`: of a number
   int form = 0;                        // `sdc`: how its kernels are to sum, 0 for the fastest way
+  const float* weights = nullptr;      // `sdc`: what each query's sums are multiplied with, above 0
   const float* given_levels = nullptr;  // `dot`: float[2^n_bits], nullptr for evenly spaced ones
   const Levels* levels = nullptr;
   const TrellisCode* trellis = nullptr;

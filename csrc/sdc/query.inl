@@ -17,13 +17,15 @@ inline int inside_byte(const Scan& s, int64_t j) {
   return s.n_bits == 4 ? 0x0F : 0xFF << (8 - left) & 0xFF;
 }
 
-inline float sum_of(const Scan& s, uint32_t number) { return static_cast<float>(static_cast<int32_t>(2 * number - most_of(s))); }
+inline float sum_of(const Scan& s, int64_t q, uint32_t number) {
+  return static_cast<float>(static_cast<int32_t>(2 * number - most_of(s))) * s.weights[q];
+}
 
 // Scores that rise with the sum and depend on nothing else.
 struct SumScores {
   static uint32_t most(const Scan& s) { return most_of(s); }
-  static float of(const Scan& s, int64_t q, uint32_t number) { return sum_of(s, number) * s.scale.value + s.constant[q]; }
+  static float of(const Scan& s, int64_t q, uint32_t number) { return sum_of(s, q, number) * s.scale.value + s.constant[q]; }
   static double number(const Scan& s, int64_t q, float score) {
-    return ((static_cast<double>(score) - s.constant[q]) / s.scale.value + most(s)) * 0.5;
+    return ((static_cast<double>(score) - s.constant[q]) / s.scale.value / s.weights[q] + most(s)) * 0.5;
   }
 };

@@ -25,13 +25,13 @@ struct FactorNumbers : ScaledTables<K> {
     alignas(64) float sums[kBlock], scores[kBlock];
     const uint8_t* block = s.block(b);
     if (__builtin_popcountll(pass) > kFewRows) {
-      for (int r = 0; r < kBlock; ++r) sums[r] = sum_of(s, pass >> r & 1 ? numbers[r] : 0);
+      for (int r = 0; r < kBlock; ++r) sums[r] = sum_of(s, q, pass >> r & 1 ? numbers[r] : 0);
       finish_block(s, block, sums, s.constant[q], scores);
       pass &= not_below(scores, collector.bar());
     } else {
       for (uint64_t rows = pass; rows; rows &= rows - 1) {
         const int r = __builtin_ctzll(rows);
-        scores[r] = finish(s, block, r, sum_of(s, numbers[r]), s.constant[q]);
+        scores[r] = finish(s, block, r, sum_of(s, q, numbers[r]), s.constant[q]);
       }
     }
     for (; pass; pass &= pass - 1) {
@@ -142,11 +142,11 @@ inline Screen sdc_query(const Scan& s, int64_t q, uint8_t* out) {
   Screen screen;
   screen.numbers = out;
   screen.start = with_form(s, [&](auto kernel) { return decltype(kernel)::prepare(s, q, out); });
-  const double most = most_of(s);
+  const double weight = s.weights[q], most = most_of(s) * weight;
   screen.usable = true;
   screen.coarse.base = -most;
-  screen.coarse.step = 2;
-  screen.coarse.per_step = 0.5;
+  screen.coarse.step = 2 * weight;
+  screen.coarse.per_step = 0.5 / weight;
   screen.fine = screen.coarse;
   screen.extent = 4 * most;
   return screen;

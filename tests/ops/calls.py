@@ -511,6 +511,9 @@ def scan_call(op: str, seed: tuple[int, ...], n: int, payload: int, mix: dict[st
         codes = _bytes(rng, data, n, packed_size(d, n_bits))  # whatever is in a last byte's rest, in queries too
         operand = _bytes(rng, data, nq, codes.shape[1])
         options |= {"dim": d, "n_bits": n_bits, "form": (None, *FORMS)[rng.integers(4)]}
+        weights = rng.choice(FINITE, nq) if data == "overflow" else rng.standard_normal(nq).astype(np.float32)
+        weights = np.maximum(np.abs(weights), np.float32(1e-45))
+        options["weights"] = (None, weights.astype(np.float32))[rng.integers(2)]
     elif op == "trellis":
         labels = int(rng.integers(0, min(payload, 3) + 1))
         codes, words = _bytes(rng, data, n, payload), some_words(rng, payload - labels)

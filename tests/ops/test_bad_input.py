@@ -172,6 +172,8 @@ BAD = [
     ("sdc", lambda: sdc(codes=u(2, 4)), ValueError, r"sdc: codes expected shape \(any, 3\), got \(2, 4\)"),
     ("sdc", lambda: sdc(codes=f(2, 3)), TypeError, "sdc: codes expected a uint8 array, got float32"),
     ("sdc", lambda: sdc(form="fast"), ValueError, "sdc: form expected one of 'tables', 'products', 'planes', got 'fast'"),
+    ("sdc", lambda: sdc(weights=f(3)), ValueError, r"sdc: weights expected shape \(2\), got \(3,\)"),
+    ("sdc", lambda: sdc(weights=-f(2) - 1), ValueError, r"sdc: weights expected finite numbers above 0, got -.* for query 0"),
     ("sdc", lambda: sdc(form=1), TypeError, "sdc: form expected one of 'tables', 'products', 'planes', got int"),
     ("sdc", lambda: sdc(blocks=rows, codes=u(2, 8), dim=16), ValueError, "sdc: blocks expected group 1, got 4"),
     ("lut8", lambda: ops.lut8(codes, f(1, 4, 256), 1), ValueError, "lut8: tables expected shape"),
@@ -281,8 +283,11 @@ def crashes():
         (u(1, 4), 6, 4, 0), (u(1, 3), 7, 4, 0), (u(1, 3), 4, 4, 0), (u(1, 3), 8, 3, 0), (u(1, 3), 6, 4, 4), (u(1, 3), 6, 4, -1),
         (u(1, 3), -6, 4, 0), (u(2, 3), 6, 4, 0),
     ):  # fmt: skip
-        yield "sdc", (f(1, 1), i64(1, 1), u(1, 192), layout, *operand, None, None, one, one, f(1), 1)
-    yield "sdc", (f(1, 1), i64(1, 1), u(70, 64), (5, 8193, 0, 8193), u(1, 8193), 16386, 4, 0, None, None, one, one, f(1), 1)
+        yield "sdc", (f(1, 1), i64(1, 1), u(1, 192), layout, *operand, f(1) + 1, None, None, one, one, f(1), 1)
+    yield "sdc", (f(1, 1), i64(1, 1), u(1, 192), layout, u(1, 3), 6, 4, 0, f(2) + 1, None, None, one, one, f(1), 1)
+    yield "sdc", (f(1, 1), i64(1, 1), u(1, 192), layout, u(1, 3), 6, 4, 0, f(1) * 0, None, None, one, one, f(1), 1)
+    wide = (5, 8193, 0, 8193)
+    yield "sdc", (f(1, 1), i64(1, 1), u(70, 64), wide, u(1, 8193), 16386, 4, 0, f(1) + 1, None, None, one, one, f(1), 1)
     yield "lut8", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, f(1, 2, 256), None, None, one, one, f(1), 1)
     yield "flat", (f(1, 1), np.zeros((1, 1), np.int64), u(1, 192), layout, f(1, 3), 4, False, None, None, one, one, f(1), 1)
 

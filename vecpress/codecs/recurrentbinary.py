@@ -1,4 +1,4 @@
-"""RecurrentBinary: a few signs for each of m learned directions, found round by round, each round from what the last left over."""
+"""RecurrentBinary: a few signs for each of m learned directions, found round by round, each from what the last left over."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
 from ..labels import label_query
 from ..ops.factors import Factor
 from ..ops.pack_codes import packed_size
+from ..ops.sdc import BITS as SDC_BITS
 from ..pca import ENOUGH_ROWS, SAMPLE_ROWS, check_columns
+from ..query import SMALLEST
 from ..recurrent import MOST_ROUNDS, Network, grid_levels, network_state
 from ..recurrentfit import RECIPES, learn, split
 from ..scales import scale_factor, scales_of, square_factor, store_scales, store_squares, stored_scales
@@ -31,9 +33,9 @@ class RecurrentBinary(Codec):
 
     | recipe | f | s | what is learned |
     |---|---|---|---|
-    | "improved" | x - mean_ without its part t along axis_ | `unbiased`: |y|^2 / <y, D^T v>, y before scaling | principal directions,
-      turned so that signs lose least; then all blocks and D together, so that scores rank as the float scores do |
-    | "rotation" | the same | the same | as far as "turned": one affine map. Needs NumPy alone |
+    | "rotation" | y = x - mean_ without its part t along axis_ | |y|^2 / <y, D^T v> | principal directions, turned so that the
+      signs lose least: one affine map. Needs NumPy alone |
+    | "improved" | the same | the same | from there on all blocks and D together, so that scores rank as the float scores do |
     | "bebr" | x | 1 / |v| | the published method: blocks of one hidden layer, a contrastive loss on the cosine of v |
 
     Code layout, code_size = head + ceil-to-bytes of m numbers of u + 1 bits:
@@ -53,8 +55,9 @@ class RecurrentBinary(Codec):
 
     | metric | score of codes a and b |
     |---|---|
-    | ip, cos | norm(mean_)^2 + norm(mean_) t_a + (norm(mean_) + t_a) t_b + gram_ s_a s_b <v_a, v_b>; "bebr": the cosine of v_a and v_b |
-    | l2 | that of decode(encode(q)) |
+    | ip, cos | norm(mean_)^2 + norm(mean_) t_a + (norm(mean_) + t_a) t_b + gram_ s_a s_b <v_a, v_b> |
+    | ip, cos with "bebr" | the cosine of v_a and v_b |
+    | l2, and u = 2 but with "bebr" | that of decode(encode(q)) |
 
     gram_ makes it <x_hat_a, x_hat_b> but for what the directions are not orthogonal and equally long.
 
@@ -69,9 +72,9 @@ class RecurrentBinary(Codec):
     metric : "ip", "l2" or "cos"; "bebr" compares directions, so not "l2"
     seed : of sample, rotation and training, 0 .. 2^63 - 1
 
-    Learned: see `vecpress.recurrent.network_state` for the blocks; mean_ and axis_ float32[d]; decoder_ float32[m, d]; form_
-    int64[2], the network's rounds, u or 0 where one affine map finds all bits, and its hidden columns; scales_, means_ float32[256], unit_, gram_ float32[1]. How training can
-    be steered: `vecpress.train.fit`. Values beyond 2^50 are a ValueError.
+    Learned: the blocks, see `vecpress.recurrent.network_state`; form_ int64[2], their rounds, u or 0 where one affine map finds all
+    bits, and their hidden columns; mean_ and axis_ float32[d]; decoder_ float32[m, d]; scales_ and means_ float32[256]; unit_ and
+    gram_ float32[1]. How training can be steered: `vecpress.train.fit`. Values beyond 2^50 are a ValueError.
 
     Cost: fit see `vecpress.train.fit`, "rotation" d^2 multiply-adds a row and 9 d^3; encode (2 u + 1) d m multiply-adds (hidden
     columns: (2 u + 1)(d + m) h), d m for s; a query d m, and a scan of m (u + 1) / 8 bytes a code.
@@ -102,9 +105,9 @@ class RecurrentBinary(Codec):
         self.metric = check_choice("RecurrentBinary", "metric", metric, METRICS)
         self.seed = check_int("RecurrentBinary", "seed", seed, 0, MAX_SEED)
         if self.recipe == "bebr" and self.metric == "l2":
-            raise ValueError("RecurrentBinary: metric expected 'ip' or 'cos' with recipe='bebr', which compares directions, got 'l2'")
+            raise ValueError("RecurrentBinary: metric expected 'ip' or 'cos' with recipe='bebr', got 'l2'")
         if self.recipe == "rotation" and self.hidden:
-            raise ValueError(f"RecurrentBinary: hidden expected None or 0 with recipe='rotation', which has no network, got {hidden}")
+            raise ValueError(f"RecurrentBinary: hidden expected None or 0 with recipe='rotation', got {hidden}")
         self.largest = SQUARES_FIT
 
     # ---- sizes and layout
@@ -240,11 +243,11 @@ class RecurrentBinary(Codec):
         at += self._mean_bytes
         constant = np.full(len(codes), np.float32(1 / np.sqrt(self.m)), np.float32)
         s = stored_scales(codes[:, at : at + 1], self.scales_) if self._scale_bytes else constant
-        return t, s, ops.unpack_codes(np.ascontiguousarray(codes[:, self.head :]), self.m, self.u + 1)
+        return t, s, ops.unpack_codes(np.ascontiguousarray(codes[:, self.head :]), self.m, self.u + 1, num_threads=1)
 
     def _decode(self, codes: np.ndarray) -> np.ndarray:
         t, s, labels = self._parts(codes)
-        x = ops.project(self.levels_of(labels) * s[:, None], self.decoder_)
+        x = ops.project(self.levels_of(labels) * s[:, None], self.decoder_, num_threads=1)
         x += t[:, None] * self.axis_
         x += self.mean_
         return x
@@ -278,11 +281,17 @@ class RecurrentBinary(Codec):
 
     def _symmetric_query(self, q: np.ndarray, num_threads: int | None) -> Query:
         codes = self._encode(q, num_threads)
-        if self.metric == "l2":
+        packs = self.u + 1 in SDC_BITS
+        if self.metric == "l2" or not (packs or self.recipe == "bebr"):
             return self._query(self._decode(codes), num_threads)
         t, s, labels = self._parts(codes)
-        rows = self.levels_of(labels) * (s * self.gram_)[:, None]
-        query = label_query(rows, self.u + 1, grid_levels(self.u), scale=self._scale_factor())
+        weights = np.maximum(s * self.gram_ / np.float32(4**self.u), SMALLEST)
+        if packs:
+            own = np.ascontiguousarray(codes[:, self.head :])
+            options = {"dim": self.m, "n_bits": self.u + 1}
+            query = Query("sdc", rows=own, scale=self._scale_factor(), sum_weights=weights, options=options)
+        else:
+            query = label_query(self.levels_of(labels) * s[:, None], self.u + 1, grid_levels(self.u), scale=self._scale_factor())
         if not self._mean_bytes:
             return query
         mean = ops.norms(self.mean_[None], num_threads=1)[0]

@@ -27,6 +27,7 @@ def sdc(
     dim: int,
     n_bits: int,
     form: Literal["tables", "products", "planes"] | None = None,
+    weights: np.ndarray | None = None,
     ids: np.ndarray | None = None,
     allow: np.ndarray | None = None,
     scale: float | Factor = 1.0,
@@ -51,6 +52,7 @@ def sdc(
     form : how kernels make the sum, the same whole number in each: "tables" of what pairs of nibbles add, "products" of unpacked
         numbers, "planes" of bits, whose pairs are counted. None takes the fastest. Where there is none of its name, for it could
         be of no use (products of 1 bit, planes of 4 bits), another takes its place
+    weights : float32[nq], above 0 and finite, what each query's sums are multiplied with in float32; None: 1
     k, ids, allow, scale, bias, constant, num_threads : see `vecpress.ops.scan.scan`
 
     Returns
@@ -69,15 +71,22 @@ def sdc(
     if packed_size(dim, n_bits) != size:
         raise ValueError(f"sdc: dim expected as many numbers of {n_bits} bits as fill the codes' {size} bytes, got {dim}")
     codes = array("sdc", "codes", codes, np.uint8, (None, size))
-    return scan("sdc", blocks, codes, (dim, n_bits, way), k, ids, allow, scale, bias, constant, num_threads)
+    weights = np.ones(len(codes), np.float32) if weights is None else array("sdc", "weights", weights, np.float32, (len(codes),))
+    good = (weights > 0) & (weights <= np.finfo(np.float32).max)
+    if not good.all():
+        query = int(np.argmin(good))
+        raise ValueError(f"sdc: weights expected finite numbers above 0, got {weights[query]} for query {query}")
+    return scan("sdc", blocks, codes, (dim, n_bits, way, weights), k, ids, allow, scale, bias, constant, num_threads)
 
 
 @reference("sdc")
-def _sdc(scores, found, data, layout, codes, dim, n_bits, form, ids, allow, scale, bias, constant) -> None:
+def _sdc(scores, found, data, layout, codes, dim, n_bits, form, weights, ids, allow, scale, bias, constant) -> None:
     def numbers(packed: np.ndarray) -> np.ndarray:
         labels = np.empty((len(packed), dim), np.uint8)
         _unpack_codes(labels, packed, n_bits)
         return 2 * labels.astype(np.int64) - (2**n_bits - 1)
 
     sums = numbers(codes) @ numbers(reference_codes(data, layout)).T
-    reference_scan(scores, found, sums.astype(np.float32), data, layout, ids, allow, scale, bias, constant)
+    with np.errstate(over="ignore", invalid="ignore"):
+        weighed = sums.astype(np.float32) * weights[:, None]
+    reference_scan(scores, found, weighed, data, layout, ids, allow, scale, bias, constant)
