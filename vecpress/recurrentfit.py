@@ -10,7 +10,7 @@ from . import ops
 from .normal_levels import normal_levels
 from .pca import nearest_rotation, principal, random_rotation
 from .recurrent import Network, grid_levels, grid_unit, linear_network, network_state
-from .scales import SHORT, scale_table, square_table, stored_scales, store_scales
+from .scales import SHORT, scale_table, square_table, store_scales, stored_scales
 
 RECIPES = ("improved", "rotation", "bebr")
 ROTATION_ROWS = 16384  # that directions are turned by
