@@ -20,7 +20,7 @@ from .io import load
 from .keys import KeyedIndex
 
 if TYPE_CHECKING:
-    from . import synthetic
+    from . import synthetic, train
     from .diagnostics import diagnose
 
 __version__ = "0.1.0"
@@ -35,16 +35,16 @@ def __getattr__(name: str) -> Any:
         from .diagnostics import diagnose
 
         return diagnose
-    if name == "synthetic":
+    if name in ("synthetic", "train"):
         import importlib
 
-        return importlib.import_module(".synthetic", __name__)
+        return importlib.import_module("." + name, __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 __all__ = [
     "BackendError", "Codec", "CorruptFileError", "Index", "KeyedIndex", "NotFittedError", "Query", "SmallTrainingSetWarning",
     "auto", "backends", "codec_class", "codecs", "datasets", "diagnose", "evaluate", "exact", "explain", "load", "recall",
-    "synthetic", "use",
+    "synthetic", "train", "use",
     *(cls.__name__ for cls in codecs()),
 ]  # fmt: skip
