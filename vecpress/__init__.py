@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import codecs as _codecs  # noqa: F401  defines and registers every codec
 from . import datasets
+from .alignment import align
 from .auto import auto
 from .codec import Codec, Query, codec_class, codecs
 from .dispatch import backends, explain, use
@@ -21,6 +22,7 @@ from .keys import KeyedIndex
 
 if TYPE_CHECKING:
     from . import synthetic
+    from .compatibility import evaluate_compatibility
     from .diagnostics import diagnose
 
 __version__ = "0.1.0"
@@ -35,6 +37,10 @@ def __getattr__(name: str) -> Any:
         from .diagnostics import diagnose
 
         return diagnose
+    if name == "evaluate_compatibility":
+        from .compatibility import evaluate_compatibility
+
+        return evaluate_compatibility
     if name == "synthetic":
         import importlib
 
@@ -44,7 +50,7 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "BackendError", "Codec", "CorruptFileError", "Index", "KeyedIndex", "NotFittedError", "Query", "SmallTrainingSetWarning",
-    "auto", "backends", "codec_class", "codecs", "datasets", "diagnose", "evaluate", "exact", "explain", "load", "recall",
-    "synthetic", "use",
+    "align", "auto", "backends", "codec_class", "codecs", "datasets", "diagnose", "evaluate", "evaluate_compatibility", "exact",
+    "explain", "load", "recall", "synthetic", "use",
     *(cls.__name__ for cls in codecs()),
 ]  # fmt: skip

@@ -1,0 +1,139 @@
+"""What only Aligned promises: the inner codec's codes for other spaces, scores of what codes stand for, what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import bits, clustered, scan_all
+
+import vecpress as vp
+from vecpress.codecs.aligned import Aligned, Maps, same_codes
+
+P, D = 24, 10
+
+
+def maps(seed: int = 0, p: int = P, d: int = D, l2: bool = False) -> Maps:
+    rng = np.random.default_rng(seed)
+
+    def drawn(*shape: int) -> np.ndarray:
+        return (rng.standard_normal(shape) / 3).astype(np.float32)
+
+    return Maps(drawn(p, d), drawn(d), drawn(d, p), drawn(p), *((drawn(d, p), drawn(p)) if l2 else ()))
+
+
+def old(metric: str = "ip", **options) -> vp.Codec:
+    return vp.PQ(8, metric=metric, **options).fit(clustered(0, 400, P))
+
+
+@pytest.mark.parametrize("metric", ["ip", "l2", "cos"])
+def test_fit_alone_is_the_inner_codec(metric):
+    x, fresh = clustered(0, 400, P), clustered(0, 65, P, draw=1)
+    alone = old(metric)
+    codec = vp.Aligned("PQ(m=8)", metric=metric).fit(x)
+    assert same_codes(codec, alone) and codec.inner.metric == ("ip" if metric == "cos" else metric)
+    assert bits(codec.encode(fresh)) == bits(alone.encode(fresh))
+    assert bits(codec.decode(codec.encode(fresh))) == bits(alone.decode(alone.encode(fresh)))
+    for symmetric in (False, True):
+        mine, theirs = (scan_all(c, alone.encode(x), c.query(fresh, symmetric=symmetric)) for c in (codec, alone))
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("metric", ["ip", "l2", "cos"])
+def test_codes_and_scores_by_hand(metric):
+    given, inner = maps(l2=metric == "l2"), old(metric)
+    codec = Aligned.of(inner, given)
+    assert (codec.dim, codec.dims, codec.code_size, codec.metric) == (D, P, inner.code_size, metric)
+    x, q = clustered(1, 50, D), clustered(1, 7, D, draw=1)
+    xu, qu = ((a / np.linalg.norm(a, axis=1, keepdims=True) if metric == "cos" else a).astype(np.float64) for a in (x, q))
+    z = (xu @ given.document_map + given.document_shift).astype(np.float32)
+    codes = codec.encode(x)
+    assert (codes == inner._encode(z, None)).mean() > 0.99  # but for roundings of z
+    kept = inner.encode(clustered(0, 90, P, draw=2))  # codes of the old model
+    z_hat = inner.decode(kept).astype(np.float64)
+    np.testing.assert_allclose(codec.decode(kept), given.origin + z_hat @ given.decoder, rtol=1e-4, atol=1e-5)
+    if metric == "l2":
+        r = qu @ given.query_map + given.query_shift
+        expected = -((r[:, None] - z_hat) ** 2).sum(axis=2)
+    else:
+        expected = qu @ (given.origin + z_hat @ given.decoder).T
+    np.testing.assert_allclose(scan_all(codec, kept, codec.query(q)), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_symmetric_scores_are_the_inner_codecs_of_the_mapped_query():
+    inner = vp.RecurrentBinary(16, 1, recipe="rotation").fit(clustered(0, 400, P))
+    codec = Aligned.of(inner, maps())
+    q, kept = clustered(1, 7, D), inner.encode(clustered(0, 90, P, draw=2))
+    query = codec.query(q, symmetric=True)
+    assert query.scan == "sdc"
+    expected = scan_all(inner, kept, inner.query(q @ codec.decoder_.T, symmetric=True)) + (q @ codec.origin_)[:, None]
+    np.testing.assert_allclose(scan_all(codec, kept, query), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("p", "d"), [(24, 10), (24, 24), (24, 31)])
+@pytest.mark.parametrize("metric", ["ip", "l2", "cos"])
+def test_any_widths_are_saved_and_loaded(p, d, metric, tmp_path):
+    codec = Aligned.of(old(metric), maps(1, p, d, metric == "l2"))
+    codec.save(tmp_path / "c.vpz")
+    again = vp.load(tmp_path / "c.vpz")
+    assert again == codec and again.dims == (None if p == d else p)
+    x = clustered(1, 30, d)
+    assert bits(again.encode(x)) == bits(codec.encode(x))
+    with pytest.raises(ValueError, match=r"decoder_: expected float32\(24, "):
+        Aligned.restore(codec.config(), d, codec.arrays() | {"decoder_": np.zeros((p + 1, d), np.float32)})
+
+
+def test_models_follow_each_other():
+    """A third model around the second, and beside it: the codes stay those of the first."""
+    first = old()
+    second = Aligned.of(first, maps(0))
+    third = Aligned.of(second, maps(1, D, 6))
+    assert same_codes(third, first) and same_codes(third, second) and not same_codes(third, vp.PQ(8).fit(clustered(5, 400, P)))
+    kept = first.encode(clustered(0, 9, P, draw=2))
+    expected = third.origin_ + (second.origin_ + first.decode(kept) @ second.decoder_) @ third.decoder_
+    np.testing.assert_allclose(third.decode(kept), expected, rtol=1e-4, atol=1e-5)
+    assert same_codes(Aligned.of(first, maps(2)), second)
+
+
+def test_other_codecs_have_other_codes():
+    first = old()
+    for other in (old(seed=1), old("l2"), vp.PQ(6).fit(clustered(0, 400, P)), vp.Sign().fit(clustered(0, 400, P))):
+        assert not same_codes(Aligned.of(first, maps()), other)
+    assert same_codes(first, old())
+
+
+def test_a_progressive_code_is_cut():
+    inner = vp.TransformCodec(24, progressive=[8]).fit(clustered(0, 600, P))
+    codec = Aligned.of(inner, maps())
+    assert codec.layers == inner.layers == (8, 24)
+    shorter = codec.truncate(8)
+    assert same_codes(shorter, inner.truncate(8)) and shorter.code_size == 8
+    x = clustered(1, 20, D)
+    assert bits(shorter.encode(x)) == bits(codec.encode(x)[:, :8])
+    with pytest.raises(ValueError, match="truncate: code_size expected the end of a layer"):
+        codec.truncate(9)
+
+
+def test_limits_are_those_of_what_is_mapped():
+    inner = vp.Raw("float16").fit(clustered(0, 9, P))
+    given = maps()
+    codec = Aligned.of(inner, given)
+    worst = np.abs(given.document_map.astype(np.float64)).sum(axis=0).max()
+    assert codec.largest == pytest.approx((65504 - np.abs(given.document_shift).max()) / worst, rel=1e-6)
+    column = int(np.abs(given.document_map).sum(axis=0).argmax())
+    x = (np.sign(given.document_map[:, column]) * 0.999999 * codec.largest).astype(np.float32)
+    assert np.isfinite(inner.decode(codec.encode(x))).all()
+    with pytest.raises(ValueError, match="encode: x expected absolute values up to"):
+        codec.encode(1.001 * x)
+
+
+def test_what_does_not_belong_together_is_refused():
+    with pytest.raises(ValueError, match=r"^Aligned: dims expected None or d=10 in fit, got 24: vecpress.align learns maps$"):
+        vp.Aligned("PQ(m=8)", 24).fit(clustered(1, 400, D))
+    with pytest.raises(ValueError, match=r"^Aligned: codec expected one for 10 columns, got .*PQ: m expected a divisor"):
+        vp.Aligned("PQ(m=8)").fit(clustered(1, 400, D))
+    with pytest.raises(ValueError, match=r"^Aligned: dims expected at least 1, got 0$"):
+        vp.Aligned("PQ(m=8)", 0)
+    with pytest.raises(ValueError, match=r"decoder_: expected float32\(9, 10\)|codec expected one for 9 columns"):
+        Aligned.of(old(), maps(0, 9, D))
+    with pytest.raises(vp.NotFittedError):
+        Aligned.of(vp.PQ(8), maps())
