@@ -141,16 +141,23 @@ def closed_form(pairs: Pairs, old: Codec, method: str, seed: int, num_threads: i
     if method == "procrustes":
         return procrustes(pairs)
     trial, learned = held_out(pairs, seed)
-    ridge, pull = UNJUDGED
-    if trial is not None:
-        part = _Ridge(learned)
-        found = {ridge: trial.recall(part.maps(ridge)) for ridge in RIDGES}
-        ridge = max(found, key=lambda each: found[each])
-        first = part.maps(ridge)
-        found = {pull: trial.mixed(part.with_documents(first, pull), old, num_threads) for pull in PULLS}
-        pull = max(found, key=lambda each: found[each])
-    whole = _Ridge(pairs)
+    part = Moments(learned)
+    ridge, pull = UNJUDGED if trial is None else strengths(trial, part, old, num_threads)
+    whole = part if learned is pairs else Moments(pairs)
     return whole.with_documents(whole.maps(ridge), pull)
+
+
+def strengths(trial: Trial, part: Moments, old: Codec, num_threads: int | None) -> tuple[float, float]:
+    """The ridge and the pull of most recall."""
+    found = {ridge: trial.recall(part.maps(ridge)) for ridge in RIDGES}
+    ridge = max(found, key=lambda each: found[each])
+    return ridge, best_pull(trial, part, part.maps(ridge), old, num_threads)
+
+
+def best_pull(trial: Trial, part: Moments, maps: Maps, old: Codec, num_threads: int | None) -> float:
+    """How strongly documents are pulled to the regression for most recall of old and new codes mixed."""
+    found = {pull: trial.mixed(part.with_documents(maps, pull), old, num_threads) for pull in PULLS}
+    return max(found, key=lambda each: found[each])
 
 
 def held_out(pairs: Pairs, seed: int) -> tuple[Trial | None, Pairs]:
@@ -177,11 +184,14 @@ def procrustes(pairs: Pairs) -> Maps:
     turn, size = left @ right, float(sizes.sum())
     decoder = turn.T * _share(size, np.square(z @ turn.T).sum())
     forward = turn * _share(size, np.square(x @ turn).sum())
-    return _maps(decoder, forward, mean_x, mean_z, _ratio(x, z) if pairs.metric == "l2" else None)
+    return maps_about(decoder, forward, mean_x, mean_z, _ratio(x, z) if pairs.metric == "l2" else None)
 
 
-class _Ridge:
-    """Regressions between the two models, of any strength once their moments are there."""
+class Moments:
+    """Regressions between the two models, of any strength once their moments are there.
+
+    mean_x float64[d], mean_z float64[p]; ratio : |x'|^2 / |z'|^2 for l2, else None
+    """
 
     def __init__(self, pairs: Pairs):
         x, z, self.mean_x, self.mean_z = _centred(pairs)
@@ -196,7 +206,7 @@ class _Ridge:
         """Documents by regression alone."""
         weights = 1 / (self._moments + max(ridge * float(self._moments.mean()), 1e-30))
         decoder = self._directions @ (weights[:, None] * self._turned)
-        return _maps(decoder, self.regression, self.mean_x, self.mean_z, self.ratio)
+        return maps_about(decoder, self.regression, self.mean_x, self.mean_z, self.ratio)
 
     def with_documents(self, maps: Maps, pull: float) -> Maps:
         """The same with documents mapped to what the decoder takes back to them, pulled to the regression."""
@@ -208,8 +218,8 @@ class _Ridge:
         return replace(maps, document_map=forward.astype(np.float32), document_shift=shift.astype(np.float32))
 
 
-def _maps(decoder: np.ndarray, forward: np.ndarray, mean_x: np.ndarray, mean_z: np.ndarray, ratio: float | None) -> Maps:
-    """Of decoder [p, d] and map of documents [d, p], both about the means; ratio for l2."""
+def maps_about(decoder: np.ndarray, forward: np.ndarray, mean_x: np.ndarray, mean_z: np.ndarray, ratio: float | None) -> Maps:
+    """Maps of a decoder [p, d] and a map of documents [d, p] that leave the means where they are; ratio for l2."""
     single = (decoder, mean_x - mean_z @ decoder, forward, mean_z - mean_x @ forward)
     arrays = [array.astype(np.float32) for array in single]
     if ratio is not None:
