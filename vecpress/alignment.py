@@ -20,7 +20,7 @@ JUDGED_ROWS, JUDGES = 8192, 512  # that strengths are chosen with, at most
 LEAST_ROWS = 64  # with fewer there is nothing to hold out
 RIDGES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)  # of the mean variance of the old vectors; the first of most recall
 PULLS = (1e-2, 3e-2, 1e-1, 3e-1, 1.0, 10.0, 100.0)  # of the decoder's mean squared row
-UNJUDGED = 1e-2, 1.0  # ridge and pull where nothing can be held out
+UNJUDGED = 1e-2, None, 1.0  # what `strengths` gives where nothing can be held out
 REGRESSION = 1e-3  # ridge of the old vectors on the new ones, of the mean variance of these
 MAX_SEED = 2**63 - 1
 
@@ -59,8 +59,7 @@ class Trial:
     def recall(self, maps: Maps, z: np.ndarray | None = None) -> float:
         """10@10 of the judges for old codes, or for others that decode to z."""
         z = self.base.z if z is None else z
-        asked = self.asked @ maps.decoder.T if maps.query_map is None else self.asked @ maps.query_map + maps.query_shift
-        return self.judge.recall(asked @ z.T, np.square(z).sum(axis=1))
+        return self.judge.recall((self.asked @ maps.query_map + maps.query_shift) @ z.T, np.square(z).sum(axis=1))
 
     def mixed(self, maps: Maps, old: Codec, num_threads: int | None) -> float:
         """10@10 where every other row was coded anew."""
@@ -85,15 +84,17 @@ def align(
 
     With z what an old code decodes to, x' and z' less their means:
 
-    | method | decoder D | documents |
+    | method | decoder D | queries and documents |
     |---|---|---|
-    | "ridge" | least |x' - z' D|^2 + r |D|^2, so that <q, x_hat> is nearest to <q, x> for any queries; r by held-out recall |
-      z' of least |x' - z' D|^2 + s |z' - z'_r(x)|^2, z'_r the regression of z' on x'; s by held-out recall of old and new codes
-      mixed |
-    | "procrustes" | c R^T, R the (semi-)orthogonal matrix of largest <x' R, z'> | g x' R; c and g of least squares |
+    | "ridge" | least |x' - z' D|^2 + r |D|^2 | see below |
+    | "procrustes" | c R^T, R the (semi-)orthogonal matrix of largest <x' R, z'> | queries by D, documents g x' R; c and g of
+      least squares |
 
-    For l2 queries become mean(z) + (q - mean(x)) @ D^T / t, t = |x'|^2 / |z'|^2: distances in the old space then rank as those of
-    what D decodes to where t is the same for all rows.
+    Documents become z' of least |x' - z' D|^2 + s |z' - z'_r(x)|^2, z'_r the regression of z' on x'. Queries are multiplied with
+    D^T: <q, x_hat> is then nearest to <q, x> whatever is asked. For l2 that becomes mean(z) + (q - mean(x)) @ D^T / t,
+    t = |x'|^2 / |z'|^2: distances in the old space then rank as those of what D decodes to where t is the same for all rows. Or
+    queries become what documents do: best where both models agree about who is near. Which, r and each s: by held-out recall, of
+    documents that of old and new codes mixed.
 
     Returns the fitted codec. Raises TypeError or ValueError for bad input, NotFittedError where old_codec is not fitted.
     Cost: n p (p + d) multiply-adds and 18 p^3; seven codings of 4,096 rows at most for "ridge".
@@ -142,16 +143,19 @@ def closed_form(pairs: Pairs, old: Codec, method: str, seed: int, num_threads: i
         return procrustes(pairs)
     trial, learned = held_out(pairs, seed)
     part = Moments(learned)
-    ridge, pull = UNJUDGED if trial is None else strengths(trial, part, old, num_threads)
+    ridge, asked, pull = UNJUDGED if trial is None else strengths(trial, part, old, num_threads)
     whole = part if learned is pairs else Moments(pairs)
-    return whole.with_documents(whole.maps(ridge), pull)
+    return whole.with_documents(whole.with_queries(whole.maps(ridge), asked), pull)
 
 
-def strengths(trial: Trial, part: Moments, old: Codec, num_threads: int | None) -> tuple[float, float]:
-    """The ridge and the pull of most recall."""
+def strengths(trial: Trial, part: Moments, old: Codec, num_threads: int | None) -> tuple[float, float | None, float]:
+    """The ridge, the pull of queries, None where they go by the decoder, and that of documents, of most recall."""
     found = {ridge: trial.recall(part.maps(ridge)) for ridge in RIDGES}
     ridge = max(found, key=lambda each: found[each])
-    return ridge, best_pull(trial, part, part.maps(ridge), old, num_threads)
+    maps = part.maps(ridge)
+    asked = {pull: trial.recall(part.with_queries(maps, pull)) for pull in (None, *PULLS)}
+    kind = max(asked, key=lambda each: asked[each])
+    return ridge, kind, best_pull(trial, part, part.with_queries(maps, kind), old, num_threads)
 
 
 def best_pull(trial: Trial, part: Moments, maps: Maps, old: Codec, num_threads: int | None) -> float:
@@ -210,22 +214,39 @@ class Moments:
 
     def with_documents(self, maps: Maps, pull: float) -> Maps:
         """The same with documents mapped to what the decoder takes back to them, pulled to the regression."""
+        forward = self._pulled(maps, pull)
+        return replace(maps, document_map=_single(forward), document_shift=_single(self.mean_z - self.mean_x @ forward))
+
+    def with_queries(self, maps: Maps, pull: float | None) -> Maps:
+        """The same with queries mapped as documents are; None: as they are."""
+        if pull is None:
+            return maps
+        forward = self._pulled(maps, pull)
+        shift = self.mean_z - self.mean_x @ forward
+        if self.ratio is None:  # scores of about the new model's size
+            decoder = maps.decoder.astype(np.float64)
+            size = _share(float(np.square(decoder).sum()), float((forward * decoder.T).sum()))
+            forward, shift = forward * size, shift * size
+        return replace(maps, query_map=_single(forward), query_shift=_single(shift))
+
+    def _pulled(self, maps: Maps, pull: float) -> np.ndarray:
         decoder = maps.decoder.astype(np.float64)
         gram = decoder @ decoder.T
         strength = max(pull * _mean_diagonal(gram), 1e-30)
-        forward = np.linalg.solve(gram + strength * np.eye(len(gram)), decoder + strength * self.regression.T).T
-        shift = self.mean_z - self.mean_x @ forward
-        return replace(maps, document_map=forward.astype(np.float32), document_shift=shift.astype(np.float32))
+        return np.linalg.solve(gram + strength * np.eye(len(gram)), decoder + strength * self.regression.T).T
 
 
 def maps_about(decoder: np.ndarray, forward: np.ndarray, mean_x: np.ndarray, mean_z: np.ndarray, ratio: float | None) -> Maps:
     """Maps of a decoder [p, d] and a map of documents [d, p] that leave the means where they are; ratio for l2."""
-    single = (decoder, mean_x - mean_z @ decoder, forward, mean_z - mean_x @ forward)
-    arrays = [array.astype(np.float32) for array in single]
+    queries, shift = decoder.T, np.zeros(len(mean_z))
     if ratio is not None:
-        back = decoder.T / ratio
-        arrays += [back.astype(np.float32), (mean_z - mean_x @ back).astype(np.float32)]
-    return Maps(*arrays)
+        queries = queries / ratio
+        shift = mean_z - mean_x @ queries
+    return Maps(*map(_single, (decoder, mean_x - mean_z @ decoder, queries, shift, forward, mean_z - mean_x @ forward)))
+
+
+def _single(a: np.ndarray) -> np.ndarray:
+    return a.astype(np.float32)
 
 
 def _centred(pairs: Pairs) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -20,28 +20,28 @@ class Maps:
     """The affine maps between a new space of d columns and an old one of p, as `Aligned` keeps them.
 
     decoder float32[p, d], origin float32[d] : of old vectors to new ones, x = origin + z @ decoder
+    query_map float32[d, p], query_shift float32[p] : of new queries to old ones
     document_map float32[d, p], document_shift float32[p] : of new documents to old ones
-    query_map float32[d, p], query_shift float32[p] : of new queries to old ones, for l2 alone; None otherwise, where the decoder
-        says it
     """
 
     decoder: np.ndarray
     origin: np.ndarray
+    query_map: np.ndarray
+    query_shift: np.ndarray
     document_map: np.ndarray
     document_shift: np.ndarray
-    query_map: np.ndarray | None = None
-    query_shift: np.ndarray | None = None
 
 
 class Aligned(Chain):
     """Searches the codes of an old model's codec with vectors of a new model: old and new codes mix in one index.
 
-    With z_hat what the inner codec, the old one, makes of a code:
+    With z_hat what the inner codec, the old one, makes of a code, a code stands for x_hat = origin_ + z_hat @ decoder_, and a
+    query q becomes r = q @ query_map_ + query_shift_:
 
-    | metric | a code stands for | a query becomes | score |
-    |---|---|---|---|
-    | ip, cos | x_hat = origin_ + z_hat @ decoder_ | q @ decoder_.T | <q, x_hat> |
-    | l2 | the same | r = q @ query_map_ + query_shift_ | |r - z_hat|^2: a squared distance in the old space |
+    | metric | score |
+    |---|---|
+    | ip, cos | <r, z_hat> + <q, origin_>: <q, x_hat> where query_map_ is decoder_.T and query_shift_ is 0 |
+    | l2 | |r - z_hat|^2: a squared distance in the old space |
 
     New documents are coded as x @ document_map_ + document_shift_ by the inner codec. Code layout: the inner codec's; every code
     of the old codec is one of this codec. Products are summed in the order of `vecpress.ops.project`.
@@ -58,9 +58,9 @@ class Aligned(Chain):
     dims : columns of the old model's vectors; None: as many as the new one's
     metric : "ip", "l2" or "cos", the old codec's
 
-    Learned: decoder_ float32[p, d], origin_ float32[d], document_map_ float32[d, p], document_shift_ float32[p], for l2
-    query_map_ float32[d, p] and query_shift_ float32[p]; the inner codec's arrays, under the prefix inner_. Limits of values are
-    such that what is mapped is within the inner codec's. `layers` and `truncate` are the inner codec's.
+    Learned: decoder_ float32[p, d], origin_ float32[d], query_map_ and document_map_ float32[d, p], query_shift_ and
+    document_shift_ float32[p]; the inner codec's arrays, under the prefix inner_. Limits of values are such that what is mapped
+    is within the inner codec's. `layers` and `truncate` are the inner codec's.
 
     Cost: d p multiply-adds a vector and a query beside the inner codec's; scans as the inner codec.
     Source: Shen et al., "Towards backward-compatible representation learning", CVPR 2020 (the task); the maps:
@@ -70,24 +70,23 @@ class Aligned(Chain):
     own_state = {  # noqa: RUF012  never changed in place
         "decoder_": Array("float32", ("inner_dim", "dim")),
         "origin_": Array("float32", ("dim",)),
+        "query_map_": Array("float32", ("dim", "inner_dim")),
+        "query_shift_": Array("float32", ("inner_dim",)),
         "document_map_": Array("float32", ("dim", "inner_dim")),
         "document_shift_": Array("float32", ("inner_dim",)),
     }
     decoder_: np.ndarray
     origin_: np.ndarray
-    document_map_: np.ndarray
-    document_shift_: np.ndarray
     query_map_: np.ndarray
     query_shift_: np.ndarray
+    document_map_: np.ndarray
+    document_shift_: np.ndarray
 
     def __init__(self, codec: str | Codec, dims: int | None = None, *, metric: Metric = "ip"):
         self.dims = None if dims is None else check_int("Aligned", "dims", dims, 1)
         self.metric = check_choice("Aligned", "metric", metric, METRICS)
         self._template = inner_codec("Aligned", codec, self.metric)
         self.codec = describe(self._template)
-        if self.metric == "l2":
-            l2 = {"query_map_": Array("float32", ("dim", "inner_dim")), "query_shift_": Array("float32", ("inner_dim",))}
-            self.own_state = {**self.own_state, **l2}
 
     @classmethod
     def of(cls, old: Codec, maps: Maps) -> Self:
@@ -95,7 +94,7 @@ class Aligned(Chain):
         p, d = np.shape(maps.decoder)
         codec = cls(describe(old), None if p == d else p, metric=old.metric)
         given = {f"{field.name}_": getattr(maps, field.name) for field in fields(maps)}
-        own = {name: np.ascontiguousarray(array, np.float32) for name, array in given.items() if array is not None}
+        own = {name: np.ascontiguousarray(array, np.float32) for name, array in given.items()}
         return cls.restore(codec.config(), d, own | {f"inner_{name}": array for name, array in old.arrays().items()})
 
     @property
@@ -136,10 +135,10 @@ class Aligned(Chain):
     def truncate(self, code_size: int) -> Aligned:
         self.check_fitted()
         shorter = self.inner.truncate(code_size)
-        maps = {field.name: getattr(self, f"{field.name}_") for field in fields(Maps) if f"{field.name}_" in self.own_state}
+        maps = {name: getattr(self, name) for name in self.own_state}
         fresh = type(self)(describe(shorter), self.dims, metric=self.metric)
         inner = {f"inner_{name}": array for name, array in shorter.arrays().items()}
-        return type(self).restore(fresh.config(), self.dim, {f"{name}_": array for name, array in maps.items()} | inner)
+        return type(self).restore(fresh.config(), self.dim, maps | inner)
 
     def _check_dim(self, dim: int) -> None:
         columns = dim if self.dims is None else self.dims
@@ -152,10 +151,8 @@ class Aligned(Chain):
         if self.inner_dim != self.dim:
             raise ValueError(f"Aligned: dims expected None or d={self.dim} in fit, got {self.dims}: vecpress.align learns maps")
         same, nothing = np.eye(self.dim, dtype=np.float32), np.zeros(self.dim, np.float32)
-        self.decoder_, self.document_map_ = same, same.copy()
-        self.origin_, self.document_shift_ = nothing, nothing.copy()
-        if self.metric == "l2":
-            self.query_map_, self.query_shift_ = same.copy(), nothing.copy()
+        self.decoder_, self.query_map_, self.document_map_ = same, same.copy(), same.copy()
+        self.origin_, self.query_shift_, self.document_shift_ = nothing, nothing.copy(), nothing.copy()
 
     def _map(self, x: np.ndarray, num_threads: int | None) -> np.ndarray:
         return ops.project(x, self.document_map_, self.document_shift_, num_threads=num_threads)
@@ -165,11 +162,10 @@ class Aligned(Chain):
 
     def _map_queries(self, q: np.ndarray, num_threads: int | None) -> tuple[np.ndarray, np.ndarray | None]:
         with np.errstate(over="ignore", invalid="ignore"):  # a query too far away for float32 scores -inf
+            r = ops.project(q, self.query_map_, self.query_shift_, num_threads=num_threads)
             if self.metric == "l2":
-                return ops.project(q, self.query_map_, self.query_shift_, num_threads=num_threads), None
-            back = np.concatenate((self.decoder_.T, self.origin_[:, None]), axis=1)
-            products = ops.project(q, back, num_threads=num_threads)
-        return np.ascontiguousarray(products[:, :-1]), products[:, -1].copy()
+                return r, None
+            return r, ops.project(q, self.origin_[:, None], num_threads=num_threads)[:, 0]
 
     def _symmetric_query(self, q: np.ndarray, num_threads: int | None) -> Query:
         z, constant = self._map_queries(q, num_threads)

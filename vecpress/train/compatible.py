@@ -21,7 +21,6 @@ from ..alignment import (
     closed_form,
     coded,
     held_out,
-    maps_about,
     strengths,
 )  # fmt: skip
 from ..checks import check_choice, check_int
@@ -35,7 +34,7 @@ from .options import Options, Progress
 BLOCK = 1 << 25  # scores at a time
 RISE = 0.1  # share of the steps in which the rate rises
 TINY = 1e-30
-OPTIONS = Options(steps=400, rate=3e-3, near=12)
+OPTIONS = Options(steps=400, rate=3e-3, near=12, temperature=0.5)
 
 
 def compatible(
@@ -49,10 +48,11 @@ def compatible(
         without, rows that are held out judge, and are learned from nowhere
     method : "trained", or "ridge" or "procrustes": those of `vecpress.align`, which are not trained
     options : of it steps, anchors, near, far, rate, decay, clip, temperature, judge_every, patience and device; the rate is
-        relative to a map's mean size, the temperature to the mean squared length of x. None: 400 steps at 3e-3, near=12
+        relative to a map's mean size, the temperature to the mean difference between an anchor's scores of the nearest of its
+        `near` documents and of the last. None: 400 steps at 3e-3, near=12, temperature=.5
     progress : called with a line of text at every judgement
 
-    First the decoder, so that the softmax of anchors' scores of old codes is that of the new model's float scores; then the
+    First the queries' map, so that the softmax of anchors' scores of old codes is that of the new model's float scores; then the
     documents' map, the same with half of the candidates coded anew, through whose codes the gradient passes as if they were not
     coded. Of either the state of most recall of held-out anchors is kept, that of the closed form being the first.
 
@@ -117,55 +117,62 @@ class _Trainer:
         self.about = mean_x if self.l2 else np.zeros_like(mean_x)  # where distances are taken from: scores differ by a constant
         self.x, self.z = self._tensor(pairs.x - self.about), self._tensor(pairs.z - mean_z)
         self.rng = np.random.Generator(np.random.PCG64([seed, 3]))
-        square = float(self.x.pow(2).sum(dim=1).mean())
-        self.temperature = options.temperature * max(square, TINY) * (2 if self.l2 else 1)
         kinds = [(self.x, torch.arange(len(self.x), device=self.device))]
         if asked is not None and len(asked):
             kinds.append((self._tensor(asked - self.about), torch.full((len(asked),), -1, device=self.device)))
-        self.anchors = [_Anchors(a, row, self._nearest(a, row)) for a, row in kinds]
+        found = [self._nearest(a, row) for a, row in kinds]
+        self.anchors = [_Anchors(a, row, near) for (a, row), (near, _) in zip(kinds, found, strict=True)]
+        self.temperature = options.temperature * max(float(np.mean([spread for _, spread in found])), TINY)
 
     def _tensor(self, a: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(a, np.float32)).to(self.device)
 
-    def _nearest(self, a: Tensor, row: Tensor) -> np.ndarray:
-        """int64[na, near]: documents by the new model, but for the anchors themselves."""
+    def _nearest(self, a: Tensor, row: Tensor) -> tuple[np.ndarray, float]:
+        """int64[na, near]: documents by the new model, but for the anchors themselves; the mean spread of their scores."""
         count, step = min(self.options.near, len(self.x) - 1), max(1, BLOCK // len(self.x))
-        places, found = torch.arange(len(self.x), device=self.device), []
+        places, found, spread = torch.arange(len(self.x), device=self.device), [], 0.0
         for some, own in zip(a.split(step), row.split(step), strict=True):
             scores = true_scores(some, self.x, self.trial.base.metric)
-            found.append(scores.masked_fill(own[:, None] == places, -torch.inf).topk(count, dim=1).indices.cpu().numpy())
-        return np.concatenate(found)
+            best = scores.masked_fill(own[:, None] == places, -torch.inf).topk(count, dim=1)
+            spread += float((best.values[:, 0] - best.values[:, -1]).sum())
+            found.append(best.indices.cpu().numpy())
+        return np.concatenate(found), spread / len(a)
 
     # ---- both halves
 
     def run(self) -> Maps | None:
         """The maps; None where training finds no more than the closed form."""
         trial, moments = self.trial, self.moments
-        ridge, pull = strengths(trial, moments, self.old, self.num_threads)
-        start = moments.with_documents(moments.maps(ridge), pull)
-        back = self._tensor(start.decoder.T / self.ratio)
-        (back,), better = self._train("old codes", [back], self._old_scores, lambda w: trial.recall(self._maps(w[0])))
-        maps = self._maps(back)
-        pull = best_pull(trial, moments, maps, self.old, self.num_threads)
-        maps = moments.with_documents(maps, pull)
+        ridge, kind, _ = strengths(trial, moments, self.old, self.num_threads)
+        start = moments.with_queries(moments.maps(ridge), kind)
+
+        def queries(weights: list[Tensor]) -> Maps:
+            own, shift = self._affine(weights)
+            return replace(start, query_map=own, query_shift=shift + (self.mean_z if self.l2 else 0))
+
+        first = self._about(start.query_map, start.query_shift - (self.mean_z if self.l2 else 0))
+        back, better = self._train("old codes", first, self._old_scores, lambda w: trial.recall(queries(w)))
+        maps = queries(back)
+        maps = moments.with_documents(maps, best_pull(trial, moments, maps, self.old, self.num_threads))
 
         def documents(weights: list[Tensor]) -> Maps:
-            forward, shift = (w.detach().cpu().numpy() for w in weights)  # of x - about, to z - mean_z
-            return replace(maps, document_map=forward, document_shift=shift - self.about @ forward + self.mean_z)
+            own, shift = self._affine(weights)
+            return replace(maps, document_map=own, document_shift=shift + self.mean_z)
 
-        shift = maps.document_shift + self.about @ maps.document_map - self.mean_z
-        first = [self._tensor(maps.document_map), self._tensor(shift)]
-        weights, more = self._train(
+        first = self._about(maps.document_map, maps.document_shift - self.mean_z)
+        forward, more = self._train(
             "mixed codes", first, lambda w, a, columns: self._mixed_scores(back, w, a, columns),
             lambda w: trial.mixed(documents(w), self.old, self.num_threads),
         )  # fmt: skip
-        return documents(weights) if better or more else None
+        return documents(forward) if better or more else None
 
-    def _maps(self, back: Tensor) -> Maps:
-        """Of the queries' map [d, p], with documents by regression."""
-        decoder = back.detach().double().cpu().numpy().T * self.ratio
-        moments = self.moments
-        return maps_about(decoder, moments.regression, moments.mean_x, moments.mean_z, moments.ratio)
+    def _about(self, own: np.ndarray, shift: np.ndarray) -> list[Tensor]:
+        """x @ own + shift as a map of x - about."""
+        return [self._tensor(own), self._tensor(shift + self.about @ own)]
+
+    def _affine(self, weights: list[Tensor]) -> tuple[np.ndarray, np.ndarray]:
+        own, shift = (w.detach().cpu().numpy() for w in weights)
+        return own, shift - self.about @ own
 
     def _train(
         self, what: str, start: list[Tensor], scores: Callable[[list[Tensor], Tensor, Tensor], Tensor],
@@ -227,16 +234,15 @@ class _Trainer:
 
     # ---- scores, differentiable
 
-    def _scores(self, a: Tensor, back: Tensor, z: Tensor) -> Tensor:
+    def _scores(self, a: Tensor, back: list[Tensor], z: Tensor) -> Tensor:
         """Of z [c, p], less its mean, for anchors [na, d]; what is the same for all rows is left out."""
-        if not self.l2:
-            return (a @ back) @ z.T
-        return self.ratio * (2 * (a @ back) @ z.T - z.pow(2).sum(dim=1))
+        products = (a @ back[0] + back[1]) @ z.T
+        return products if not self.l2 else self.ratio * (2 * products - z.pow(2).sum(dim=1))
 
     def _old_scores(self, weights: list[Tensor], a: Tensor, columns: Tensor) -> Tensor:
-        return self._scores(a, weights[0], self.z[columns])
+        return self._scores(a, weights, self.z[columns])
 
-    def _mixed_scores(self, back: Tensor, weights: list[Tensor], a: Tensor, columns: Tensor) -> Tensor:
+    def _mixed_scores(self, back: list[Tensor], weights: list[Tensor], a: Tensor, columns: Tensor) -> Tensor:
         """Of old codes, and in half of the places of new ones, which count as what they decode to but for the gradient."""
         z = self.z[columns]
         new = torch.from_numpy(self.rng.random(len(columns)) < 0.5).to(self.device)
