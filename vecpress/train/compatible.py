@@ -49,7 +49,7 @@ def compatible(
     method : "trained", or "ridge" or "procrustes": those of `vecpress.align`, which are not trained
     options : of it steps, anchors, near, far, rate, decay, clip, temperature, judge_every, patience and device; the rate is
         relative to a map's mean size, the temperature to the mean difference between an anchor's scores of the nearest of its
-        `near` documents and of the last. None: 400 steps at 3e-3, near=12, temperature=.5
+        `near` documents and of the last; half of the steps for documents. None: 400 steps at 3e-3, near=12, temperature=.5
     progress : called with a line of text at every judgement
 
     First the queries' map, so that the softmax of anchors' scores of old codes is that of the new model's float scores; then the
@@ -151,7 +151,8 @@ class _Trainer:
             return replace(start, query_map=own, query_shift=shift + (self.mean_z if self.l2 else 0))
 
         first = self._about(start.query_map, start.query_shift - (self.mean_z if self.l2 else 0))
-        back, better = self._train("old codes", first, self._old_scores, lambda w: trial.recall(queries(w)))
+        steps = self.options.steps
+        back, better = self._train("old codes", steps, first, self._old_scores, lambda w: trial.recall(queries(w)))
         maps = queries(back)
         maps = moments.with_documents(maps, best_pull(trial, moments, maps, self.old, self.num_threads))
 
@@ -161,7 +162,7 @@ class _Trainer:
 
         first = self._about(maps.document_map, maps.document_shift - self.mean_z)
         forward, more = self._train(
-            "mixed codes", first, lambda w, a, columns: self._mixed_scores(back, w, a, columns),
+            "mixed codes", -(-steps // 2), first, lambda w, a, columns: self._mixed_scores(back, w, a, columns),
             lambda w: trial.mixed(documents(w), self.old, self.num_threads),
         )  # fmt: skip
         return documents(forward) if better or more else None
@@ -175,7 +176,7 @@ class _Trainer:
         return own, shift - self.about @ own
 
     def _train(
-        self, what: str, start: list[Tensor], scores: Callable[[list[Tensor], Tensor, Tensor], Tensor],
+        self, what: str, steps: int, start: list[Tensor], scores: Callable[[list[Tensor], Tensor, Tensor], Tensor],
         recall: Callable[[list[Tensor]], float],
     ) -> tuple[list[Tensor], bool]:  # fmt: skip
         """The weights of most recall, and whether these are others than the first."""
@@ -183,17 +184,17 @@ class _Trainer:
         size = max(float(start[0].abs().mean()), TINY)  # steps are of one size whatever the units
         free = [nn.Parameter(w / size) for w in start]
         optimiser = torch.optim.AdamW(free, lr=options.rate, weight_decay=options.decay)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self._rate)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, steps))
 
         def weights() -> list[Tensor]:
             return [w * size for w in free]
 
         best, most, first, waited, loss = start, recall(start), True, 0, float("nan")
-        self.progress(f"{what}, step 0 of {options.steps}: held-out recall {most:.4f}")
-        for step in range(1, options.steps + 1):
+        self.progress(f"{what}, step 0 of {steps}: held-out recall {most:.4f}")
+        for step in range(1, steps + 1):
             loss = self._step(free, weights, scores, optimiser)
             schedule.step()
-            if step % options.judge_every and step < options.steps:
+            if step % options.judge_every and step < steps:
                 continue
             now = [w.detach() for w in weights()]
             found = recall(now)
@@ -201,16 +202,10 @@ class _Trainer:
             if found > most:
                 best, most, first, waited = now, found, False, 0
             stop = ", stopping" if waited >= options.patience else ""
-            self.progress(f"{what}, step {step} of {options.steps}: loss {loss:.4f}, held-out recall {found:.4f}{stop}")
+            self.progress(f"{what}, step {step} of {steps}: loss {loss:.4f}, held-out recall {found:.4f}{stop}")
             if stop:
                 break
         return best, not first
-
-    def _rate(self, step: int) -> float:
-        rising = max(1, round(RISE * self.options.steps))
-        if step < rising:
-            return (step + 1) / rising
-        return 0.5 * (1 + float(np.cos(np.pi * min((step - rising) / max(1, self.options.steps - rising), 1.0))))
 
     def _step(
         self, free: list[nn.Parameter], weights: Callable[[], list[Tensor]],
@@ -251,3 +246,11 @@ class _Trainer:
         point = self._tensor(coded(self.old, given, self.num_threads) - self.mean_z)
         straight = mapped + (point - mapped.detach())
         return self._scores(a, back, z.index_put((torch.nonzero(new)[:, 0],), straight))
+
+
+def _rate(step: int, steps: int) -> float:
+    """Rises, and falls as a cosine does."""
+    rising = max(1, round(RISE * steps))
+    if step < rising:
+        return (step + 1) / rising
+    return 0.5 * (1 + float(np.cos(np.pi * min((step - rising) / max(1, steps - rising), 1.0))))
