@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .arrays import Rows
+from .chain import describe
 from .checks import Metric, check_choice, check_int
 from .codec import Codec
 from .codecs.aligned import Aligned, Maps
@@ -70,7 +71,7 @@ class Trial:
 
 def align(
     x: Any, old_codec: Codec, *, old_codes: Any = None, old_vectors: Any = None, queries: Any = None, method: str = "ridge",
-    seed: int = 0, num_threads: int | None = None,
+    more: int = 0, seed: int = 0, num_threads: int | None = None,
 ) -> Aligned:  # fmt: skip
     """An `Aligned` codec: a new model's queries and documents for an old codec's codes, by maps in closed form.
 
@@ -80,6 +81,8 @@ def align(
         same order. Exactly one of them; of vectors the codes are made
     queries : [nq, d], a sample of the new model's queries, 16 or more: they judge how strong ridges are; else held-out rows do
     method : "ridge" or "procrustes", see below
+    more : numbers that new documents' codes have behind an old one, for a `RecurrentBinary` alone: see `Aligned`. Such wider
+        codes are an index of their own; `codec.truncate(old_codec.code_size)` is for the old index, which their first bytes join
     seed : of what is drawn and held out, 0 .. 2^63 - 1
 
     With z what an old code decodes to, x' and z' less their means:
@@ -104,7 +107,14 @@ def align(
     check_int("align", "seed", seed, 0, MAX_SEED)
     num_threads = check_threads(num_threads)
     pairs = as_pairs("align", x, old_codec, old_codes, old_vectors, queries, seed, num_threads)
-    return Aligned.of(old_codec, closed_form(pairs, old_codec, method, seed, num_threads))
+    check_more(old_codec, more)
+    codec = Aligned.of(old_codec, closed_form(pairs, old_codec, method, seed, num_threads))
+    return codec.widened(pairs.x, more, seed, num_threads) if more else codec
+
+
+def check_more(old: Codec, more: Any) -> None:
+    """Raises TypeError or ValueError where wider codes are none of this codec's."""
+    Aligned(describe(old), more=more, metric=old.metric)
 
 
 def as_pairs(

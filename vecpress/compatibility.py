@@ -73,7 +73,8 @@ def evaluate_compatibility(
     new_queries, old_queries : [nq, d] and [nq, p], the same questions; none that the codecs learned from
     k : neighbours
     old_codes : uint8[n, code_size], where they are there; None: `old` is encoded
-    fresh : a codec of new vectors that new_new is measured with, fitted or not; fitted on `new` if not; None: new_codec
+    fresh : a codec of new vectors that new_new is measured with, fitted or not; fitted on `new` if not; None: new_codec. Of wider
+        codes give `wide.truncate(old_codec.code_size)` as new_codec and `wide` here
     share, seed : of the vectors, drawn by the seed, that the mixed index has encoded again, 0 to 1
 
     Raises TypeError or ValueError for bad input, codecs that do not belong together, and counts that differ.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import bits, clustered, scan_all
+from helpers import bits, clustered, level_rounding, scan_all
 
 import vecpress as vp
 from vecpress.codecs.aligned import Aligned, Maps, same_codes
@@ -65,7 +65,8 @@ def test_symmetric_scores_are_the_inner_codecs_of_the_mapped_query():
     q, kept = clustered(1, 7, D), inner.encode(clustered(0, 90, P, draw=2))
     query = codec.query(q, symmetric=True)
     assert query.scan == "sdc"
-    expected = scan_all(inner, kept, inner.query(q @ codec.query_map_ + codec.query_shift_, symmetric=True)) + (q @ codec.origin_)[:, None]
+    mapped = inner.query(q @ codec.query_map_ + codec.query_shift_, symmetric=True)
+    expected = scan_all(inner, kept, mapped) + (q @ codec.origin_)[:, None]
     np.testing.assert_allclose(scan_all(codec, kept, query), expected, rtol=1e-4, atol=1e-4)
 
 
@@ -111,6 +112,77 @@ def test_a_progressive_code_is_cut():
     assert bits(shorter.encode(x)) == bits(codec.encode(x)[:, :8])
     with pytest.raises(ValueError, match="truncate: code_size expected the end of a layer"):
         codec.truncate(9)
+
+
+# ---- wider codes
+
+
+def wide(u: int = 1, more: int = 16, metric: str = "ip") -> tuple[vp.Codec, vp.Aligned, np.ndarray]:
+    """A codec of an old model's vectors, wider codes around it, and vectors of the new model."""
+    x = clustered(1, 600, 20, clusters=80)
+    z = (x @ np.random.default_rng(0).standard_normal((20, P)) / 4).astype(np.float32)
+    old = vp.RecurrentBinary(16, u, recipe="rotation", metric=metric).fit(z)
+    return old, vp.align(x, old, old_vectors=z, more=more), x
+
+
+@pytest.mark.parametrize("u", [0, 1, 3])
+@pytest.mark.parametrize("metric", ["ip", "cos"])
+def test_wider_codes_begin_with_codes_of_the_old_index(u, metric):
+    old, codec, x = wide(u, metric=metric)
+    short = codec.truncate(old.code_size)
+    assert codec.layers == (old.code_size, codec.code_size) and codec.code_size == old.code_size + 2 * (u + 1)
+    assert same_codes(short, old) and not same_codes(codec, old) and codec.truncate(codec.code_size) == codec
+    codes = codec.encode(x)
+    assert bits(codes[:, : old.code_size]) == bits(short.encode(x))
+    index = vp.Index(codec)
+    index.add(x)
+    joined = vp.Index(old).with_codec(short)
+    joined.merge(index.truncate(old.code_size))
+    np.testing.assert_array_equal(joined.search(x[:5], 9)[1], index.truncate(old.code_size).search(x[:5], 9)[1])
+    assert index.search(x[:5], 9, rerank=100)[1].shape == (5, 9)
+
+
+def test_wider_codes_lose_less():
+    old, codec, x = wide()
+    errors = [np.square(codec.decode(codec.encode(x)) - x).sum()]
+    short = codec.truncate(old.code_size)
+    errors.append(np.square(short.decode(short.encode(x)) - x).sum())
+    assert errors[0] < 0.5 * errors[1]
+    _, wider, _ = wide(more=48)  # more numbers than columns
+    assert np.square(wider.decode(wider.encode(x)) - x).sum() < 0.7 * errors[0]
+
+
+def test_wider_codes_and_scores_by_hand():
+    old, codec, x = wide()
+    codes, q = codec.encode(x[:40]), clustered(1, 7, 20, draw=1)
+    first = codec.origin_ + old.decode(codes[:, : old.code_size]).astype(np.float64) @ codec.decoder_
+    s = old._parts(codes[:, : old.code_size])[1].astype(np.float64)[:, None]
+    fields = codes[:, old.code_size :, None] >> np.array([6, 4, 2, 0]) & 3
+    v = (2 * fields.reshape(40, 16).astype(np.float64) - 3) / 2
+    z = (x[:40] - first) @ codec.more_map_ / s
+    assert (np.abs(np.clip(np.round(z + 0.5) - 0.5, -1.5, 1.5) - v) < 1e-9).mean() > 0.99  # but for roundings
+    decoded = first + s * (v @ codec.more_back_)
+    np.testing.assert_allclose(codec.decode(codes), decoded, rtol=1e-4, atol=1e-4)
+    exact = q @ decoded.T
+    off = np.abs(scan_all(codec, codes, codec.query(q)) - exact)
+    assert (off <= 1e-4 * np.abs(exact).max() + level_rounding(codec.query(q), codes) * np.abs(q).sum(axis=1)[:, None]).all()
+
+
+def test_what_cannot_be_wider_is_refused():
+    for inner in ("PQ(m=8)", "RecurrentBinary(m=16, u=2, recipe='rotation')", "RecurrentBinary(m=18, u=1, recipe='rotation')"):
+        with pytest.raises(ValueError, match=r"^Aligned: more expected 0 or a RecurrentBinary whose numbers .*, got 8 and "):
+            vp.Aligned(inner, more=8)
+    with pytest.raises(ValueError, match=r"^Aligned: more expected 0 with metric='l2', .*, got 8$"):
+        vp.Aligned("RecurrentBinary(m=16, u=1, recipe='rotation')", more=8, metric="l2")
+    z = clustered(0, 300, P)
+    with pytest.raises(ValueError, match=r"^Aligned: more expected 0 or a RecurrentBinary"):
+        vp.align(z, vp.PQ(8).fit(z), old_vectors=z, more=8)
+    with pytest.raises(ValueError, match=r"^Aligned: more expected 0 to 8192, got -1"):
+        vp.align(z, vp.PQ(8).fit(z), old_vectors=z, more=-1)
+    old, codec, _ = wide()
+    index = vp.Index(old)
+    with pytest.raises(ValueError, match=r"^with_codec: codec expected Aligned around RecurrentBinary"):
+        index.with_codec(codec)
 
 
 def test_limits_are_those_of_what_is_mapped():

@@ -18,6 +18,7 @@ from ..alignment import (
     Trial,
     as_pairs,
     best_pull,
+    check_more,
     closed_form,
     coded,
     held_out,
@@ -39,11 +40,12 @@ OPTIONS = Options(steps=400, rate=3e-3, near=12, temperature=0.5)
 
 def compatible(
     x: Any, old_codec: Codec, *, old_codes: Any = None, old_vectors: Any = None, queries: Any = None, method: str = "trained",
-    options: Options | None = None, seed: int = 0, progress: Progress | None = None, num_threads: int | None = None,
+    more: int = 0, options: Options | None = None, seed: int = 0, progress: Progress | None = None,
+    num_threads: int | None = None,
 ) -> Aligned:  # fmt: skip
     """An `Aligned` codec, as `vecpress.align` gives it, whose maps are trained from there on.
 
-    x, old_codec, old_codes, old_vectors, seed : as in `vecpress.align`
+    x, old_codec, old_codes, old_vectors, more, seed : as in `vecpress.align`
     queries : [nq, d], a sample of the new model's queries: from 32 on half of them train and the others judge, at most 512;
         without, rows that are held out judge, and are learned from nowhere
     method : "trained", or "ridge" or "procrustes": those of `vecpress.align`, which are not trained
@@ -72,14 +74,16 @@ def compatible(
     if not isinstance(options, Options):
         raise TypeError(f"{call}: options expected Options, got {type(options).__name__}")
     pairs = as_pairs(call, x, old_codec, old_codes, old_vectors, queries, seed, num_threads)
-    if method != "trained":
-        return Aligned.of(old_codec, closed_form(pairs, old_codec, method, seed, num_threads))
-    judged, asked = _halves(pairs, seed)
-    trial, learned = held_out(judged, seed)
+    check_more(old_codec, more)
     maps = None
-    if trial is not None:
-        maps = _Trainer(learned, asked, trial, old_codec, options, seed, progress or (lambda line: None), num_threads).run()
-    return Aligned.of(old_codec, closed_form(pairs, old_codec, "ridge", seed, num_threads) if maps is None else maps)
+    if method == "trained":
+        judged, asked = _halves(pairs, seed)
+        trial, learned = held_out(judged, seed)
+        method = "ridge"  # where training finds no more
+        if trial is not None:
+            maps = _Trainer(learned, asked, trial, old_codec, options, seed, progress or (lambda line: None), num_threads).run()
+    codec = Aligned.of(old_codec, closed_form(pairs, old_codec, method, seed, num_threads) if maps is None else maps)
+    return codec.widened(pairs.x, more, seed, num_threads) if more else codec
 
 
 def _halves(pairs: Pairs, seed: int) -> tuple[Pairs, np.ndarray | None]:
