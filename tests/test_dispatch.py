@@ -220,10 +220,10 @@ LAYERS = (  # a module imports from layers above it here, or from its own; nothi
     {"codec"},
     {"centred", "chain", "labels", "recurrent"},
     {"recurrentfit"},
-    {"codecs", "stream", "train"},
+    {"alignment", "codecs", "stream", "train"},
     {"contents"},
     {"filters", "ranges", "store"},
-    {"index", "keys", "parse", "io", "diagnostics", "evaluate", "forecast", "auto", "trials"},
+    {"index", "keys", "parse", "io", "diagnostics", "evaluate", "compatibility", "forecast", "auto", "trials"},
     {"cli", "integrations"},
     {"__init__", "__main__"},
 )

@@ -6,10 +6,12 @@ index.add(x)                        # encode and keep the codes
 scores, ids = index.search(q, k=10)
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from . import codecs as _codecs  # noqa: F401  defines and registers every codec
 from . import datasets
+from .alignment import align
 from .auto import auto
 from .codec import Codec, Query, codec_class, codecs
 from .dispatch import backends, explain, use
@@ -21,6 +23,7 @@ from .keys import KeyedIndex
 
 if TYPE_CHECKING:
     from . import synthetic, train
+    from .compatibility import evaluate_compatibility
     from .diagnostics import diagnose
 
 __version__ = "0.1.0"
@@ -29,22 +32,20 @@ for _cls in codecs():
     globals()[_cls.__name__] = _cls
 
 
+_LATER = {"diagnose": "diagnostics", "evaluate_compatibility": "compatibility", "synthetic": None, "train": None}
+
+
 def __getattr__(name: str) -> Any:
-    """What is used now and then is imported then."""
-    if name == "diagnose":
-        from .diagnostics import diagnose
-
-        return diagnose
-    if name in ("synthetic", "train"):
-        import importlib
-
-        return importlib.import_module("." + name, __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """What is used now and then is imported then: modules, and names of modules."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f".{_LATER[name] or name}", __name__)
+    return getattr(module, name) if _LATER[name] else module
 
 
 __all__ = [
     "BackendError", "Codec", "CorruptFileError", "Index", "KeyedIndex", "NotFittedError", "Query", "SmallTrainingSetWarning",
-    "auto", "backends", "codec_class", "codecs", "datasets", "diagnose", "evaluate", "exact", "explain", "load", "recall",
-    "synthetic", "train", "use",
+    "align", "auto", "backends", "codec_class", "codecs", "datasets", "diagnose", "evaluate", "evaluate_compatibility", "exact",
+    "explain", "load", "recall", "synthetic", "train", "use",
     *(cls.__name__ for cls in codecs()),
 ]  # fmt: skip
