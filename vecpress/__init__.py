@@ -18,6 +18,7 @@ from .evaluate import evaluate, exact, recall
 from .index import Index
 from .io import load
 from .keys import KeyedIndex
+from .relevance import ndcg, success
 
 if TYPE_CHECKING:
     from . import synthetic
@@ -44,7 +45,7 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "BackendError", "Codec", "CorruptFileError", "Index", "KeyedIndex", "NotFittedError", "Query", "SmallTrainingSetWarning",
-    "auto", "backends", "codec_class", "codecs", "datasets", "diagnose", "evaluate", "exact", "explain", "load", "recall",
-    "synthetic", "use",
+    "auto", "backends", "codec_class", "codecs", "datasets", "diagnose", "evaluate", "exact", "explain", "load", "ndcg",
+    "recall", "success", "synthetic", "use",
     *(cls.__name__ for cls in codecs()),
 ]  # fmt: skip
