@@ -92,7 +92,7 @@ def _trained(learning: Learning, codec: vp.Codec, queries: bool = True, times: i
     from vecpress import train
 
     steps = times * learning.steps
-    options = train.Options.for_recipe(codec.config()["recipe"], steps=steps, judge_every=max(1, steps // 10), **changes)
+    options = train.Options.for_recipe(codec.config()["recipe"], steps=steps, judge_every=max(1, steps // 5), **changes)
     asked = learning.samples if queries else None
     return train.fit(codec, learning.train, asked, options=options, progress=lambda line: print(f"  {line}", flush=True))
 
@@ -174,7 +174,9 @@ def measured(row: Row, learning: Learning, sets: list[Judged]) -> dict[str, Any]
 
 def markdown(result: dict[str, Any]) -> str:
     """The table of a result."""
-    heads = ["codes", "bytes", *(head for set_ in ("medquad", "xquad") for head in (f"{set_} success@10", "nDCG@10", "of float's"))]
+    heads = ["codes", "bytes"]
+    for name in LABELLED:
+        heads += [f"{name.split('_')[0]} success@10", "nDCG@10", "of float's"]
     lines = [f"| {' | '.join([*heads, 'LIMIT: first two kept'])} |", "|---" + "|--:" * len(heads) + "|"]
     for row in result["rows"]:
         cells = [row["name"] + (f" ({row['steps']} steps)" if row["steps"] else ""), f"{row['code_bytes']:,}"]

@@ -222,7 +222,7 @@ LAYERS = (  # a module imports from layers above it here, or from its own; nothi
     {"codecs", "stream", "train"},
     {"contents"},
     {"filters", "ranges", "store"},
-    {"index", "keys", "parse", "io", "diagnostics", "evaluate", "forecast", "auto", "relevance", "trials"},
+    {"index", "keys", "parse", "io", "diagnostics", "evaluate", "forecast", "auto", "paragraphs", "relevance", "trials"},
     {"cli", "integrations"},
     {"__init__", "__main__"},
 )

@@ -23,6 +23,7 @@ from .relevance import ndcg, success
 if TYPE_CHECKING:
     from . import synthetic
     from .diagnostics import diagnose
+    from .paragraphs import ParagraphVectors
 
 __version__ = "0.1.0"
 
@@ -36,6 +37,10 @@ def __getattr__(name: str) -> Any:
         from .diagnostics import diagnose
 
         return diagnose
+    if name == "ParagraphVectors":
+        from .paragraphs import ParagraphVectors
+
+        return ParagraphVectors
     if name == "synthetic":
         import importlib
 
@@ -44,8 +49,8 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "BackendError", "Codec", "CorruptFileError", "Index", "KeyedIndex", "NotFittedError", "Query", "SmallTrainingSetWarning",
-    "auto", "backends", "codec_class", "codecs", "datasets", "diagnose", "evaluate", "exact", "explain", "load", "ndcg",
-    "recall", "success", "synthetic", "use",
+    "BackendError", "Codec", "CorruptFileError", "Index", "KeyedIndex", "NotFittedError", "ParagraphVectors", "Query",
+    "SmallTrainingSetWarning", "auto", "backends", "codec_class", "codecs", "datasets", "diagnose", "evaluate", "exact",
+    "explain", "load", "ndcg", "recall", "success", "synthetic", "use",
     *(cls.__name__ for cls in codecs()),
 ]  # fmt: skip
