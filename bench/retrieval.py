@@ -62,6 +62,7 @@ class Learning:
 
     train: np.ndarray
     samples: np.ndarray
+    labels: list[np.ndarray]
     steps: int
     keep: Path | None
 
@@ -97,10 +98,21 @@ def _trained(learning: Learning, codec: vp.Codec, queries: bool = True, times: i
     return train.fit(codec, learning.train, asked, options=options, progress=lambda line: print(f"  {line}", flush=True))
 
 
+def _paired(learning: Learning, codec: vp.Codec) -> vp.Codec:
+    """Trained on the sample questions and the passages that answer them, as binary passage retrievers are."""
+    from vecpress import train
+
+    options = train.Options.for_passages(steps=learning.steps, judge_every=max(1, learning.steps // 5))
+    asked = np.repeat(np.arange(len(learning.labels)), [len(ids) for ids in learning.labels])
+    pairs = learning.samples[asked], np.concatenate(learning.labels)
+    return train.fit(codec, learning.train, pairs=pairs, options=options, progress=lambda line: print(f"  {line}", flush=True))
+
+
 RECIPES: dict[str, Callable[[Learning, vp.Codec], vp.Codec]] = {
     "vectors": _plain,
     "vectors and queries": _asked,
     "trained": _trained,
+    "trained on pairs": _paired,
     "published": lambda learning, codec: _trained(learning, codec, times=PUBLISHED_STEPS),
 }
 
@@ -116,6 +128,7 @@ class Row:
 
 
 SYMMETRIC = {"symmetric": True}
+RESCORED = SYMMETRIC | {"rerank": OVERSAMPLED * K}
 
 
 def _both(name: str, codec: vp.Codec, recipe: str = "vectors") -> list[Row]:
@@ -128,7 +141,7 @@ def rows(dim: int) -> list[Row]:
     return [
         Row("float", vp.Raw()),
         Row("Sign, Hamming", vp.Sign(), "vectors", SYMMETRIC),
-        Row("Sign, Hamming, then float queries", vp.Sign(), "vectors", SYMMETRIC | {"rerank": OVERSAMPLED * K}),
+        Row("Sign, Hamming, then float queries", vp.Sign(), "vectors", RESCORED),
         Row("Sign, float queries", vp.Sign()),
         Row("ITQ, Hamming", vp.ITQ(dim), "vectors", SYMMETRIC),
         Row("ITQ, float queries", vp.ITQ(dim)),
@@ -137,6 +150,9 @@ def rows(dim: int) -> list[Row]:
         *_both("improved, u=0", vp.RecurrentBinary(dim, 0), "trained"),
         *_both("improved, u=1", vp.RecurrentBinary(dim, 1), "trained"),
         *_both("improved, u=1, in 1 bit's bytes", vp.RecurrentBinary(dim // 2 - 8, 1), "trained"),
+        *(Row(f"passage retriever, u=0{how}", vp.RecurrentBinary(dim, 0), "trained on pairs", search) for how, search in (
+            (", symmetric", SYMMETRIC), (", symmetric, then float queries", RESCORED), (", float queries", {}),
+        )),
         *_both("bebr, u=1", vp.RecurrentBinary(dim, 1, recipe="bebr", hidden=dim), "published"),
         Row("RaBitQ, 1 bit", vp.RaBitQ(1)),
         Row("TransformCodec, 1 bit", vp.TransformCodec(one), "vectors and queries"),
@@ -167,7 +183,8 @@ def figures(row: Row, codec: vp.Codec, judged: Judged) -> dict[str, Any]:
 
 def measured(row: Row, learning: Learning, sets: list[Judged]) -> dict[str, Any]:
     codec = learning.fitted(row.codec, row.recipe)
-    steps = {"trained": learning.steps, "published": PUBLISHED_STEPS * learning.steps}.get(row.recipe)
+    times = {"trained": 1, "trained on pairs": 1, "published": PUBLISHED_STEPS}.get(row.recipe)
+    steps = None if times is None else times * learning.steps
     about = {"name": row.name, "codec": repr(row.codec), "code_bytes": codec.code_size, "recipe": row.recipe, "steps": steps}
     return about | {"search": row.search, "commit": commit()} | {judged.name: figures(row, codec, judged) for judged in sets}
 
@@ -201,8 +218,10 @@ def main() -> None:
     arguments = parser.parse_args()
     out, folder = Path(arguments.out), Path(arguments.data)
     sets = [Judged.of(folder, name) for name in (*LABELLED, STRESS)]
-    samples = np.asarray(figure_queries(read(str(folder / LEARNED)))[1], np.float32)
-    learning = Learning(sets[0].base, samples, arguments.steps, None if arguments.keep is None else Path(arguments.keep))
+    whole = read(str(folder / LEARNED))
+    samples = np.asarray(figure_queries(whole)[1], np.float32)
+    labels = [np.asarray(ids, np.int64) for ids in (whole.relevant or [])[: len(samples)]]
+    learning = Learning(sets[0].base, samples, labels, arguments.steps, None if arguments.keep is None else Path(arguments.keep))
     order = rows(sets[0].base.shape[1])
     chosen = [row for row in order if any(text in row.name for text in arguments.row or [""])]
     if not chosen:

@@ -94,7 +94,7 @@ def fit_in_place(
     documents = Documents.of(codec, x, num_threads)
     anchors, judges = _anchors(codec, x, queries, pairs, num_threads)
     mined(anchors, documents, options.near, options.device)
-    mined(judges, documents, 0, options.device)
+    mined(judges, documents, 0, options.device, by_labels=bool(options.ranking))
     net = RecurrentNet(start, decoder, options.window)
     trainer = Trainer(net, codec, documents, anchors, judges, options, progress)
     best = trainer.run(checkpoint, resume)

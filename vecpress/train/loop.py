@@ -138,6 +138,9 @@ class Trainer:
                 loss = loss + weight * options.distillation * losses.distillation(scores, true, masked, options.temperature)
             if options.contrastive:
                 loss = loss + weight * options.contrastive * self._contrastive(scores, asked, columns, positive, masked, space)
+        if options.ranking:
+            scores, at = losses.symmetric_scores(asked, documents, space), torch.searchsorted(columns, positive)
+            loss = loss + options.ranking * losses.margin_ranking(scores, at, masked, options.margin)
         self.optimiser.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimiser)
@@ -211,7 +214,7 @@ class Trainer:
         found = []
         if self.options.asymmetric:
             found.append(losses.asymmetric_scores(a, base, space))
-        if self.options.symmetric:
+        if self.options.symmetric or self.options.ranking:
             t, y, f = (torch.from_numpy(part).to(self.device) for part in judges.split)
             found.append(losses.symmetric_scores(losses.coded(net(f), y, t, space), base, space))
         count = min(judges.neighbours + 1, len(among))
