@@ -95,7 +95,11 @@ def _trained(learning: Learning, codec: vp.Codec, queries: bool = True, times: i
     steps = times * learning.steps
     options = train.Options.for_recipe(codec.config()["recipe"], steps=steps, judge_every=max(1, steps // 5), **changes)
     asked = learning.samples if queries else None
-    return train.fit(codec, learning.train, asked, options=options, progress=lambda line: print(f"  {line}", flush=True))
+    return train.fit(codec, learning.train, asked, options=options, progress=say)
+
+
+def say(line: Any) -> None:
+    print(f"  {line}", flush=True)
 
 
 def _paired(learning: Learning, codec: vp.Codec) -> vp.Codec:
@@ -105,7 +109,7 @@ def _paired(learning: Learning, codec: vp.Codec) -> vp.Codec:
     options = train.Options.for_passages(steps=learning.steps, judge_every=max(1, learning.steps // 5))
     asked = np.repeat(np.arange(len(learning.labels)), [len(ids) for ids in learning.labels])
     pairs = learning.samples[asked], np.concatenate(learning.labels)
-    return train.fit(codec, learning.train, pairs=pairs, options=options, progress=lambda line: print(f"  {line}", flush=True))
+    return train.fit(codec, learning.train, pairs=pairs, options=options, progress=say)
 
 
 RECIPES: dict[str, Callable[[Learning, vp.Codec], vp.Codec]] = {

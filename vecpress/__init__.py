@@ -21,7 +21,7 @@ from .keys import KeyedIndex
 from .relevance import ndcg, success
 
 if TYPE_CHECKING:
-    from . import synthetic
+    from . import synthetic, train
     from .diagnostics import diagnose
     from .paragraphs import ParagraphVectors
 
@@ -41,16 +41,16 @@ def __getattr__(name: str) -> Any:
         from .paragraphs import ParagraphVectors
 
         return ParagraphVectors
-    if name == "synthetic":
+    if name in ("synthetic", "train"):
         import importlib
 
-        return importlib.import_module(".synthetic", __name__)
+        return importlib.import_module("." + name, __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 __all__ = [
     "BackendError", "Codec", "CorruptFileError", "Index", "KeyedIndex", "NotFittedError", "ParagraphVectors", "Query",
     "SmallTrainingSetWarning", "auto", "backends", "codec_class", "codecs", "datasets", "diagnose", "evaluate", "exact",
-    "explain", "load", "ndcg", "recall", "success", "synthetic", "use",
+    "explain", "load", "ndcg", "recall", "success", "synthetic", "train", "use",
     *(cls.__name__ for cls in codecs()),
 ]  # fmt: skip

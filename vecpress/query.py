@@ -62,10 +62,11 @@ class Query(NamedTuple):
 
     def part(self, which: slice | np.ndarray) -> Query:
         """Some of the queries."""
-        return self._replace(**{
+        parts: dict[str, Any] = {
             name: None if (operand := getattr(self, name)) is None else operand[which]
             for name in ("tables", "rows", "constant", "sum_weights", "bias_weights")
-        })  # fmt: skip
+        }
+        return self._replace(**parts)
 
     def _search_weighed(
         self, blocks: Blocks, k: int, ids: np.ndarray | None, allow: np.ndarray | None, num_threads: int | None
@@ -85,9 +86,8 @@ class Query(NamedTuple):
         weighs = size > most * NOTHING
         size = np.where(weighs, size, np.float32(1))
         scores, found = empty((len(size), k), np.float32), empty((len(size), k), np.int64)
-        for bias, which in (
-            (self.bias, weighs & (self.bias_weights > 0)), (_negated(self.bias), weighs & (self.bias_weights < 0)), (None, ~weighs)
-        ):  # fmt: skip
+        above, below = weighs & (self.bias_weights > 0), weighs & (self.bias_weights < 0)
+        for bias, which in ((self.bias, above), (_negated(self.bias), below), (None, ~weighs)):
             if not which.any():
                 continue
             query = self.part(which)._replace(bias=bias, bias_weights=None, constant=None)
@@ -95,7 +95,8 @@ class Query(NamedTuple):
                 operand = getattr(query, name)
                 if operand is not None:
                     own = size[which].reshape(-1, *[1] * (operand.ndim - 1))
-                    query = query._replace(**{name: np.maximum(operand / own, SMALLEST) if name == "sum_weights" else operand / own})
+                    operand = operand / own
+                    query = query._replace(**{name: np.maximum(operand, SMALLEST) if name == "sum_weights" else operand})
             scores[which], found[which] = query.search(blocks, k, ids, allow, num_threads)
         with np.errstate(over="ignore", invalid="ignore"):
             scores *= size[:, None]

@@ -1,4 +1,4 @@
-"""Recurrent binarisation in NumPy: the folded networks that turn vectors into signs, round by round, and what the signs stand for."""
+"""Recurrent binarisation in NumPy: folded networks that turn vectors into signs, round by round, and what the signs stand for."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Network:
                 if self.unit:
                     back /= np.maximum(ops.norms(back, num_threads=num_threads), np.float32(1e-12))[:, None]
                 above = _block(rows - back, self.maps, i + 1, num_threads) > 0
-                labels = labels << 1 | above
+                labels = labels << np.uint8(1) | above.view(np.uint8)
                 weight = np.float32(2.0 ** -(i + 1))
                 total += np.where(above, weight, -weight)
             out[start : start + step] = labels
@@ -129,6 +129,6 @@ def _nothing_hidden(count: int, p: int, r: int) -> tuple[np.ndarray, ...]:
 
 
 def grid_unit(values: np.ndarray, u: int) -> float:
-    """What to divide normal numbers like these by so that the grid of u + 1 bits fits them: its largest level is REACH deviations."""
+    """What to divide normal numbers like these by so that the grid of u + 1 bits fits: its largest level is REACH deviations."""
     deviation = math.sqrt(float(np.square(values, dtype=np.float64).mean()))
     return deviation * REACH[u] / float(grid_levels(u)[-1]) if deviation > 0 else 1.0

@@ -1,4 +1,4 @@
-"""How recurrent binary codes are learned but for training: what is coded of a vector, directions that signs lose least of, tables."""
+"""How recurrent binary codes are learned but for training: what is coded, directions that signs lose least of, tables."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def learn_split(codec: Any, x: np.ndarray) -> None:
     codec.axis_ = along.astype(np.float32)
 
 
-def turned_directions(f: np.ndarray, y: np.ndarray, m: int, u: int, seed: int) -> np.ndarray:
-    """float32[d, m]: the principal directions of y, turned so that the numbers of u + 1 bits lie near the products with f.
+def turned_directions(f: np.ndarray, y: np.ndarray, m: int, u: int, rank: int, seed: int) -> np.ndarray:
+    """float32[d, m]: `rank` principal directions of y, turned so that numbers of u + 1 bits lie near the products with f.
 
-    Orthonormal columns where m is d at most; beyond, orthonormal rows: more signs than directions.
+    Orthonormal columns where m is `rank` at most; beyond, the rows are those of a tight frame: more signs than directions.
     For one bit that is iterative quantization: Gong et al., "Iterative quantization", PAMI 2013; with more the grid's points
     take the place of signs.
     """
-    directions = principal(y)[1][:, : min(m, y.shape[1])]
+    directions = principal(y)[1][:, : min(m, rank)]
     rotation = random_rotation(m, np.random.Generator(np.random.PCG64(seed)))[: directions.shape[1]]
     few = f[:: -(-len(f) // ROTATION_ROWS)]
     z = (few @ directions.astype(np.float32)).astype(np.float32)
@@ -81,9 +81,11 @@ def initial(codec: Any, x: np.ndarray, rounds: int, num_threads: int | None) -> 
     """The network of the turned principal directions, of so many rounds, and its decoder float32[m, d]. Sets mean_ and axis_."""
     learn_split(codec, x)
     _, y, f = split(x, codec, num_threads)
-    directions = turned_directions(f, y, codec.m, codec.u, codec.seed)
+    rank = max(1, x.shape[1] - bool(codec.axis_.any()))  # there is nothing along the axis
+    directions = turned_directions(f, y, codec.m, codec.u, rank, codec.seed)
     unit = grid_unit(f @ directions, codec.u)
-    return linear_network(directions / unit, directions.T * unit, codec.u, rounds), np.ascontiguousarray(directions.T) * np.float32(unit)
+    back = np.ascontiguousarray(directions.T) * np.float32(unit)
+    return linear_network(directions / unit, back, codec.u, rounds), back
 
 
 def learn_tables(codec: Any, x: np.ndarray, num_threads: int | None) -> None:

@@ -18,11 +18,12 @@ from ..pca import ENOUGH_ROWS, SAMPLE_ROWS, check_columns
 from ..query import SMALLEST
 from ..recurrent import MOST_ROUNDS, Network, grid_levels, network_state
 from ..recurrentfit import RECIPES, learn, split
-from ..scales import scale_factor, scales_of, square_factor, store_scales, store_squares, stored_scales
+from ..scales import SHORT, scale_factor, scales_of, square_factor, store_scales, store_squares, stored_scales
 from .pq import MAX_SEED
 
 MOST_DIRECTIONS = 8192  # sums of coded queries are exact up to here
 SQUARE_BYTES = 2
+LONGEST = 4  # times a vector's length: where its code is nearly at right angles to it, no scale makes up for that
 
 
 class RecurrentBinary(Codec):
@@ -46,6 +47,8 @@ class RecurrentBinary(Codec):
     | for ip and cos but with "bebr", 0 | the level of means_ nearest to t |
     | next one, but with "bebr" and u = 0 | the level of scales_ nearest to s, by ratio |
     | then | (v 2^u + 2^(u+1) - 1) / 2 as `ops.pack_codes` packs them: the first sign is the highest bit |
+
+    s is 4 |y| / |D^T v| at most: what is nearly at right angles to its code, no scale makes up for.
 
     axis_ is the mean's direction, t = <x - mean_, axis_>: that is where queries are long, so it has a byte of its own, and D has
     nothing along it. For l2 and "bebr" there is none.
@@ -72,9 +75,9 @@ class RecurrentBinary(Codec):
     metric : "ip", "l2" or "cos"; "bebr" compares directions, so not "l2"
     seed : of sample, rotation and training, 0 .. 2^63 - 1
 
-    Learned: the blocks, see `vecpress.recurrent.network_state`; form_ int64[2], their rounds, u or 0 where one affine map finds all
-    bits, and their hidden columns; mean_ and axis_ float32[d]; decoder_ float32[m, d]; scales_ and means_ float32[256]; unit_ and
-    gram_ float32[1]. How training can be steered: `vecpress.train.fit`. Values beyond 2^50 are a ValueError.
+    Learned: the blocks, see `vecpress.recurrent.network_state`; form_ int64[2], their rounds, u or 0 where one affine map finds
+    all bits, and their hidden columns; mean_ and axis_ float32[d]; decoder_ float32[m, d]; scales_ and means_ float32[256]; unit_
+    and gram_ float32[1]. How training can be steered: `vecpress.train.fit`. Values beyond 2^50 are a ValueError.
 
     Cost: fit see `vecpress.train.fit`, "rotation" d^2 multiply-adds a row and 9 d^3; encode (2 u + 1) d m multiply-adds (hidden
     columns: (2 u + 1)(d + m) h), d m for s; a query d m, and a scan of m (u + 1) / 8 bytes a code.
@@ -234,7 +237,9 @@ class RecurrentBinary(Codec):
         """float64[n]: s."""
         if self.recipe == "bebr":
             return 1 / np.sqrt(np.square(v, dtype=np.float64).sum(axis=1))
-        return scales_of(y, ops.project(v, self.decoder_, num_threads=num_threads), 0, num_threads)
+        away = ops.project(v, self.decoder_, num_threads=num_threads)
+        lengths, coded = (ops.norms(a, num_threads=num_threads).astype(np.float64) for a in (y, away))
+        return np.minimum(scales_of(y, away, 0, num_threads), LONGEST * lengths / np.maximum(coded, SHORT))
 
     def _parts(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """t float32[n], s float32[n] and labels uint8[n, m]."""

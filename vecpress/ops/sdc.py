@@ -16,7 +16,8 @@ from .scan import reference_codes, reference_scan, scan
 
 BITS = (1, 2, 4)
 LARGEST = 8192  # dimensions: sums of numbers of 4 bits stay below 2^24, which float32 holds
-FORMS = ("tables", "products", "planes")
+Form = Literal["tables", "products", "planes"]
+FORMS: tuple[Form, ...] = ("tables", "products", "planes")
 
 
 def sdc(
@@ -26,7 +27,7 @@ def sdc(
     *,
     dim: int,
     n_bits: int,
-    form: Literal["tables", "products", "planes"] | None = None,
+    form: Form | None = None,
     weights: np.ndarray | None = None,
     ids: np.ndarray | None = None,
     allow: np.ndarray | None = None,

@@ -14,5 +14,6 @@ except ImportError as error:
 
 from .fit import fit, fit_in_place
 from .options import Options
+from .progress import Judgement
 
-__all__ = ["Options", "fit", "fit_in_place"]
+__all__ = ["Judgement", "Options", "fit", "fit_in_place"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,11 +32,11 @@ class Documents:
 
     @classmethod
     def of(cls, codec: Any, x: np.ndarray, num_threads: int | None) -> Documents:
-        t, y, f = split(x, codec, num_threads)
-        return cls(*(torch.from_numpy(np.ascontiguousarray(a)) for a in (x, t, y, f)), codec.metric)
+        own, t, y, f = (torch.from_numpy(np.ascontiguousarray(a)) for a in (x, *split(x, codec, num_threads)))
+        return cls(own, t, y, f, codec.metric)
 
     def to(self, device: str) -> Documents:
-        return Documents(*(a.to(device) for a in (self.x, self.t, self.y, self.f)), self.metric)
+        return Documents(self.x.to(device), self.t.to(device), self.y.to(device), self.f.to(device), self.metric)
 
 
 @dataclass
@@ -76,7 +77,7 @@ class Anchors:
         return cls(
             np.concatenate([part.x for part in parts]), splits,  # type: ignore[arg-type]
             np.concatenate([part.row for part in parts]), np.concatenate([part.positive for part in parts]),
-            groups=[slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True) if b > a],
+            groups=[slice(a, b) for a, b in pairwise(ends) if b > a],
         )  # fmt: skip
 
     @property

@@ -13,7 +13,8 @@ from ..recurrentfit import initial, learn_split, learn_tables, set_network, spli
 from .data import Anchors, Documents, anchors_of_pairs, mined
 from .loop import Trainer
 from .network import RecurrentNet, hidden_network, xavier_network
-from .options import Options, Progress
+from .options import Options
+from .progress import Progress, shown
 
 HELD_OUT = 512  # anchors that judge, at most
 LEAST_ROWS = 64  # with fewer there is nothing to hold out
@@ -22,7 +23,7 @@ LOST = 0.005  # recall that a single affine map may lose
 
 def fit(
     codec: Any, x: Any, queries: Any = None, *, pairs: Any = None, options: Options | None = None, checkpoint: Any = None,
-    resume: bool = False, progress: Progress | None = None, num_threads: int | None = None,
+    resume: bool = False, progress: bool | Progress | None = None, num_threads: int | None = None,
 ) -> Any:  # fmt: skip
     """A fitted copy of a `RecurrentBinary`, trained as the options say.
 
@@ -34,7 +35,8 @@ def fit(
     options : None for those of the recipe
     checkpoint : a file to which the state of training goes at every judgement; written beside it and renamed
     resume : goes on from `checkpoint` where it is there: the result is that of an uninterrupted run
-    progress : called with a line of text at every judgement: step, loss, recall of held-out anchors
+    progress : True for a bar, or lines where rich is not installed, with the recall of held-out anchors; or a function that is
+        called with a `Judgement` of step, loss and recall
     num_threads : of the kernels that make tables and judge; torch has threads of its own
 
     The result depends on the codec's seed, and not on what trained before; on the CPU also on torch's release and instruction
@@ -80,7 +82,7 @@ def _checked_pairs(codec: Codec, pairs: Any, rows: Any, num_threads: int | None)
 
 def fit_in_place(
     codec: Any, x: np.ndarray, queries: np.ndarray | None, *, pairs: tuple[np.ndarray, np.ndarray] | None = None,
-    options: Options | None = None, checkpoint: Any = None, resume: bool = False, progress: Progress | None = None,
+    options: Options | None = None, checkpoint: Any = None, resume: bool = False, progress: bool | Progress | None = None,
     num_threads: int | None = None,
 ) -> None:  # fmt: skip
     """Sets the learned arrays of a codec whose dim_ is known, from checked rows. Arguments as in `fit`."""
@@ -96,7 +98,7 @@ def fit_in_place(
     mined(anchors, documents, options.near, options.device)
     mined(judges, documents, 0, options.device, by_labels=bool(options.ranking))
     net = RecurrentNet(start, decoder, options.window)
-    trainer = Trainer(net, codec, documents, anchors, judges, options, progress)
+    trainer = Trainer(net, codec, documents, anchors, judges, options, shown(progress))
     best = trainer.run(checkpoint, resume)
     set_network(codec, best.export())
     codec.decoder_ = _off_axis(trainer.decoder(best), codec.axis_)

@@ -15,7 +15,8 @@ from . import losses
 from .data import Anchors, Documents
 from .losses import Coded, Space
 from .network import RecurrentNet
-from .options import Options, Progress
+from .options import Options
+from .progress import Judgement, Progress
 
 RISE = 0.1  # share of the steps in which the rate rises
 FALL = 0.6  # share of the steps after which "sgd" goes on at a tenth of the rate
@@ -27,13 +28,13 @@ class Trainer:
 
     def __init__(
         self, net: RecurrentNet, codec: Any, documents: Documents, anchors: Anchors, judges: Anchors, options: Options,
-        progress: Progress | None,
+        progress: Progress,
     ):  # fmt: skip
         self.options, self.device = options, torch.device(options.device)
         self.net = net.to(self.device)
         self.documents = documents.to(options.device)
         self.anchors, self.judges = anchors, judges
-        self.progress = progress or (lambda line: None)
+        self.progress = progress
         self.metric, self.directions, self.seed = codec.metric, codec.recipe == "bebr", codec.seed
         self.mean = torch.from_numpy(codec.mean_.copy()).to(self.device)
         self.axis = torch.from_numpy(codec.axis_.copy()).to(self.device)
@@ -95,7 +96,8 @@ class Trainer:
     def _space(self, net: RecurrentNet) -> Space:
         decoder = net.decoder()
         decoder = decoder - torch.outer(decoder @ self.axis, self.axis)
-        gram = decoder.pow(2).sum() / decoder.shape[0]
+        # the published method knows no decoder
+        gram = torch.ones((), device=self.device) if self.directions else decoder.pow(2).sum() / decoder.shape[0]
         return Space(self.mean, self.axis, decoder, gram, self.metric, self.directions)
 
     def _batch(self) -> tuple[np.ndarray, Tensor]:
@@ -199,11 +201,11 @@ class Trainer:
         if better:
             self.best_recall = recall
             self.best = copy.deepcopy(self.net)
-        stop = ", stopping" if self.waited >= self.options.patience else ""
-        self.progress(f"step {self.step} of {self.options.steps}: loss {loss:.4f}, held-out recall {recall:.4f}{stop}")
+        last = self.waited >= self.options.patience or self.step >= self.options.steps
+        self.progress(Judgement(self.step, self.options.steps, loss, recall, self.best_recall, last))
 
     def _recall(self) -> float:
-        """10@10 of the judges, mean of the ways of scoring that are trained."""
+        """10@10 of the judges: the mean of both ways of scoring; with "bebr" of coded anchors alone."""
         net, judges, docs = self.net, self.judges, self.documents
         net.eval()
         space = self._space(net)
@@ -211,12 +213,10 @@ class Trainer:
         parts = [losses.coded(net(docs.f[i]), docs.y[i], docs.t[i], space) for i in among.split(8192)]
         base = Coded(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
         a = torch.from_numpy(judges.x).to(self.device)
-        found = []
-        if self.options.asymmetric:
+        t, y, f = (torch.from_numpy(part).to(self.device) for part in judges.split)
+        found = [losses.symmetric_scores(losses.coded(net(f), y, t, space), base, space)]
+        if not self.directions:
             found.append(losses.asymmetric_scores(a, base, space))
-        if self.options.symmetric or self.options.ranking:
-            t, y, f = (torch.from_numpy(part).to(self.device) for part in judges.split)
-            found.append(losses.symmetric_scores(losses.coded(net(f), y, t, space), base, space))
         count = min(judges.neighbours + 1, len(among))
         recalls = [judges.share_found(judges.among[scores.topk(count, dim=1).indices.cpu().numpy()]) for scores in found]
         return float(np.mean(recalls))
@@ -225,7 +225,8 @@ class Trainer:
 
     def _save(self, path: Path) -> None:
         state = {
-            "format": FORMAT, "what": self._what(), "step": self.step, "net": self.net.state_dict(), "best": self.best.state_dict(),
+            "format": FORMAT, "what": self._what(), "step": self.step,
+            "net": self.net.state_dict(), "best": self.best.state_dict(),
             "slow": None if self.slow is None else self.slow.state_dict(), "queue": self.queue,
             "optimiser": self.optimiser.state_dict(), "schedule": self.schedule.state_dict(), "scaler": self.scaler.state_dict(),
             "best_recall": self.best_recall, "waited": self.waited, "rng": repr(self.rng.bit_generator.state),
@@ -262,4 +263,5 @@ class Trainer:
         """What a checkpoint must be of: the options, the sizes, and sums of the data."""
         x = self.documents.x
         shapes = [tuple(p.shape) for p in self.net.parameters()]
-        return f"{self.options} seed={self.seed} n={len(x)} sum={float(x.double().sum()):.9g} anchors={len(self.anchors.x)} {shapes}"
+        data = f"n={len(x)} sum={float(x.double().sum()):.9g} anchors={len(self.anchors.x)}"
+        return f"{self.options} seed={self.seed} {data} {shapes}"

@@ -21,7 +21,7 @@ class Coded(NamedTuple):
 
 
 class Space(NamedTuple):
-    """What scores need beside codes: mean and axis [d], decoder [m, d] without its part along the axis, gram, and which scores."""
+    """What scores need beside codes: mean and axis [d], decoder [m, d] without its part along the axis, gram, which scores."""
 
     mean: Tensor
     axis: Tensor

@@ -120,7 +120,7 @@ class RecurrentNet(nn.Module):
             rows = [block.arrays(p, r) for block in blocks]  # type: ignore[operator]
             if rows:
                 return tuple(np.stack(parts) for parts in zip(*rows, strict=True))
-            skip, _, inward, inward_bias, outward = like[0].arrays(r, p)  # type: ignore[operator]
+            skip, _, inward, *_ = like[0].arrays(r, p)  # type: ignore[operator]
             hidden, inner = inward.shape[1], p if skip.shape[0] else 0
             shapes = ((inner, r), (r,), (p, hidden), (hidden,), (hidden, r))
             return tuple(np.zeros((0, *shape), np.float32) for shape in shapes)

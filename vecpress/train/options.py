@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,22 +38,22 @@ class Options:
     anchors: int = 256
     near: int = 24
     far: int = 1024
-    rate: float = 1e-3
+    rate: float = 5e-4
     decay: float = 0.0
     momentum: float = 0.9
     optimiser: str = "adam"
     clip: float = 5.0
     distillation: float = 1.0
     contrastive: float = 0.0
-    symmetric: float = 1.0
+    symmetric: float = 0.3
     asymmetric: float = 1.0
-    temperature: float = 0.03
+    temperature: float = 0.08
     hardest: int = 5
     ranking: float = 0.0
     margin: float = 0.1
     queue: int = 0
     follow: float = 0.99
-    window: float = 2.0
+    window: float = 1.0
     judge_every: int = 50
     patience: int = 6
     device: str = "cpu"
@@ -86,8 +85,8 @@ class Options:
         """The options of a recipe of `RecurrentBinary`, but for those that are given.
 
         "bebr" has the numbers of the published configuration (configs/ and train.py of the paper's code): SGD with Nesterov's
-        momentum .9 at .08, decay 1e-3, gradients clipped at 5, temperature .05, five hardest negatives, window 1; cosines of codes
-        on both sides.
+        momentum .9 at .08, decay 1e-3, gradients clipped at 5, temperature .05, five hardest negatives, window 1; cosines of
+        codes on both sides.
         """
         if recipe == "bebr":
             published = cls(
@@ -107,6 +106,3 @@ class Options:
         """
         both = cls(distillation=0.0, contrastive=1.0, symmetric=0.0, asymmetric=1.0, ranking=1.0, hardest=1 << 20)
         return replace(both, **changes)
-
-
-Progress = Callable[[str], object]

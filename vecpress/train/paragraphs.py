@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-from .options import Progress
 
 SPREAD = 0.1  # deviation of what training starts from
 VECTOR_RATE, WEIGHT_RATE = 0.1, 0.01  # Adam's, of documents' vectors, which are seen once an epoch, and of what all share
@@ -54,7 +53,7 @@ class _Rounded(torch.autograd.Function):
 
 def learn(
     documents: Words, frequency: np.ndarray, bits: int, real: int | None, decay: float, *, epochs: int, batch: int, seed: int,
-    progress: Progress,
+    progress: Callable[[str], object],
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """What foretells words: code_words_ float32[V, bits], bias_ float32[V], and with real vectors projection_ float32[real, bits]
     and real_words_ float32[V, real].

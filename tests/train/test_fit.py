@@ -1,0 +1,212 @@
+"""Training as callers have it: what it gains, the same again from the same seed, checkpoints, pairs, bad input."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import bits
+
+import vecpress as vp
+
+torch = pytest.importorskip("torch")
+SIZE = (1500, 24)
+FEW = {"anchors": 64, "near": 8, "far": 128, "judge_every": 10}
+
+
+def vectors(n: int, seed: int = 0, d: int = SIZE[1]) -> np.ndarray:
+    """float32[n, d]: of length 1, in a few directions more than in others, off the origin."""
+    rng = np.random.default_rng((7, seed))
+    x = rng.standard_normal((n, d)) * 0.9 ** np.arange(d) + 0.2
+    return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
+
+
+def state(codec: vp.Codec) -> list[bytes]:
+    return [bits(getattr(codec, name)) for name in codec.state]
+
+
+def found(codec: vp.Codec, x: np.ndarray, q: np.ndarray, symmetric: bool) -> float:
+    index = vp.Index(codec)
+    index.add(x)
+    return vp.recall(index.search(q, 10, symmetric=symmetric)[1], vp.exact(q, x)[1])
+
+
+@pytest.fixture(scope="module")
+def x() -> np.ndarray:
+    return vectors(SIZE[0])
+
+
+def options(recipe: str = "improved", **changes):
+    return vp.train.Options.for_recipe(recipe, **(FEW | {"steps": 30} | changes))
+
+
+def test_training_finds_more_than_what_it_started_from_where_queries_are_short():
+    """Queries of a few directions alone: the sample says so, the principal directions of the rows do not."""
+    d = 24
+    x = vectors(3000)
+    turn = np.linalg.qr(np.random.default_rng(3).standard_normal((d, d)))[0]
+    turned = (x @ turn).astype(np.float32)
+    few = np.zeros((d, d), np.float32)
+    few[12:18, 12:18] = np.eye(6)
+    asked, judged = ((vectors(n, seed) @ few @ turn).astype(np.float32) for n, seed in ((400, 1), (200, 2)))
+    steps = options(steps=120, rate=3e-3, temperature=0.02, symmetric=0.0)
+    codec = vp.RecurrentBinary(16, 1)
+    trained = vp.train.fit(codec, turned, queries=asked, options=steps)
+    plain = vp.RecurrentBinary(16, 1, recipe="rotation").fit(turned)
+    assert found(trained, turned, judged, False) > found(plain, turned, judged, False) + 0.05
+
+
+def test_the_improved_recipe_finds_more_than_the_published_one(x):
+    q = vectors(100, 1)
+    improved = vp.train.fit(vp.RecurrentBinary(20, 1), x, options=options())
+    published = vp.train.fit(vp.RecurrentBinary(20, 1, recipe="bebr"), x, options=options("bebr", steps=60))
+    for symmetric in (False, True):
+        assert found(improved, x, q, symmetric) > found(published, x, q, symmetric)
+
+
+def test_the_published_recipe_learns(x):
+    q = vectors(100, 1)
+    untrained, trained = (
+        vp.train.fit(vp.RecurrentBinary(32, 1, recipe="bebr"), x, options=options("bebr", steps=steps, patience=20))
+        for steps in (1, 80)
+    )
+    assert found(trained, x, q, True) > found(untrained, x, q, True) + 0.05
+
+
+@pytest.mark.parametrize("recipe, metric, hidden", [("improved", "l2", None), ("improved", "cos", 16), ("bebr", "ip", None)])
+def test_the_same_seed_gives_the_same_codec(x, recipe, metric, hidden):
+    codec = vp.RecurrentBinary(10, 1, recipe=recipe, metric=metric, hidden=hidden)
+    steps = options(recipe, steps=12, judge_every=6, queue=400, contrastive=1.0)
+    first = vp.train.fit(codec, x, options=steps)
+    torch.manual_seed(99)  # of others: it does not matter
+    assert state(vp.train.fit(codec, x, options=steps)) == state(first)
+    other = vp.train.fit(type(codec)(**(codec.config() | {"seed": 1})), x, options=steps)
+    assert state(other) != state(first)
+
+
+def test_fit_of_the_codec_is_training(x):
+    assert state(vp.RecurrentBinary(8, 0, seed=3).fit(x[:60])) == state(vp.train.fit(vp.RecurrentBinary(8, 0, seed=3), x[:60]))
+
+
+# ---- checkpoints
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.mark.parametrize("queue", [0, 300])
+def test_a_resumed_training_ends_as_an_uninterrupted_one(x, tmp_path, queue):
+    codec, path = vp.RecurrentBinary(10, 1, hidden=12), tmp_path / "state"
+    steps = options(steps=40, queue=queue, contrastive=1.0)
+    whole = vp.train.fit(codec, x, options=steps)
+    seen = []
+
+    def stop(judgement):
+        seen.append(judgement.step)
+        if judgement.step == 30:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        vp.train.fit(codec, x, options=steps, checkpoint=path, progress=stop)
+    assert [p.name for p in tmp_path.iterdir()] == ["state"]  # nothing half-written
+    resumed = vp.train.fit(codec, x, options=steps, checkpoint=path, resume=True, progress=lambda j: seen.append(j.step))
+    assert seen == [0, 10, 20, 30, 30, 40]  # the last was not saved before it was told
+    assert state(resumed) == state(whole)
+
+
+def test_checkpoints_of_other_trainings_are_refused(x, tmp_path):
+    codec, path = vp.RecurrentBinary(10, 1), tmp_path / "state"
+    vp.train.fit(codec, x, options=options(steps=10), checkpoint=path)
+    with pytest.raises(ValueError, match="is there already; resume=True"):
+        vp.train.fit(codec, x, options=options(steps=10), checkpoint=path)
+    for other in (
+        lambda: vp.train.fit(codec, x, options=options(steps=20), checkpoint=path, resume=True),
+        lambda: vp.train.fit(codec, x[1:], options=options(steps=10), checkpoint=path, resume=True),
+        lambda: vp.train.fit(vp.RecurrentBinary(11, 1), x, options=options(steps=10), checkpoint=path, resume=True),
+    ):
+        with pytest.raises(ValueError, match="is of another training"):
+            other()
+    path.write_bytes(b"no checkpoint")
+    with pytest.raises(ValueError, match="cannot be read"):
+        vp.train.fit(codec, x, options=options(steps=10), checkpoint=path, resume=True)
+
+
+# ---- what trains, what judges
+
+
+def test_training_ends_early_where_nothing_is_gained(x):
+    seen = []
+    vp.train.fit(vp.RecurrentBinary(10), x, options=options(steps=500, rate=1e-9, patience=2), progress=seen.append)
+    assert seen[-1].last and seen[-1].step <= 30 and not any(j.last for j in seen[:-1])
+    assert "step" in str(seen[-1]) and "done" in str(seen[-1])
+
+
+def test_pairs_teach_what_vectors_do_not_say():
+    """Questions are answered by rows that are far from them, by a fixed turn that no vector alone tells."""
+    x = vectors(800, d=12)
+    answers = np.random.default_rng(0).integers(0, 800, 600)
+    asked = np.ascontiguousarray(x[answers][:, ::-1])
+    contrast = {"distillation": 0.0, "contrastive": 1.0, "asymmetric": 0.0, "symmetric": 1.0, "hardest": 50}
+    steps = options(steps=250, rate=3e-3, patience=99, **contrast)
+    codec = vp.RecurrentBinary(24, 1, hidden=48, seed=1)
+    losses = []
+    vp.train.fit(codec, x, pairs=(asked, answers), options=steps, progress=lambda j: losses.append(j.loss))
+    assert losses[-1] < 0.8 * losses[1]
+
+
+def test_few_rows_are_taken_as_they_are():
+    x = vectors(20, d=8)
+    codec = vp.RecurrentBinary(6, 1).fit(x)
+    assert codec.encode(x).shape == (20, codec.code_size)
+
+
+@pytest.mark.parametrize("hidden", [None, 32])
+def test_a_network_is_distilled_where_that_loses_little(x, hidden):
+    """One affine map stands for the network, or the network stays."""
+    steps = options(steps=10)
+    published = vp.RecurrentBinary(20, 1, recipe="bebr", hidden=hidden, distill=True)
+    kept = vp.train.fit(published, x, options=options("bebr", steps=10))
+    codec = vp.train.fit(vp.RecurrentBinary(20, 1, hidden=hidden, distill=True), x, options=steps)
+    q = vectors(100, 1)
+    whole = vp.train.fit(vp.RecurrentBinary(20, 1, hidden=hidden), x, options=steps)
+    assert found(codec, x, q, False) > found(whole, x, q, False) - 0.03
+    for fitted in (kept, codec):
+        assert tuple(fitted.form_) in ((0, 0), (1, fitted.hidden_columns))
+        assert fitted.encode(x).shape == (len(x), fitted.code_size)
+
+
+def test_lower_precision_trains_too(x):
+    codec = vp.train.fit(vp.RecurrentBinary(10, 1, hidden=8), x, options=options(steps=10, precision="bfloat16"))
+    assert all(np.isfinite(getattr(codec, name)).all() for name in codec.state)
+
+
+def test_codes_are_what_the_network_says_after_training(x):
+    """`keep the better` may go back to the start; both ways decode and search."""
+    codec = vp.train.fit(vp.RecurrentBinary(20, 2), x, options=options(steps=20))
+    error = np.square(codec.decode(codec.encode(x)) - x).sum() / np.square(x - x.mean(axis=0)).sum()
+    assert error < 0.15
+
+
+# ---- bad input
+
+
+@pytest.mark.parametrize(
+    "call, error, message",
+    [
+        (lambda x: vp.train.fit(vp.PQ(4), x), TypeError, "codec expected a RecurrentBinary, got PQ"),
+        (lambda x: vp.train.fit(vp.RecurrentBinary(4, recipe="rotation"), x), ValueError, "recipe 'improved' or 'bebr'"),
+        (lambda x: vp.train.fit(vp.RecurrentBinary(4), x[:0]), ValueError, "at least one row"),
+        (lambda x: vp.train.fit(vp.RecurrentBinary(4), x, pairs=x), TypeError, "pairs expected"),
+        (lambda x: vp.train.fit(vp.RecurrentBinary(4), x, pairs=(x, np.zeros(3))), TypeError, r"pairs\[1\] expected 1500 whole"),
+        (lambda x: vp.train.fit(vp.RecurrentBinary(4), x, pairs=(x[:2], np.array([0, 1500]))), ValueError, "rows 0..1499"),
+        (lambda x: vp.train.Options(steps=0), ValueError, "steps expected"),
+        (lambda x: vp.train.Options(rate=-1.0), ValueError, "rate expected a number of 0 or more, got -1.0"),
+        (lambda x: vp.train.Options(temperature=0), ValueError, "temperature expected a number above 0"),
+        (lambda x: vp.train.Options(optimiser="lion"), ValueError, "optimiser expected one of"),
+        (lambda x: vp.train.Options(distillation=0), ValueError, "distillation or contrastive"),
+        (lambda x: vp.train.Options(symmetric=0, asymmetric=0), ValueError, "symmetric or asymmetric"),
+    ],
+)
+def test_bad_input_is_told(call, error, message):
+    with pytest.raises(error, match=message):
+        call(vectors(1500))
