@@ -37,7 +37,7 @@ def test_codes_learn_which_passages_answer():
 
     x, q, rows = answered()
     learned, judged = slice(0, 200), slice(200, 300)
-    options = train.Options.for_passages(steps=40, anchors=64, near=2, far=64, judge_every=20, rate=5e-3)
+    options = train.Options.for_passages(steps=60, anchors=64, judge_every=20, rate=5e-3)
     before = vp.RecurrentBinary(24, 0, recipe="rotation").fit(x)
     after = train.fit(vp.RecurrentBinary(24, 0), x, pairs=(q[learned], rows[learned]), options=options)
 
@@ -48,6 +48,18 @@ def test_codes_learn_which_passages_answer():
         return vp.success(ids, rows[judged, None], 10)
 
     assert found(after) > found(before) + 0.1
+
+
+def test_a_question_trains_or_judges_with_all_its_pairs():
+    from vecpress.train.fit import _asked
+
+    x, q, _ = answered()
+    codec = vp.RecurrentBinary(24, 0, recipe="rotation").fit(x)
+    thrice = np.repeat(np.arange(40), 3)
+    anchors, judges = _asked(codec, (q[thrice], np.arange(120)), 1)
+    trained, judged = ({tuple(row) for row in part.x.tolist()} for part in (anchors, judges))
+    assert len(judged) == 10 and len(trained) == 30 and not trained & judged
+    assert len(anchors.x) == 90 and (anchors.row == -1).all() and set(anchors.positive) | set(judges.positive) == set(range(120))
 
 
 def test_judges_of_pairs_go_by_the_labels():

@@ -102,7 +102,10 @@ class Options:
 
         Coded questions rank coded passages by a margin, against all negatives of a step, for the shortlist; float questions do by
         the cross entropy of their scores of coded passages, for the ranking of it: `search(symmetric=True, rerank=candidates)`.
-        Signs pass gradients straight through, one of the two ways of the paper. Source: Yamada, Asai, Hajishirzi, ACL 2021.
+        Negatives are the answers of the step's other questions and the passage nearest to each. Pairs alone train, and a quarter
+        of the questions judge, by their labels. Signs pass gradients straight through, one of the two ways of the paper. Source:
+        Yamada, Asai, Hajishirzi, "Efficient passage retrieval with hashing for open-domain question answering", ACL 2021.
         """
-        both = cls(distillation=0.0, contrastive=1.0, symmetric=0.0, asymmetric=1.0, ranking=1.0, hardest=1 << 20)
-        return replace(both, **changes)
+        return replace(cls(
+            distillation=0.0, contrastive=1.0, symmetric=0.0, asymmetric=1.0, ranking=1.0, hardest=1 << 20, near=1, far=0,
+        ), **changes)  # fmt: skip
