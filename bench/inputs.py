@@ -23,6 +23,7 @@ from .contender import Profile
 
 DEMO = "demo"  # names the set that ships
 MADE = "synthetic:"  # begins the name of a made set
+NO_SETS = ("power_law_variances", "topic_texts")  # of vecpress.synthetic
 # Sets of whose queries the first so many are for development (fitting, choosing options); figures come from the others only.
 SAMPLES = {"medquad_minilm": 300}
 SPECTRUM_ROWS, SPECTRUM_SIZES = 20_000, 24  # rows that the bound is computed from, sizes that it is computed for
@@ -97,7 +98,7 @@ def read_all(where: str, metric: str | None, note: Callable[[str], None]) -> lis
 def _made(where: str) -> Dataset:
     """`synthetic:gaussian,d=384`: a generator of vecpress.synthetic, and its arguments."""
     name, *settings = where.removeprefix(MADE).split(",")
-    makers = {maker: getattr(vp.synthetic, maker) for maker in vp.synthetic.__all__ if maker != "power_law_variances"}
+    makers = {maker: getattr(vp.synthetic, maker) for maker in vp.synthetic.__all__ if maker not in NO_SETS}
     if name not in makers:
         raise ValueError(f"{where}: expected one of {', '.join(MADE + maker for maker in sorted(makers))}")
     arguments: dict[str, Any] = {}

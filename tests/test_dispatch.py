@@ -223,7 +223,10 @@ LAYERS = (  # a module imports from layers above it here, or from its own; nothi
     {"alignment", "codecs", "stream", "train"},
     {"contents"},
     {"filters", "ranges", "store"},
-    {"index", "keys", "parse", "io", "diagnostics", "evaluate", "compatibility", "forecast", "auto", "trials"},
+    {
+        "auto", "compatibility", "diagnostics", "evaluate", "forecast", "index", "io", "keys", "paragraphs", "parse", "relevance",
+        "trials",
+    },
     {"cli", "integrations"},
     {"__init__", "__main__"},
 )

@@ -250,6 +250,90 @@ class TestVectors:
             vp.Index(coarse(x), store=bad).add()
 
 
+class TestOwnCodes:
+    """Without a store: candidates by coded queries, and the best of them by float queries against the same codes."""
+
+    CODECS = [  # noqa: RUF012
+        c for metric in METRICS for c in (
+            vp.Sign(metric=metric), vp.ITQ(16, metric=metric), vp.RecurrentBinary(16, 1, recipe="rotation", metric=metric),
+            vp.SQ(4, metric=metric),
+        )
+    ]  # fmt: skip
+
+    @pytest.mark.parametrize("codec", CODECS, ids=repr)
+    def test_the_definition(self, codec, x, queries):
+        codec.fit(x)
+        ids = shuffled(N)
+        index = vp.Index(codec)
+        index.add(x, ids=ids)
+        codes = codec.encode(x)
+        for k, rerank in ((5, 20), (10, 10), (3, N - 1), (7, 1000)):
+            _, candidates = index.search(queries, min(rerank, N), symmetric=True)
+            out = np.full((len(queries), k), np.nan, np.float32), np.full((len(queries), k), -1, np.int64)
+            for i, q in enumerate(queries):
+                alone = vp.Index(codec)  # nothing but the candidates
+                mine = np.isin(ids, candidates[i])
+                alone.add_codes(codes[mine], ids=ids[mine])
+                found = alone.search(q, k)
+                out[0][i], out[1][i] = found[0][0], found[1][0]
+            assert_results(index.search(queries, k, rerank=rerank, symmetric=True), out)
+            some = index.search(queries[:3], k, rerank=rerank, symmetric=True, num_threads=1)
+            assert_results(some, (out[0][:3], out[1][:3]))
+
+    def test_by_hand_for_signs(self, x, queries):
+        """Hamming distances by comparing bits; scores by the float query with +1 and -1."""
+        index = vp.Index(coarse(x))
+        index.add(x)
+        mean, level = index.codec.mean_, float(index.codec.level_[0])
+        signs, asked = np.where(x > mean, 1, -1), np.where(queries > mean, 1, -1)
+        distances = (asked[:, None] != signs).sum(axis=2)
+        exact = queries.astype(float) @ (mean + level * signs).T.astype(float)
+        _, found = index.search(queries, 4, rerank=25, symmetric=True)
+        for i in range(len(queries)):
+            shortlist = np.lexsort((np.arange(N), distances[i]))[:25]
+            assert found[i].tolist() == shortlist[np.lexsort((shortlist, -exact[i, shortlist]))][:4].tolist()
+
+    def test_it_is_neither_of_the_two_searches_alone(self, x, queries):
+        index = vp.Index(coarse(x))
+        index.add(x)
+        both = index.search(queries, 5, rerank=10, symmetric=True)[1]
+        assert (both != index.search(queries, 5, symmetric=True)[1]).any()
+        assert (both != index.search(queries, 5)[1]).any()
+        assert_results(index.search(queries, 5, rerank=N, symmetric=True), index.search(queries, 5))
+
+    def test_ties_filters_and_few_vectors(self, x, queries):
+        same = np.tile(x[:1], (100, 1))
+        ids = shuffled(100)
+        index = vp.Index(coarse(x))
+        index.add(same, ids=ids)
+        scores, found = index.search(queries[:2], 5, rerank=20, symmetric=True)
+        assert found.tolist() == [np.sort(ids)[:5].tolist()] * 2 and (scores == scores[:, :1]).all()
+        index = vp.Index(coarse(x))
+        index.add(x)
+        for allow in ([7], [], [3, 200, 41], np.arange(N) < 12):
+            scores, found = index.search(queries, 8, rerank=10, symmetric=True, allow=allow)
+            wanted = np.flatnonzero(allow) if isinstance(allow, np.ndarray) else np.array(allow, int)
+            there = found >= 0
+            assert np.isin(found[there], wanted).all() and (there.sum(axis=1) == min(8, len(wanted))).all()
+            assert (np.isnan(scores) == ~there).all()
+        assert (vp.Index(coarse(x)).search(queries, 3, rerank=5, symmetric=True)[1] == -1).all()
+
+    def test_a_store_goes_before_the_codes(self, x, queries):
+        index = vp.Index(coarse(x), store=x)
+        index.add(x)
+        assert_results(index.search(queries, 5, rerank=N, symmetric=True), vp.exact(queries, x, 5))
+
+    def test_what_is_refused(self, x, queries):
+        index = vp.Index(coarse(x))
+        index.add(x)
+        with pytest.raises(ValueError, match=r"search: rerank=20 expected an index with a store, .* or symmetric=True"):
+            index.search(queries, 5, rerank=20)
+        with pytest.raises(ValueError, match="search: rerank expected"):
+            index.search(queries, 5, rerank=4, symmetric=True)
+        with pytest.raises(ValueError, match="search: q expected"):
+            index.search(queries[:, 1:], 5, rerank=20, symmetric=True)
+
+
 class TestErrors:
     CALLS = {  # noqa: RUF012
         "kind": (TypeError, "store expected a fitted codec, an array or the path of a .npy file, got list", [[1.0]]),

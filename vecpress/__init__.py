@@ -20,11 +20,13 @@ from .evaluate import evaluate, exact, recall
 from .index import Index
 from .io import load
 from .keys import KeyedIndex
+from .relevance import ndcg, success
 
 if TYPE_CHECKING:
     from . import synthetic, train
     from .compatibility import evaluate_compatibility
     from .diagnostics import diagnose
+    from .paragraphs import ParagraphVectors
 
 __version__ = "0.1.0"
 
@@ -32,7 +34,10 @@ for _cls in codecs():
     globals()[_cls.__name__] = _cls
 
 
-_LATER = {"diagnose": "diagnostics", "evaluate_compatibility": "compatibility", "synthetic": None, "train": None}
+_LATER = {
+    "ParagraphVectors": "paragraphs", "diagnose": "diagnostics", "evaluate_compatibility": "compatibility", "synthetic": None,
+    "train": None,
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
@@ -44,8 +49,8 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "BackendError", "Codec", "CorruptFileError", "Index", "KeyedIndex", "NotFittedError", "Query", "SmallTrainingSetWarning",
-    "align", "auto", "backends", "codec_class", "codecs", "datasets", "diagnose", "evaluate", "evaluate_compatibility", "exact",
-    "explain", "load", "recall", "synthetic", "train", "use",
+    "BackendError", "Codec", "CorruptFileError", "Index", "KeyedIndex", "NotFittedError", "ParagraphVectors", "Query",
+    "SmallTrainingSetWarning", "align", "auto", "backends", "codec_class", "codecs", "datasets", "diagnose", "evaluate",
+    "evaluate_compatibility", "exact", "explain", "load", "ndcg", "recall", "success", "synthetic", "train", "use",
     *(cls.__name__ for cls in codecs()),
 ]  # fmt: skip

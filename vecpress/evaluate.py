@@ -82,7 +82,7 @@ def recall(ids: Any, true_ids: Any, k: int = 10, at: int | None = None) -> float
     """
     k = check_int("recall", "k", k, 1)
     at = k if at is None else check_int("recall", "at", at, 1)
-    found, true = _id_table(ids, "recall: ids", at), _id_table(true_ids, "recall: true_ids", k)
+    found, true = id_table(ids, "recall: ids", at), id_table(true_ids, "recall: true_ids", k)
     if len(found) != len(true):
         raise ValueError(f"recall: expected as many rows of ids as of true_ids, got {len(found)} and {len(true)}")
     hits = sum(int(np.isin(t[t >= 0], f).sum()) for f, t in zip(found, true, strict=True))
@@ -242,7 +242,7 @@ def _merge(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray], k
     return np.take_along_axis(scores, order, axis=1), np.take_along_axis(ids, order, axis=1)
 
 
-def _id_table(ids: Any, what: str, columns: int) -> np.ndarray:
+def id_table(ids: Any, what: str, columns: int) -> np.ndarray:
     """The first `columns` of int[nq, columns or more]."""
     table = ids.detach().cpu().numpy() if is_torch(ids) else as_array(ids, what)
     if table.dtype.kind not in "iu":

@@ -19,7 +19,7 @@ from .ids import as_ids
 from .ops.scan import MAX_K
 from .ranges import no_results, radius_bounds, within
 from .sources import open_source
-from .store import CodecStore, Layers, Store, VectorStore, open_store
+from .store import CodecStore, OwnCodes, Store, VectorStore, open_store
 from .store import rerank as rerank_by
 
 
@@ -39,11 +39,10 @@ class Index:
         `codec`. Or the vectors themselves, in an array [n, d], a memory map or a .npy file (its path): the id of a vector is then
         its row there, the array is neither copied nor saved, and only the rows of candidates are read
 
-    Ids are int64, 0 or more. Without explicit ids, vectors are numbered on from the highest id ever used plus
-    1, and as long as ids are the row numbers, they take no memory. Any number of
-    threads may search while one adds or removes; a search sees the index before or after a change, never
-    within. A call that raises leaves the index as it was. Only what a signal handler raises (Ctrl-C) may also come
-    when the change is complete, never when it is half done.
+    Ids are int64, 0 or more. Without explicit ids, vectors are numbered on from the highest id ever used plus 1, and as long as
+    ids are the row numbers, they take no memory. Any number of threads may search while one adds or removes; a search sees the
+    index before or after a change, never within. A call that raises leaves the index as it was. Only what a signal handler raises
+    (Ctrl-C) may also come when the change is complete, never when it is half done.
 
     Raises TypeError if `codec` is no codec or `store` nothing of that kind, ValueError if they do not fit together,
     NotFittedError if a codec is not fitted, OSError if a file cannot be read.
@@ -172,8 +171,8 @@ class Index:
             `index.ids` order, which is what a bool array is taken for. Or one of these for each query: a list or tuple of them,
             None among them for all vectors, or a matrix, a row a query. Queries with equal filters are scanned together
         rerank : candidates, at least k: so many are found by their codes, and the k best of them by the store are returned,
-            with the store's scores. Without a store, of a progressive codec: so many are found by the first layer of the codes,
-            which alone is read of the others, and the k best of them by the whole codes are returned
+            with the store's scores. Without a store the k best by whole codes and float queries: of a progressive codec, whose
+            first layer finds the candidates, or with symmetric=True, where coded queries do (for bits, a Hamming shortlist)
         symmetric : code the queries too (SDC); candidates are reranked by the float queries
         num_threads : None for VECPRESS_NUM_THREADS, or else the processors this process may use
 
@@ -184,16 +183,16 @@ class Index:
             are allowed, the rest of a row is id -1 and score nan. Torch tensors on q's device where q is one.
 
         Raises TypeError or ValueError for bad input: a wrong width, NaN (naming the row), k < 1, an unknown
-        id in `allow` (naming it), a mask of another length, `rerank` without a store or layers.
+        id in `allow` (naming it), a mask of another length, `rerank` without a store, layers and symmetric=True.
         """
         k = check_int("search", "k", k, 1, MAX_K)
-        store: Store | Layers | None = None
+        store: Store | OwnCodes | None = None
         codec = self._codec
         num_threads = check_threads(num_threads)
         if rerank is not None:
             rerank = check_int("search", "rerank", rerank, k, MAX_K)
-            if self._first is not None:
-                store, codec = Layers(self._codec, num_threads), self._first
+            if self._first is not None or (symmetric and self._store is None):
+                store, codec = OwnCodes(codec, num_threads), self._first or codec
             else:
                 store = self._need_store("search", f"rerank={rerank}")
         rows, make_query = self._queries("search", q, codec, symmetric, num_threads)
@@ -262,7 +261,8 @@ class Index:
 
     def _need_store(self, call: str, why: str) -> Store:
         if self._store is None:
-            raise ValueError(f"{call}: {why} expected an index with a store, Index(codec, store=...), or of a progressive codec")
+            others = ", or of a progressive codec, or symmetric=True" if call == "search" else ""
+            raise ValueError(f"{call}: {why} expected an index with a store, Index(codec, store=...){others}")
         return self._store
 
     # ---- change

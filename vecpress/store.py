@@ -94,8 +94,12 @@ class VectorStore:
         return ids
 
 
-class Layers:
-    """The whole codes of a progressive codec, of which a search has read the first layer."""
+class OwnCodes:
+    """The index's own codes, whole: a search has read the first layer of them, or compared them with coded queries.
+
+    The second is how Hamming shortlists are served: Yamada, Asai, Hajishirzi, "Efficient passage retrieval with hashing for
+    open-domain question answering", ACL 2021, section 3; sentence-transformers calls it rescoring.
+    """
 
     def __init__(self, codec: Codec, num_threads: int | None):
         self.codec, self.num_threads = codec, num_threads
@@ -145,7 +149,7 @@ def open_vectors(store: Any, codec: Codec, where: str) -> VectorStore:
 
 
 def rerank(
-    store: Store | Layers, contents: Contents, q: np.ndarray, candidates: np.ndarray, k: int, num_threads: int | None
+    store: Store | OwnCodes, contents: Contents, q: np.ndarray, candidates: np.ndarray, k: int, num_threads: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k best of each query's candidates by the store's codec: similarities float32[nq, k], ids int64[nq, k].
 

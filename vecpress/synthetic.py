@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from .checks import Metric, check_choice, check_int
+from .checks import Metric, check_choice, check_int, check_number
 from .datasets import METRICS, Dataset
 from .pca import MOST_COLUMNS, random_rotation
 
-__all__ = ["clustered", "gaussian", "limit", "outlier_dimensions", "power_law", "power_law_variances", "shifted_queries"]
+__all__ = [
+    "clustered", "gaussian", "limit", "outlier_dimensions", "power_law", "power_law_variances", "shifted_queries", "topic_texts",
+]  # fmt: skip
 
 LICENCE = "made, free of rights"
 MOST_NUMBERS = 1 << 28  # of the queries of `limit`: a gigabyte
@@ -184,6 +186,45 @@ def limit(
             raise ValueError(f"limit: d={d}: {trouble}; take more dimensions or fewer documents")
     name = f"limit documents={documents} d={d} nq={len(queries)} seed={seed}"
     return _dataset(name, [base, queries, sample], metric, train, tuple(relevant.astype(np.int64)))
+
+
+def topic_texts(
+    n: int = 1000, topics: int = 20, words: int = 2000, seed: int = 0, *, share: float = 0.3
+) -> tuple[list[str], np.ndarray]:  # fmt: skip
+    """Texts of 50 to 200 made words, and the topic of each, int64[n]: what a code learned from words is to tell apart.
+
+    Words are drawn one by one: `share` of a text's words from its topics, about a quarter of these from a second topic drawn at
+    random, the rest from what all texts have in common, where the r-th of `words` words has a share in proportion to 1 / (r + 1).
+    A topic's words are drawn from a Dirichlet distribution of .05, weighed by the roots of these shares in an order of its own.
+
+    Raises TypeError or ValueError for numbers that are none.
+    """
+    for name, value in (("n", n), ("topics", topics), ("words", words)):
+        check_int("topic_texts", name, value, 1)
+    check_number("topic_texts", "share", share, 0, 1)
+    rng = _rng(seed)
+    common = 1 / np.arange(2, words + 2)
+    common /= common.sum()
+    own = [rng.gamma(0.05, size=words) * np.sqrt(common[rng.permutation(words)]) + 1e-300 for _ in range(topics)]
+    labels = rng.integers(0, topics, n)
+    texts = []
+    for topic in labels:
+        count = int(rng.integers(50, 201))
+        topical = int(rng.binomial(count, share))
+        second = int(rng.binomial(topical, 0.25))
+        parts = ((topical - second, own[topic]), (second, own[rng.integers(topics)]), (count - topical, common))
+        drawn = np.concatenate([rng.choice(words, size, p=weights / weights.sum()) for size, weights in parts])
+        texts.append(" ".join(map(_word, drawn.tolist())))
+    return texts, labels
+
+
+def _word(i: int) -> str:
+    """A word of two letters or more for every number of 0 or more."""
+    letters = ""
+    while i or len(letters) < 2:
+        i, letter = divmod(i, 26)
+        letters = chr(97 + letter) + letters
+    return letters
 
 
 def _pairs(numbers: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:

@@ -88,7 +88,7 @@ class Anchors:
         """Mean share of the true documents among those found, int64[na, neighbours + 1], an anchor's own row left out."""
         shares = []
         for own, row, true in zip(found, self.row, self.true, strict=True):
-            shares.append(len(np.intersect1d(own[own != row][: self.neighbours], true)) / max(self.neighbours, 1))
+            shares.append(len(np.intersect1d(own[own != row][: self.neighbours], true)) / max(len(np.unique(true)), 1))
         return float(np.mean(shares)) if shares else 0.0
 
 
@@ -97,8 +97,10 @@ def anchors_of_pairs(codec: Any, queries: np.ndarray, rows: np.ndarray, num_thre
     return Anchors.of(codec, queries, None, rows, num_threads)
 
 
-def mined(anchors: Anchors, documents: Documents, near: int, device: str) -> None:
+def mined(anchors: Anchors, documents: Documents, near: int, device: str, by_labels: bool = False) -> None:
     """Fills `near` with each anchor's nearest documents but itself; with near = 0 `among` and `true`, for judges.
+
+    by_labels : what judges of pairs are to find is the document that answers them, not those that are nearest
 
     Of more than 32,768 anchors only so many stay, drawn evenly. Cost: anchors * n * d multiply-adds.
     """
@@ -106,6 +108,8 @@ def mined(anchors: Anchors, documents: Documents, near: int, device: str) -> Non
     if near and len(anchors.x) > MOST_MINED:
         _thin(anchors)
     among = np.arange(n) if near else np.unique(np.linspace(0, n - 1, min(n, AMONG)).astype(np.int64))
+    labelled = anchors.positive >= 0 if by_labels and not near else np.zeros(len(anchors.x), bool)
+    among = np.union1d(among, anchors.positive[labelled]) if labelled.any() else among
     base = documents.x[torch.from_numpy(among)].to(device)
     count = min(near or NEIGHBOURS, max(len(among) - 1, 1))
     found = np.empty((len(anchors.x), count), np.int64)
@@ -121,6 +125,7 @@ def mined(anchors: Anchors, documents: Documents, near: int, device: str) -> Non
         anchors.near = found
         anchors.positive = np.where(anchors.positive < 0, found[:, 0], anchors.positive)
     else:
+        found[labelled] = anchors.positive[labelled, None]
         anchors.among, anchors.true = among, found
 
 

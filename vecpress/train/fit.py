@@ -94,9 +94,12 @@ def fit_in_place(
         _finish(codec, x, num_threads)
         return
     documents = Documents.of(codec, x, num_threads)
-    anchors, judges = _anchors(codec, x, queries, pairs, num_threads)
+    if options.ranking and pairs is not None and len(np.unique(pairs[0], axis=0)) >= 2:
+        anchors, judges = _asked(codec, pairs, num_threads)
+    else:
+        anchors, judges = _anchors(codec, x, queries, pairs, num_threads)
     mined(anchors, documents, options.near, options.device)
-    mined(judges, documents, 0, options.device)
+    mined(judges, documents, 0, options.device, by_labels=bool(options.ranking))
     net = RecurrentNet(start, decoder, options.window)
     trainer = Trainer(net, codec, documents, anchors, judges, options, shown(progress))
     best = trainer.run(checkpoint, resume)
@@ -140,6 +143,16 @@ def _anchors(
         judges.append(anchors_of_pairs(codec, pairs[0][order[:half]], pairs[1][order[:half]], num_threads))
         anchors.append(anchors_of_pairs(codec, pairs[0][order[half:]], pairs[1][order[half:]], num_threads))
     return Anchors.joined(anchors), Anchors.joined(judges)
+
+
+def _asked(codec: Any, pairs: tuple[np.ndarray, np.ndarray], num_threads: int | None) -> tuple[Anchors, Anchors]:
+    """Pairs alone, where labels say what is to be found; a question judges or trains, with all its pairs."""
+    questions, which = np.unique(pairs[0], axis=0, return_inverse=True)
+    order = np.random.Generator(np.random.PCG64([codec.seed, 1])).permutation(len(questions))
+    judging = np.isin(which.ravel(), order[: min(len(order) // 4, HELD_OUT)] if len(order) >= 4 else order[:1])
+    parts = (anchors_of_pairs(codec, pairs[0][rows], pairs[1][rows], num_threads) for rows in (~judging, judging))
+    anchors, judges = (Anchors.joined([part]) for part in parts)
+    return anchors, judges
 
 
 def _off_axis(decoder: np.ndarray, axis: np.ndarray) -> np.ndarray:

@@ -140,6 +140,9 @@ class Trainer:
                 loss = loss + weight * options.distillation * losses.distillation(scores, true, masked, options.temperature)
             if options.contrastive:
                 loss = loss + weight * options.contrastive * self._contrastive(scores, asked, columns, positive, masked, space)
+        if options.ranking:
+            scores, at = losses.symmetric_scores(asked, documents, space), torch.searchsorted(columns, positive)
+            loss = loss + options.ranking * losses.margin_ranking(scores, at, masked, options.margin)
         self.optimiser.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimiser)

@@ -86,3 +86,15 @@ def contrastive(scores: Tensor, positive: Tensor, masked: Tensor, temperature: f
     hard = others.topk(min(hardest, others.shape[1]), dim=1).values
     logits = torch.cat((own, hard), dim=1) / temperature
     return functional.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.int64, device=logits.device))
+
+
+def margin_ranking(scores: Tensor, positive: Tensor, masked: Tensor, margin: float) -> Tensor:
+    """By how much each negative comes within `margin` of the anchor's positive, or above it, mean over anchors and all negatives.
+
+    Arguments as in `contrastive`. Source: Yamada, Asai, Hajishirzi, "Efficient passage retrieval with hashing for open-domain
+    question answering", ACL 2021, the loss of candidates.
+    """
+    own = scores.gather(1, positive[:, None])
+    negative = ~masked.scatter(1, positive[:, None], True)
+    short = functional.relu(margin - own + scores)
+    return (short * negative).sum() / negative.sum().clamp_min(1)

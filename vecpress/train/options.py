@@ -26,6 +26,7 @@ class Options:
     symmetric, asymmetric : weights in both losses of scores of coded and of float anchors
     temperature : that scores are divided by in softmaxes
     hardest : negatives that the contrastive loss takes, the highest-scored ones
+    ranking, margin : weight of the loss of coded anchors whose negatives come within `margin` of their positive, scores apart
     queue : codes of earlier steps that are negatives too, made by a copy of the network that follows slowly
     follow : share of itself that this copy keeps in a step
     window : arguments of a sign whose absolute value is above have no gradient
@@ -48,6 +49,8 @@ class Options:
     asymmetric: float = 1.0
     temperature: float = 0.08
     hardest: int = 5
+    ranking: float = 0.0
+    margin: float = 0.1
     queue: int = 0
     follow: float = 0.99
     window: float = 1.0
@@ -63,7 +66,8 @@ class Options:
             check_int("Options", name, getattr(self, name), 0)
         check_choice("Options", "optimiser", self.optimiser, ("adam", "sgd"))
         check_choice("Options", "precision", self.precision, PRECISIONS)
-        for name in ("rate", "decay", "momentum", "clip", "distillation", "contrastive", "symmetric", "asymmetric", "follow"):
+        weights = ("distillation", "contrastive", "symmetric", "asymmetric", "ranking", "margin")
+        for name in ("rate", "decay", "momentum", "clip", "follow", *weights):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
                 raise ValueError(f"Options: {name} expected a number of 0 or more, got {value!r}")
@@ -91,3 +95,17 @@ class Options:
             )  # fmt: skip
             return replace(published, **changes)
         return replace(cls(), **changes)
+
+    @classmethod
+    def for_passages(cls, **changes: Any) -> Options:
+        """The losses of the binary passage retriever, for `pairs` of questions and passages and a `RecurrentBinary` of u = 0.
+
+        Coded questions rank coded passages by a margin, against all negatives of a step, for the shortlist; float questions do by
+        the cross entropy of their scores of coded passages, for the ranking of it: `search(symmetric=True, rerank=candidates)`.
+        Negatives are the answers of the step's other questions and the passage nearest to each. Pairs alone train, and a quarter
+        of the questions judge, by their labels. Signs pass gradients straight through, one of the two ways of the paper. Source:
+        Yamada, Asai, Hajishirzi, "Efficient passage retrieval with hashing for open-domain question answering", ACL 2021.
+        """
+        return replace(cls(
+            distillation=0.0, contrastive=1.0, symmetric=0.0, asymmetric=1.0, ranking=1.0, hardest=1 << 20, near=1, far=0,
+        ), **changes)  # fmt: skip
