@@ -6,8 +6,8 @@ FOLDER is one of data sets, of which medquad_l4_1536 stands for an upgrade: its 
 network, are the old model, the last block is the new one; rows of each are scaled to length 1. Recall 10@10 by the new model's
 float neighbours, exhaustive, ties counted; differences are paired over questions, with 95 % intervals. Maps are learned from all
 rows, which are in the index; from no question ("rows"), or from the first half of them ("questions"), and then the other half
-judges. Trained ones in as many seeds as are asked for: their mean and worst. What the result has already of a codec and a source is
-replaced; the rest stays.
+judges. Trained ones in as many seeds as are asked for: their mean and worst. What the result has already of a codec and a source
+is replaced; the rest stays.
 """
 
 from __future__ import annotations

@@ -35,7 +35,6 @@ from .options import Options, Progress
 BLOCK = 1 << 25  # scores at a time
 RISE = 0.1  # share of the steps in which the rate rises
 TINY = 1e-30
-OPTIONS = Options(steps=400, rate=3e-3, near=12, temperature=0.5)
 
 
 def compatible(
@@ -51,7 +50,8 @@ def compatible(
     method : "trained", or "ridge" or "procrustes": those of `vecpress.align`, which are not trained
     options : of it steps, anchors, near, far, rate, decay, clip, temperature, judge_every, patience and device; the rate is
         relative to a map's mean size, the temperature to the mean difference between an anchor's scores of the nearest of its
-        `near` documents and of the last; half of the steps for documents. None: 400 steps at 3e-3, near=12, temperature=.5
+        `near` documents and of the last; half of the steps for documents. None:
+        `Options.for_recipe("compatible")`, to which changes can be given
     progress : called with a line of text at every judgement
 
     First the queries' map, so that the softmax of anchors' scores of old codes is that of the new model's float scores; then the
@@ -70,7 +70,7 @@ def compatible(
     check_choice(call, "method", method, ("trained", *METHODS))
     seed = check_int(call, "seed", seed, 0, MAX_SEED)
     num_threads = check_threads(num_threads)
-    options = OPTIONS if options is None else options
+    options = Options.for_recipe("compatible") if options is None else options
     if not isinstance(options, Options):
         raise TypeError(f"{call}: options expected Options, got {type(options).__name__}")
     pairs = as_pairs(call, x, old_codec, old_codes, old_vectors, queries, seed, num_threads)
