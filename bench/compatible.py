@@ -1,12 +1,13 @@
 """What an upgrade of the embedding model keeps: new queries on old codes, by maps in closed form and trained, mixed and anew.
 
-    python -m bench.compatible --data FOLDER -o RESULT.json [--codec NAME ...] [--from rows|questions ...] [--seeds 3]
+    python -m bench.compatible --data FOLDER -o RESULT.json [--codec NAME ...] [--from rows|questions|wider ...] [--seeds 3]
 
 FOLDER is one of data sets, of which medquad_l4_1536 stands for an upgrade: its first three blocks of 384 columns, layers of one
 network, are the old model, the last block is the new one; rows of each are scaled to length 1. Recall 10@10 by the new model's
 float neighbours, exhaustive, ties counted; differences are paired over questions, with 95 % intervals. Maps are learned from all
 rows, which are in the index; from no question ("rows"), or from the first half of them ("questions"), and then the other half
-judges. Trained ones in as many seeds as are asked for: their mean and worst. What the result has already of a codec and a source
+judges; "wider" are codes of RecurrentBinary that begin with one for the old index, beside codes of the new model alone at as many
+bytes. Trained ones in as many seeds as are asked for: their mean and worst. What the result has already of a codec and a source
 is replaced; the rest stays.
 """
 
@@ -18,6 +19,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ from .run_one import commit
 
 SET, OLD_COLUMNS = "medquad_l4_1536", 1152
 SOURCES = ("rows", "questions")
+WIDER = {192: 2, 384: 3}  # further numbers, and the rounds of 384 numbers that take as many bytes
 METHODS = ("procrustes", "ridge", "trained")
 OLD: dict[str, vp.Codec] = {
     "RecurrentBinary": vp.RecurrentBinary(384, 1, recipe="rotation"), "PQ": vp.PQ(96), "RaBitQ": vp.RaBitQ(1),
@@ -101,11 +104,27 @@ def rows_of(name: str, u: dict[str, np.ndarray], sources: list[str], count: int)
             }  # fmt: skip
 
 
+def wider(u: dict[str, np.ndarray]) -> Iterator[dict[str, Any]]:
+    old = OLD["RecurrentBinary"].fit(u["old"])
+    for more, rounds in WIDER.items():
+        wide = vp.align(u["new"], old, old_vectors=u["old"], more=more)
+        found = vp.evaluate_compatibility(wide.truncate(old.code_size), old, **u, fresh=wide)
+        alone = vp.RecurrentBinary(384, rounds, recipe="rotation").fit(u["new"])
+        beside = vp.evaluate_compatibility(wide.truncate(old.code_size), old, **u, fresh=alone)
+        yield {
+            "codec": "RecurrentBinary", "old_codec": repr(old), "method": f"more={more}", "learned_from": "wider",
+            "wide_bytes": found.fresh_nbytes, "wide": found.new_new, "alone": repr(alone), "alone_bytes": beside.fresh_nbytes,
+            "alone_recall": beside.new_new, "old_bytes": found.code_nbytes, "old_old": found.old_old, "new_old": found.new_old,
+            "mixed_0.5": found.new_mixed, "commit": commit(),
+            "above_alone": paired_interval(found.hits["new_new"] / found.there, beside.hits["new_new"] / found.there),
+        }  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True)
     parser.add_argument("--codec", action="append", choices=list(OLD))
-    parser.add_argument("--from", dest="source", action="append", choices=SOURCES)
+    parser.add_argument("--from", dest="source", action="append", choices=(*SOURCES, "wider"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("-o", "--out", required=True)
     arguments = parser.parse_args()
@@ -114,7 +133,9 @@ def main() -> None:
     u = upgrade(arguments.data)
     result["about"] = {"set": SET, "n": len(u["new"]), "numpy": np.__version__, "vecpress": vp.__version__}
     for name in arguments.codec or OLD:
-        for row in rows_of(name, u, arguments.source or list(SOURCES), arguments.seeds):
+        sources = arguments.source or [*SOURCES, "wider"]
+        also = wider(u) if "wider" in sources and name == "RecurrentBinary" else ()
+        for row in chain(rows_of(name, u, [s for s in sources if s in SOURCES], arguments.seeds), also):
             when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
             row |= {"date": when, "load": round(os.getloadavg()[0], 2)}
             same = [tuple(r[key] for key in ("codec", "method", "learned_from")) for r in (row, *result["rows"])]
