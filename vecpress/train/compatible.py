@@ -63,8 +63,8 @@ def compatible(
 
     Cost: beside that of `align` and n d multiply-adds a row for the nearest rows, a step takes about 3 anchors c p, c documents
     that are near or far, and in the second half the coding of c / 2.
-    Source: `vecpress.train.losses.distillation`; old codes as candidates of new anchors: Gan et al., "Binary Embedding-based
-    Retrieval at Tencent", KDD 2023, section 3.4.
+    Source: `vecpress.train.losses.distillation`; old codes as candidates of new anchors: the published code of Gan et al.,
+    "Binary Embedding-based Retrieval at Tencent", KDD 2023 (train_binary_bct.py).
     """
     call = "train.compatible"
     check_choice(call, "method", method, ("trained", *METHODS))
