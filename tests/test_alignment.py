@@ -106,6 +106,18 @@ def test_queries_go_where_documents_do_where_the_models_agree(metric):
     assert found > before + (0.05 if metric == "ip" else -0.1)
 
 
+def test_scores_are_of_the_new_models_size_either_way():
+    """Old vectors 50 times as long as new ones."""
+    z = clustered(0, 500, 12, clusters=50)
+    x = (z @ rotation(0, 12) / 50).astype(np.float32)
+    old = vp.Raw().fit(z)
+    part = alignment.Moments(Pairs(x, z, None, "ip"))
+    for pull in (None, 1e-2, 100.0):
+        maps = part.with_queries(part.maps(1e-4), pull)
+        scores = (x[:50] @ maps.query_map + maps.query_shift) @ old.decode(old.encode(z)).T
+        np.testing.assert_allclose(scores.std(axis=1), (x[:50] @ x.T).std(axis=1), rtol=0.2)
+
+
 def test_codes_and_vectors_say_the_same_and_the_codec_stays():
     z, x = clustered(0, 300, 24), clustered(1, 300, 10)
     old = vp.PQ(8).fit(z)

@@ -215,6 +215,7 @@ class Moments:
         gram = x.T @ x
         self.regression = np.linalg.solve(gram + max(REGRESSION * _mean_diagonal(gram), 1e-30) * np.eye(len(gram)), x.T @ z)
         self.ratio = _ratio(x, z) if pairs.metric == "l2" else None
+        self._decoder: np.ndarray | None = None  # whose range is kept
 
     def maps(self, ridge: float) -> Maps:
         """Documents by regression alone."""
@@ -240,10 +241,15 @@ class Moments:
         return replace(maps, query_map=_single(forward), query_shift=_single(shift))
 
     def _pulled(self, maps: Maps, pull: float) -> np.ndarray:
-        decoder = maps.decoder.astype(np.float64)
-        gram = decoder @ decoder.T
-        strength = max(pull * _mean_diagonal(gram), 1e-30)
-        return np.linalg.solve(gram + strength * np.eye(len(gram)), decoder + strength * self.regression.T).T
+        """float64[d, p]: (D D^T + s)^-1 (D + s F^T), transposed, F the regression; by the range of D, whose rank is d at most."""
+        if self._decoder is not maps.decoder:
+            self._decoder = maps.decoder
+            self._range = np.linalg.svd(maps.decoder.astype(np.float64), full_matrices=False)
+        basis, sizes, right = self._range
+        strength = max(pull * float(np.square(sizes).sum()) / len(basis), 1e-30)
+        within = self.regression @ basis
+        kept = (sizes * right.T + strength * within) / (np.square(sizes) + strength)
+        return self.regression + (kept - within) @ basis.T
 
 
 def maps_about(decoder: np.ndarray, forward: np.ndarray, mean_x: np.ndarray, mean_z: np.ndarray, ratio: float | None) -> Maps:

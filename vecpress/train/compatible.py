@@ -36,7 +36,6 @@ from .progress import Judgement, Progress, shown
 BLOCK = 1 << 25  # scores at a time
 RISE = 0.1  # share of the steps in which the rate rises
 TINY = 1e-30
-OPTIONS = Options(steps=400, rate=3e-3, near=12, temperature=0.5)
 
 
 def compatible(
@@ -52,7 +51,8 @@ def compatible(
     method : "trained", or "ridge" or "procrustes": those of `vecpress.align`, which are not trained
     options : of it steps, anchors, near, far, rate, decay, clip, temperature, judge_every, patience and device; the rate is
         relative to a map's mean size, the temperature to the mean difference between an anchor's scores of the nearest of its
-        `near` documents and of the last; half of the steps for documents. None: 400 steps at 3e-3, near=12, temperature=.5
+        `near` documents and of the last; half of the steps for documents. None: `Options.for_recipe("compatible")`, to which
+        changes can be given
     progress : True for a bar, or a function that is called with a `Judgement`: of old codes, then of mixed ones
 
     First the queries' map, so that the softmax of anchors' scores of old codes is that of the new model's float scores; then the
@@ -64,14 +64,14 @@ def compatible(
 
     Cost: beside that of `align` and n d multiply-adds a row for the nearest rows, a step takes about 3 anchors c p, c documents
     that are near or far, and in the second half the coding of c / 2.
-    Source: `vecpress.train.losses.distillation`; old codes as candidates of new anchors: Gan et al., "Binary Embedding-based
-    Retrieval at Tencent", KDD 2023, section 3.4.
+    Source: `vecpress.train.losses.distillation`; old codes as candidates of new anchors: the published code of Gan et al.,
+    "Binary Embedding-based Retrieval at Tencent", KDD 2023 (train_binary_bct.py).
     """
     call = "train.compatible"
     check_choice(call, "method", method, ("trained", *METHODS))
     seed = check_int(call, "seed", seed, 0, MAX_SEED)
     num_threads = check_threads(num_threads)
-    options = OPTIONS if options is None else options
+    options = Options.for_recipe("compatible") if options is None else options
     if not isinstance(options, Options):
         raise TypeError(f"{call}: options expected Options, got {type(options).__name__}")
     pairs = as_pairs(call, x, old_codec, old_codes, old_vectors, queries, seed, num_threads)

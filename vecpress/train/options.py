@@ -86,8 +86,10 @@ class Options:
 
         "bebr" has the numbers of the published configuration (configs/ and train.py of the paper's code): SGD with Nesterov's
         momentum .9 at .08, decay 1e-3, gradients clipped at 5, temperature .05, five hardest negatives, window 1; cosines of
-        codes on both sides.
+        codes on both sides. "compatible" is for `vecpress.train.compatible`.
         """
+        if recipe == "compatible":
+            return replace(cls(steps=400, rate=3e-3, near=12, temperature=0.5), **changes)
         if recipe == "bebr":
             published = cls(
                 rate=0.08, decay=1e-3, optimiser="sgd", distillation=0.0, contrastive=1.0, asymmetric=0.0, temperature=0.05,
