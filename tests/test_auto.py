@@ -70,7 +70,8 @@ def embeddings() -> np.ndarray:
 @pytest.mark.parametrize("cls", vp.codecs(), ids=lambda cls: cls.__name__)
 @pytest.mark.parametrize("metric", METRICS)
 def test_offers_fit_the_budget_and_serve_the_vectors(cls, metric):
-    assert any(cls.offers(24, budget, metric) for budget in (6, 96)), "auto never tries it"
+    if cls is not vp.Aligned:  # is for an old model's codes
+        assert any(cls.offers(24, budget, metric) for budget in (6, 96)), "auto never tries it"
     for dim in (1, 2, 7, 24, 100, 5000):
         for budget in (1, 2, 3, 5, 12, 31, 48, 100, 400, 20_000):
             offered = cls.offers(dim, budget, metric, 5)

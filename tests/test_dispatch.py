@@ -220,10 +220,13 @@ LAYERS = (  # a module imports from layers above it here, or from its own; nothi
     {"codec"},
     {"centred", "chain", "labels", "recurrent"},
     {"recurrentfit"},
-    {"codecs", "stream", "train"},
+    {"alignment", "codecs", "stream", "train"},
     {"contents"},
     {"filters", "ranges", "store"},
-    {"index", "keys", "parse", "io", "diagnostics", "evaluate", "forecast", "auto", "paragraphs", "relevance", "trials"},
+    {
+        "auto", "compatibility", "diagnostics", "evaluate", "forecast", "index", "io", "keys", "paragraphs", "parse", "relevance",
+        "trials",
+    },
     {"cli", "integrations"},
     {"__init__", "__main__"},
 )

@@ -6,10 +6,12 @@ index.add(x)                        # encode and keep the codes
 scores, ids = index.search(q, k=10)
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from . import codecs as _codecs  # noqa: F401  defines and registers every codec
 from . import datasets
+from .alignment import align
 from .auto import auto
 from .codec import Codec, Query, codec_class, codecs
 from .dispatch import backends, explain, use
@@ -22,6 +24,7 @@ from .relevance import ndcg, success
 
 if TYPE_CHECKING:
     from . import synthetic, train
+    from .compatibility import evaluate_compatibility
     from .diagnostics import diagnose
     from .paragraphs import ParagraphVectors
 
@@ -31,26 +34,23 @@ for _cls in codecs():
     globals()[_cls.__name__] = _cls
 
 
+_LATER = {
+    "ParagraphVectors": "paragraphs", "diagnose": "diagnostics", "evaluate_compatibility": "compatibility", "synthetic": None,
+    "train": None,
+}  # fmt: skip
+
+
 def __getattr__(name: str) -> Any:
-    """What is used now and then is imported then."""
-    if name == "diagnose":
-        from .diagnostics import diagnose
-
-        return diagnose
-    if name == "ParagraphVectors":
-        from .paragraphs import ParagraphVectors
-
-        return ParagraphVectors
-    if name in ("synthetic", "train"):
-        import importlib
-
-        return importlib.import_module("." + name, __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """What is used now and then is imported then: modules, and names of modules."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f".{_LATER[name] or name}", __name__)
+    return getattr(module, name) if _LATER[name] else module
 
 
 __all__ = [
     "BackendError", "Codec", "CorruptFileError", "Index", "KeyedIndex", "NotFittedError", "ParagraphVectors", "Query",
-    "SmallTrainingSetWarning", "auto", "backends", "codec_class", "codecs", "datasets", "diagnose", "evaluate", "exact",
-    "explain", "load", "ndcg", "recall", "success", "synthetic", "train", "use",
+    "SmallTrainingSetWarning", "align", "auto", "backends", "codec_class", "codecs", "datasets", "diagnose", "evaluate",
+    "evaluate_compatibility", "exact", "explain", "load", "ndcg", "recall", "success", "synthetic", "train", "use",
     *(cls.__name__ for cls in codecs()),
 ]  # fmt: skip

@@ -184,6 +184,14 @@ class Contents:
             parts = ((start, [column.rows(n, rows, num_threads) for column in columns]) for start, rows in pieces)
             self._write(n, parts, lambda: self.ids.append(n, new), num_threads)
 
+    def copy_to(self, other: Contents, call: str, code_size: int, num_threads: int | None) -> None:
+        """Appends the first bytes of every code to empty contents of one column, under the same ids; in `lock.shared`."""
+        n, ids = len(self), self.ids.ids
+        pieces = (np.arange(start, min(start + MERGED, n)) for start in range(0, n, MERGED))
+        codes = ((rows[0], self.columns[0].rows(n, rows, num_threads)) for rows in pieces)
+        parts = ((start, [np.ascontiguousarray(some[:, :code_size])]) for start, some in codes)
+        other.append(call, n, None if ids is None else np.array(ids), parts, num_threads)
+
     def check_writable(self, call: str) -> None:
         if self.source is not None:
             raise ValueError(f"{call}: the index is mapped from {self.source} and read-only: load it without mmap=True")
@@ -242,3 +250,10 @@ class Contents:
     def _check_limit(self, call: str, largest: int) -> None:
         if self.limit is not None and largest >= self.limit:
             raise ValueError(f"{call}: ids expected rows of the store, 0 to {self.limit - 1}, got {largest}")
+
+
+def parts_of(
+    blocks: Iterable[tuple[int, np.ndarray]], encode: list[Callable[..., np.ndarray]], num_threads: int | None
+) -> Iterable[Part]:
+    """Blocks of vectors as the codes of every column."""
+    return ((start, [one(block, num_threads) for one in encode]) for start, block in blocks)

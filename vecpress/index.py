@@ -11,12 +11,13 @@ import numpy as np
 from .arrays import Rows, like
 from .checks import check_int
 from .codec import Codec, Query
-from .contents import MERGED, Column, Contents, Part
+from .codecs.aligned import same_codes
+from .contents import Column, Contents, Part, parts_of
 from .dispatch import check_threads
 from .filters import batches
 from .ids import as_ids
 from .ops.scan import MAX_K
-from .ranges import radius_bounds, within
+from .ranges import no_results, radius_bounds, within
 from .sources import open_source
 from .store import CodecStore, OwnCodes, Store, VectorStore, open_store
 from .store import rerank as rerank_by
@@ -209,9 +210,9 @@ class Index:
                 if there == k and len(block) == rows.n and isinstance(which, slice):  # all queries in order: no copy
                     results = best
                     break
-                results = results or _no_results(rows.n, k)
+                results = results or no_results(rows.n, k)
                 results[0][which, :there], results[1][which, :there] = best
-        scores, found = results or _no_results(rows.n, k)
+        scores, found = results or no_results(rows.n, k)
         if self._codec.metric == "l2":
             np.subtract(np.float32(0), scores, out=scores)  # not a change of sign: a distance of zero is +0
         return like(q, scores, found)
@@ -355,12 +356,22 @@ class Index:
         """
         shorter, num_threads = type(self)(self._codec.truncate(code_size)), check_threads(num_threads)
         with self._contents.lock.shared:
-            n, ids = len(self), self._contents.ids.ids
-            pieces = (np.arange(start, min(start + MERGED, n)) for start in range(0, n, MERGED))
-            codes = ((rows[0], self._contents.columns[0].rows(n, rows, num_threads)) for rows in pieces)
-            parts = ((start, [np.ascontiguousarray(some[:, :code_size])]) for start, some in codes)
-            shorter._contents.append("truncate", n, None if ids is None else np.array(ids), parts, num_threads)
+            self._contents.copy_to(shorter._contents, "truncate", code_size, num_threads)
         return shorter
+
+    def with_codec(self, codec: Codec, *, num_threads: int | None = None) -> Index:
+        """A new index of the same codes and ids for a new model's vectors, without a store: nothing is encoded again.
+
+        codec : `Aligned` around the index's codec, as `vecpress.align` and `vecpress.train.compatible` make it
+
+        This index stays as it is. Default ids go on from the highest held. ValueError if the codec's codes are others.
+        """
+        other, num_threads = type(self)(codec), check_threads(num_threads)
+        if not same_codes(codec, self._codec):
+            raise ValueError(f"with_codec: codec expected Aligned around {self._codec!r}, as the index has it, got {codec!r}")
+        with self._contents.lock.shared:
+            self._contents.copy_to(other._contents, "with_codec", codec.code_size, num_threads)
+        return other
 
     def save(self, path: Any) -> None:
         """Writes a .vpz file (vecpress/io.py): complete or not at all."""
@@ -376,25 +387,14 @@ class Index:
             if not isinstance(store, VectorStore):
                 raise TypeError(f"{what} expected vectors, got None, and the index has no store to take them from")
             numbers = np.arange(self._contents.ids.next_id, store.limit) if ids is None else as_ids(ids, f"{call}: ids")
-            return len(numbers), numbers, _parts(store.blocks(numbers, codec, call), encode, num_threads)
+            return len(numbers), numbers, parts_of(store.blocks(numbers, codec, call), encode, num_threads)
         largest = codec.largest
         if isinstance(store, CodecStore):
             encode.append(store.codec._encode)
             largest = min(largest, store.codec.largest)
         source = open_source(x, what, codec.dim, unit=codec.metric == "cos", largest=largest, num_threads=num_threads)
-        parts = _parts(source.blocks(), encode, num_threads)
+        parts = parts_of(source.blocks(), encode, num_threads)
         if source.n is not None:
             return source.n, ids, parts
         made = list(parts)  # an iterator tells at its end
         return sum(len(codes[0]) for _, codes in made), ids, made
-
-
-def _no_results(n: int, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Scores and ids of n queries that have found nothing."""
-    return np.full((n, k), np.nan, np.float32), np.full((n, k), -1, np.int64)
-
-
-def _parts(
-    blocks: Iterable[tuple[int, np.ndarray]], encode: list[Callable[..., np.ndarray]], num_threads: int | None
-) -> Iterable[Part]:
-    return ((start, [one(block, num_threads) for one in encode]) for start, block in blocks)

@@ -172,6 +172,12 @@ class KeyedIndex:
             index = self._index.truncate(code_size, num_threads=num_threads)
             return type(self)._restore(index, self._names(index.ids))
 
+    def with_codec(self, codec: Codec, *, num_threads: int | None = None) -> KeyedIndex:
+        """As `Index.with_codec`, under the same keys."""
+        with self._lock.shared:
+            index = self._index.with_codec(codec, num_threads=num_threads)
+            return type(self)._restore(index, self._names(index.ids))
+
     def save(self, path: Any) -> None:
         """Writes a .vpz file (vecpress/io.py): complete or not at all."""
         from . import io

@@ -54,3 +54,8 @@ def radius_bounds(radius: Any, nq: int) -> np.ndarray:
     if np.isnan(bounds).any():
         raise ValueError("search_radius: radius expected numbers, got nan")
     return np.broadcast_to(bounds, nq).astype(np.float64)
+
+
+def no_results(n: int, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and ids of n queries that have found nothing."""
+    return np.full((n, k), np.nan, np.float32), np.full((n, k), -1, np.int64)

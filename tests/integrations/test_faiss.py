@@ -35,7 +35,7 @@ def examples() -> list[tuple[type[vp.Codec], int]]:
 
 def there() -> list[type[vp.Codec]]:
     """The library's codecs that have a form in faiss."""
-    without = (vp.RQ, vp.Scaled, vp.TransformCodec, vp.Weighted)
+    without = (vp.Aligned, vp.RQ, vp.Scaled, vp.TransformCodec, vp.Weighted)
     return [cls for cls in vp.codecs() if cls.__module__.startswith("vecpress.") and cls not in without]
 
 
