@@ -215,7 +215,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True)
     parser.add_argument("-o", "--out", required=True)
-    parser.add_argument("--row", action="append", help="text in the names of the rows to measure; all where there is none")
+    parser.add_argument("--row", action="append", help="a name, or text in names, of rows to measure; none: all")
     parser.add_argument("--steps", type=int, default=200, help="of training")
     parser.add_argument("--keep", help="a folder for codecs that are learned, to be read again")
     parser.add_argument("--markdown", action="store_true", help="print the table of the result in the end")
@@ -227,7 +227,9 @@ def main() -> None:
     labels = [np.asarray(ids, np.int64) for ids in (whole.relevant or [])[: len(samples)]]
     learning = Learning(sets[0].base, samples, labels, arguments.steps, None if arguments.keep is None else Path(arguments.keep))
     order = rows(sets[0].base.shape[1])
-    chosen = [row for row in order if any(text in row.name for text in arguments.row or [""])]
+    names = {row.name for row in order}
+    wanted = arguments.row or [""]
+    chosen = [row for row in order if any(text == row.name if text in names else text in row.name for text in wanted)]
     if not chosen:
         parser.error(f"--row: there is none of these; there are {', '.join(row.name for row in order)}")
     result = json.loads(out.read_text()) if out.exists() else {"rows": []}

@@ -7,6 +7,7 @@ import pytest
 
 import vecpress as vp
 from vecpress import container, ops
+from vecpress.paragraphs import _bags
 from vecpress.synthetic import topic_texts
 
 torch = pytest.importorskip("torch")
@@ -129,11 +130,24 @@ def test_words_and_what_they_count():
     assert model.words_ == ("the", "it", "thé")  # letters alone, two or more; "rare" and "once" are there once
     share = np.array([100, 50, 50]) / 200
     np.testing.assert_allclose(model.weights_, np.sqrt(1e-3 / share), rtol=1e-6)
-    offsets, numbers, weights = model._bags([["the", "the", "it", "other"], []])
+    offsets, numbers, weights = _bags([["the", "the", "it", "other"], []], model._numbers, model.weights_)
     assert offsets.tolist() == [0, 2, 2] and numbers.tolist() == [0, 1]
     own = np.array([2 * model.weights_[0], model.weights_[1]])
     np.testing.assert_allclose(weights, own / own.sum(), rtol=1e-6)
     assert vp.ParagraphVectors(8, epochs=1, most_words=1).fit([text]).words_ == ("the",)
+
+
+def test_a_fit_that_fails_changes_nothing(model, texts):
+    def stop(line):
+        raise KeyboardInterrupt
+
+    fresh, again = vp.ParagraphVectors(8, epochs=2), vp.ParagraphVectors(8, epochs=1).fit(["ab ab cd cd"])
+    for one in (fresh, again):
+        with pytest.raises(KeyboardInterrupt):
+            one.fit(texts[0][:20], progress=stop)
+    assert again.words_ == ("ab", "cd") and again.code_words_.shape == (2, 8)
+    with pytest.raises(vp.NotFittedError):
+        fresh.words_  # noqa: B018
 
 
 def test_texts_without_known_words(model):

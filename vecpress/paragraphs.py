@@ -118,15 +118,14 @@ class ParagraphVectors:
         share /= share.sum()
         from .train import paragraphs
 
-        words, weights = tuple(word for word, _ in kept), np.minimum(1, np.sqrt(SUBSAMPLED / share))
-        self._hold(words, {"weights_": weights.astype(np.float32)})
-        counted = share * weights
+        words, weights = tuple(word for word, _ in kept), np.minimum(1, np.sqrt(SUBSAMPLED / share)).astype(np.float32)
+        numbers, counted = {word: i for i, word in enumerate(words)}, share * weights
         learned = paragraphs.learn(
-            paragraphs.Words(*self._bags([bag for bag in listed if any(word in self._numbers for word in bag)])),
+            paragraphs.Words(*_bags([own for own in listed if not numbers.keys().isdisjoint(own)], numbers, weights)),
             counted / counted.sum(), self.bits, self.real, self.decay, epochs=self.epochs, batch=self.batch,
             seed=self.seed, progress=progress or (lambda line: None),
         )  # fmt: skip
-        self._hold(words, {"weights_": self.weights_, **learned})
+        self._hold(words, {"weights_": weights, **learned})
         return self
 
     def _hold(self, words: tuple[str, ...], arrays: dict[str, np.ndarray]) -> None:
@@ -142,18 +141,6 @@ class ParagraphVectors:
             raise NotFittedError(f"{type(self).__name__} is not fitted: {name.rstrip('_')} is known after fit(texts)")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
-    def _bags(self, listed: list[list[str]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Texts' known words and their weights, which sum to 1 a text: offsets int64[n + 1], int64[r] and float32[r]."""
-        offsets, numbers = [0], []
-        weights: list[float] = []
-        for words in listed:
-            found = sorted(Counter(self._numbers[word] for word in words if word in self._numbers).items())
-            own = np.array([count * float(self.weights_[i]) for i, count in found])
-            numbers += [i for i, _ in found]
-            weights += (own / own.sum()).tolist() if found else []
-            offsets.append(len(numbers))
-        return np.array(offsets, np.int64), np.array(numbers, np.int64), np.array(weights, np.float32)
-
     # ---- codes
 
     def encode(self, texts: Iterable[str]) -> Encoded:
@@ -165,7 +152,7 @@ class ParagraphVectors:
         """
         bias = self.bias_
         listed = [_tokens("encode", i, text) for i, text in enumerate(_texts("encode", texts))]
-        offsets, numbers, weights = self._bags(listed)
+        offsets, numbers, weights = _bags(listed, self._numbers, self.weights_)
         vectors = np.zeros((len(listed), self.real or self.bits), np.float32)
         for start in range(0, len(listed), BATCH):
             rows = range(start, min(start + BATCH, len(listed)))
@@ -298,3 +285,18 @@ def _tokens(call: str, i: int, text: Any) -> list[str]:
     if not isinstance(text, str):
         raise TypeError(f"{call}: texts expected str, got {type(text).__name__} for text {i}")
     return WORD.findall(text.lower())
+
+
+def _bags(
+    listed: list[list[str]], numbers: dict[str, int], weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """Texts' known words and their weights, which sum to 1 a text: offsets int64[n + 1], int64[r] and float32[r]."""
+    offsets, known = [0], []
+    shares: list[float] = []
+    for words in listed:
+        found = sorted(Counter(numbers[word] for word in words if word in numbers).items())
+        own = np.array([count * float(weights[i]) for i, count in found])
+        known += [i for i, _ in found]
+        shares += (own / own.sum()).tolist() if found else []
+        offsets.append(len(known))
+    return np.array(offsets, np.int64), np.array(known, np.int64), np.array(shares, np.float32)
