@@ -34,7 +34,7 @@ class Options:
     device : "cpu", "cuda", ...; precision : of the network's products, "float32", "bfloat16" or "float16"
     """
 
-    steps: int = 600
+    steps: int = 400
     anchors: int = 256
     near: int = 24
     far: int = 1024
