@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from ..labels import label_query
 from ..ops.factors import Factor
 from ..ops.pack_codes import packed_size
 from ..ops.sdc import BITS as SDC_BITS
-from ..pca import ENOUGH_ROWS, SAMPLE_ROWS, check_columns
+from ..pca import ENOUGH_ROWS, MOST_COLUMNS, SAMPLE_ROWS, check_columns
 from ..query import SMALLEST
 from ..recurrent import MOST_ROUNDS, Network, grid_levels, network_state
 from ..recurrentfit import RECIPES, learn, split
@@ -309,6 +310,16 @@ class RecurrentBinary(Codec):
     def examples(cls) -> list[Codec]:
         rest: list[Codec] = [cls(13, 0, recipe="rotation", metric="l2"), cls(40, 3, recipe="rotation", metric="cos", seed=1)]
         return [cls(16, 1, recipe="rotation"), *rest, cls(8, 2, recipe="rotation")]
+
+    @classmethod
+    def offers(cls, dim: int, code_size: int, metric: Metric, seed: int = 0) -> list[Codec]:
+        """The closed form, with the bits that ask for most nearly 5 directions for 8 columns."""
+        if dim > MOST_COLUMNS:
+            return []
+        found = cls.sized(dim, code_size, metric) or []
+        fits = [codec for codec in found if isinstance(codec, cls) and codec.recipe == "rotation"]
+        best = min(fits, key=lambda codec: abs(math.log(codec.m / (0.625 * dim))), default=None)
+        return [] if best is None else [cls(best.m, best.u, recipe="rotation", metric=metric, seed=seed)]
 
     @classmethod
     def sized(cls, dim: int, code_size: int, metric: Metric) -> list[Codec] | None:
