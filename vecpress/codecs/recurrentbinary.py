@@ -328,6 +328,7 @@ class RecurrentBinary(Codec):
         for u in range(MOST_ROUNDS + 1):
             for recipe in ("improved", "rotation"):
                 m = 8 * (code_size - cls(1, u, recipe=recipe, metric=metric).head) // (u + 1)
+                m = min(m, MOST_DIRECTIONS)
                 while m > 0 and cls(m, u, recipe=recipe, metric=metric).planned(dim)[0] > code_size:
                     m -= 1  # of 3 bits, which are stored as planes
                 if 0 < m and m * 3 // 4 <= dim:
