@@ -36,6 +36,18 @@ def test_the_examples_of_the_readme_run_when_pasted(tmp_path, monkeypatch, capsy
     assert scope["figures"].n == 2000 and "recall 10@10" in capsys.readouterr().out
 
 
+def test_the_page_of_recurrent_codes_runs_when_pasted(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    scope: dict = {}
+    for example in blocks("docs/recurrent.md"):
+        exec(example, scope)
+    assert vp.load("codec.vpz") == scope["trained"]
+    found = [vp.recall(scope[name], scope["true_ids"]) for name in ("ids", "both", "coded_ids")]
+    assert found == sorted(found, reverse=True) and found[0] > 0.75
+    assert "new queries, old codes" in capsys.readouterr().out
+
+
 def test_the_readme_has_the_two_commands():
     text = (ROOT / "README.md").read_text()
     assert "    pip install . && vecpress demo\n" in text

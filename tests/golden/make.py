@@ -37,6 +37,13 @@ CASES = {
         ("rabitq7", vp.RaBitQ(7), None),
         ("truncate", vp.Truncate(5, vp.LloydMax(4), "pca"), None),
     ),
+    "recurrent": lambda x: (
+        ("rotation0", vp.RecurrentBinary(11, 0, recipe="rotation", metric="l2"), None),
+        ("rotation2", vp.RecurrentBinary(6, 2, recipe="rotation"), None),
+        ("improved1", vp.RecurrentBinary(8, 1, hidden=6, metric="cos"), None),  # trained by torch
+        ("bebr3", vp.RecurrentBinary(4, 3, recipe="bebr"), None),
+        ("aligned", vp.Aligned("RecurrentBinary(m=8, u=1, recipe='rotation')", more=4), None),
+    ),
 }
 
 
