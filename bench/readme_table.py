@@ -22,9 +22,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .recurrent_tables import published_table, recurrent_table, retrieval_table, upgrade_table
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results"
 CODECS, PEERS, README = ROOT / "docs" / "codecs.md", ROOT / "docs" / "peers.md", ROOT / "README.md"
+RECURRENT = ROOT / "docs" / "recurrent.md"
+RECURRENT_TABLES = {
+    "recurrent": recurrent_table, "recurrent published": published_table, "retrieval": retrieval_table,
+    "compatible": upgrade_table,
+}  # fmt: skip
 END = "<!-- end of the table -->"
 SEEDS = (0, 1, 2)
 ROOM = 1.2  # times as many bytes as ours that a peer may have
@@ -63,12 +70,19 @@ def _git(*arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
+def _date(result: dict[str, Any]) -> str:
+    if "date" in result:
+        return str(result["date"])
+    parts = [part for part in (*result["about"].values(), *result.get("rows", ())) if isinstance(part, dict)]
+    return max((str(part["date"]) for part in parts if "date" in part), default="")
+
+
 def newest(kind: str) -> dict[str, Any]:
     """The latest of the result files."""
     found = [json.loads(path.read_text()) for path in RESULTS.glob(f"{kind}-*.json")]
     if not found:
         sys.exit(f"bench/results has no {kind}-*.json: see bench/README.md")
-    return max(found, key=lambda result: result["date"])
+    return max(found, key=_date)
 
 
 def codecs_table(result: dict[str, Any]) -> str:
@@ -252,7 +266,11 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.measure:
         print(measure())
+    recurrent = RECURRENT.read_text()
+    for kind, table in RECURRENT_TABLES.items():
+        recurrent = insert(recurrent, f"<!-- {table.__name__} -->", table(newest(kind.split()[0])))
     fresh = {
+        RECURRENT: recurrent,
         CODECS: insert(CODECS.read_text(), "<!-- table: python -m bench.readme_table -->", codecs_table(newest("demo"))),
         README: insert(
             insert(README.read_text(), "<!-- table: python -m bench.kernels -->", kernels_table(newest("kernels"))),
