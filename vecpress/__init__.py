@@ -23,7 +23,7 @@ from .keys import KeyedIndex
 from .relevance import ndcg, success
 
 if TYPE_CHECKING:
-    from . import synthetic, train
+    from . import synthetic, train  # noqa: F401  train is no part of `import *`, as it needs torch
     from .compatibility import evaluate_compatibility
     from .diagnostics import diagnose
     from .paragraphs import ParagraphVectors
@@ -51,6 +51,6 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "BackendError", "Codec", "CorruptFileError", "Index", "KeyedIndex", "NotFittedError", "ParagraphVectors", "Query",
     "SmallTrainingSetWarning", "align", "auto", "backends", "codec_class", "codecs", "datasets", "diagnose", "evaluate",
-    "evaluate_compatibility", "exact", "explain", "load", "ndcg", "recall", "success", "synthetic", "train", "use",
+    "evaluate_compatibility", "exact", "explain", "load", "ndcg", "recall", "success", "synthetic", "use",
     *(cls.__name__ for cls in codecs()),
 ]  # fmt: skip

@@ -32,6 +32,8 @@ LARGEST_DIM = 2**31 - 1
 def check_keys(file: Reader) -> str:
     """The file's kind, when its metadata has the keys, and its arrays the names, of that kind and version and no others."""
     kind = file.metadata.get("kind", "")
+    if kind == "paragraphs":
+        file.fail("metadata: kind", "expected 'codec' or 'index', got 'paragraphs', which ParagraphVectors.load reads")
     if kind not in ("codec", "index"):
         file.fail("metadata: kind", f"expected 'codec' or 'index', got {kind!r}")
     newer = kind == "index" and file.version >= WITH_STORE

@@ -102,6 +102,7 @@ class Query(NamedTuple):
             scores *= size[:, None]
             if self.constant is not None:
                 scores += self.constant[:, None]
+        scores[np.isnan(scores) & (found >= 0)] = -np.inf  # inf - inf, of queries too far away for float32
         order = np.lexsort((found, -scores))  # rounding may have made scores equal: ties go to the lower id
         return np.take_along_axis(scores, order, axis=1), np.take_along_axis(found, order, axis=1)
 

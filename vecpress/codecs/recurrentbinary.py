@@ -60,7 +60,7 @@ class RecurrentBinary(Codec):
     | metric | score of codes a and b |
     |---|---|
     | ip, cos | norm(mean_)^2 + norm(mean_) t_a + (norm(mean_) + t_a) t_b + gram_ s_a s_b <v_a, v_b> |
-    | ip, cos with "bebr" | the cosine of v_a and v_b |
+    | ip, cos with "bebr" | the cosine of v_a and v_b, 1 / |v| as the byte has it |
     | l2, and u = 2 but with "bebr" | that of decode(encode(q)) |
 
     gram_ makes it <x_hat_a, x_hat_b> but for what the directions are not orthogonal and equally long.
@@ -156,7 +156,7 @@ class RecurrentBinary(Codec):
 
     @property
     def network(self) -> Network:
-        """What turns vectors into signs. Raises NotFittedError before `fit`."""
+        """The blocks; of no more than one affine map, `labels` searches the grid. Raises NotFittedError before `fit`."""
         arrays = [getattr(self, name) for name in network_state()]
         return Network(tuple(arrays[:5]), tuple(arrays[5:]), unit=self.recipe == "bebr")
 

@@ -82,7 +82,8 @@ def compatible(
         trial, learned = held_out(judged, seed)
         method = "ridge"  # where training finds no more
         if trial is not None:
-            maps = _Trainer(learned, asked, trial, old_codec, options, seed, progress, num_threads).run()
+            with shown(progress) as told:
+                maps = _Trainer(learned, asked, trial, old_codec, options, seed, told, num_threads).run()
     codec = Aligned.of(old_codec, closed_form(pairs, old_codec, method, seed, num_threads) if maps is None else maps)
     return codec.widened(pairs.x, more, seed, num_threads) if more else codec
 
@@ -110,7 +111,7 @@ class _Trainer:
 
     def __init__(
         self, pairs: Pairs, asked: np.ndarray | None, trial: Trial, old: Codec, options: Options, seed: int,
-        progress: bool | Progress | None, num_threads: int | None,
+        progress: Progress, num_threads: int | None,
     ):  # fmt: skip
         self.trial, self.old, self.options, self.progress = trial, old, options, progress
         self.num_threads, self.device = num_threads, torch.device(options.device)
@@ -195,8 +196,7 @@ class _Trainer:
             return [w * size for w in free]
 
         best, most, first, waited, loss = start, recall(start), True, 0, float("nan")
-        progress = shown(self.progress)
-        progress(Judgement(0, steps, loss, most, most, False))
+        self.progress(Judgement(0, steps, loss, most, most, False))
         for step in range(1, steps + 1):
             loss = self._step(free, weights, scores, optimiser)
             schedule.step()
@@ -208,7 +208,7 @@ class _Trainer:
             if found > most:
                 best, most, first, waited = now, found, False, 0
             last = waited >= options.patience or step >= steps
-            progress(Judgement(step, steps, loss, found, most, last))
+            self.progress(Judgement(step, steps, loss, found, most, last))
             if last:
                 break
         return best, not first

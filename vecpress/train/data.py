@@ -32,7 +32,8 @@ class Documents:
 
     @classmethod
     def of(cls, codec: Any, x: np.ndarray, num_threads: int | None) -> Documents:
-        own, t, y, f = (torch.from_numpy(np.ascontiguousarray(a)) for a in (x, *split(x, codec, num_threads)))
+        whole = x if x.flags.writeable and x.flags.c_contiguous else x.copy()  # torch warns of what it may not write to
+        own, t, y, f = (torch.from_numpy(np.ascontiguousarray(a)) for a in (whole, *split(x, codec, num_threads)))
         return cls(own, t, y, f, codec.metric)
 
     def to(self, device: str) -> Documents:
@@ -46,6 +47,7 @@ class Anchors:
     x : float32[na, d]; split : their t, y and f
     row : int64[na], the document that an anchor is itself, -1 for none; positive : int64[na], the document that answers it, -1
         for its nearest
+    question : int64[na], an anchor's place in `answers`, -1 for none; answers : for each question the documents that answer it
     near : int64[na, near], nearest documents, filled by `mined`; for judges `among`, documents that are searched, and `true`,
         int64[na, NEIGHBOURS], documents
     """
@@ -54,6 +56,8 @@ class Anchors:
     split: tuple[np.ndarray, np.ndarray, np.ndarray]
     row: np.ndarray
     positive: np.ndarray
+    question: np.ndarray
+    answers: list[np.ndarray] = field(default_factory=list)
     near: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.int64))
     among: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     true: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.int64))
@@ -66,17 +70,18 @@ class Anchors:
         none = np.full(len(x), -1, np.int64)
         return cls(
             x, split(x, codec, num_threads), none if row is None else row.astype(np.int64),
-            none.copy() if positive is None else positive, groups=[slice(0, len(x))],
+            none.copy() if positive is None else positive, none.copy(), groups=[slice(0, len(x))],
         )  # fmt: skip
 
     @classmethod
     def joined(cls, parts: Sequence[Anchors]) -> Anchors:
-        """Several kinds of anchors, from which batches draw alike."""
+        """Several kinds of anchors, from which batches draw alike; one of them at most has questions."""
         ends = np.cumsum([0, *(len(part.x) for part in parts)])
         splits = tuple(np.concatenate(columns) for columns in zip(*(part.split for part in parts), strict=True))
         return cls(
             np.concatenate([part.x for part in parts]), splits,  # type: ignore[arg-type]
             np.concatenate([part.row for part in parts]), np.concatenate([part.positive for part in parts]),
+            np.concatenate([part.question for part in parts]), next((part.answers for part in parts if part.answers), []),
             groups=[slice(a, b) for a, b in pairwise(ends) if b > a],
         )  # fmt: skip
 
@@ -92,9 +97,25 @@ class Anchors:
         return float(np.mean(shares)) if shares else 0.0
 
 
-def anchors_of_pairs(codec: Any, queries: np.ndarray, rows: np.ndarray, num_threads: int | None) -> Anchors:
-    """Queries that the documents `rows` answer."""
-    return Anchors.of(codec, queries, None, rows, num_threads)
+def asked_and_judging(
+    codec: Any, queries: np.ndarray, rows: np.ndarray, seed: Any, most: int, num_threads: int | None
+) -> tuple[Anchors, Anchors]:  # fmt: skip
+    """Queries that the documents `rows` answer, to train and to judge: of equal queries all pairs are on one side.
+
+    A quarter of the queries judges, at most `most`.
+    """
+    which = np.unique(queries, axis=0, return_inverse=True)[1].ravel()
+    count = int(which.max()) + 1
+    order = np.random.Generator(np.random.PCG64(seed)).permutation(count)
+    judging = np.isin(which, order[: max(1, min(count // 4, most))])
+    by_question = np.argsort(which, kind="stable")
+    answers = np.split(rows[by_question], np.cumsum(np.bincount(which, minlength=count))[:-1])
+    parts = []
+    for side in (~judging, judging):
+        part = Anchors.of(codec, queries[side], None, rows[side], num_threads)
+        part.question, part.answers = which[side].astype(np.int64), answers
+        parts.append(part)
+    return parts[0], parts[1]
 
 
 def mined(anchors: Anchors, documents: Documents, near: int, device: str, by_labels: bool = False) -> None:
@@ -140,5 +161,6 @@ def _thin(anchors: Anchors) -> None:
         end += len(which)
     which = np.concatenate(kept)
     anchors.x, anchors.row, anchors.positive = anchors.x[which], anchors.row[which], anchors.positive[which]
+    anchors.question = anchors.question[which]
     anchors.split = tuple(a[which] for a in anchors.split)  # type: ignore[assignment]
     anchors.groups = groups

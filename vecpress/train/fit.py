@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .. import ops
+from ..arrays import Rows
+from ..checks import check_path
 from ..codec import Codec
+from ..errors import SmallTrainingSetWarning
 from ..recurrent import Network, linear_network
 from ..recurrentfit import initial, learn_split, learn_tables, set_network, split
-from .data import Anchors, Documents, anchors_of_pairs, mined
+from ..sources import Stream, sample
+from .data import MOST_MINED, Anchors, Documents, asked_and_judging, mined
 from .loop import Trainer
 from .network import RecurrentNet, hidden_network, xavier_network
 from .options import Options
@@ -28,11 +35,12 @@ def fit(
     """A fitted copy of a `RecurrentBinary`, trained as the options say.
 
     codec : its configuration; "improved" or "bebr"
-    x : [n, d], the vectors to learn from: documents. As in `Codec.fit`
+    x : [n, d], the vectors to learn from: documents; as in `Codec.fit`. Of more than `options.rows` so many are drawn
     queries : [nq, d], a sample of queries; half of them train as anchors, at most 512 judge
-    pairs : (queries [np, d], int[np]), queries and for each the row of x that answers it: anchors with their positives. Queries
-        with the same row mask each other's. Without pairs a row's positive is the row nearest to it
-    options : None for those of the recipe
+    pairs : (queries [np, d], int[np]), queries and for each a row of x that answers it: anchors with their positives. What else
+        answers an equal query counts neither way. Without pairs a row's positive is the row nearest to it
+    options : None for those of the recipe, with pairs the contrastive loss beside them. Where a loss goes by labels, a quarter of
+        the pairs' queries judges, by the rows that answer them
     checkpoint : a file to which the state of training goes at every judgement; written beside it and renamed
     resume : goes on from `checkpoint` where it is there: the result is that of an uninterrupted run
     progress : True for a bar, or lines where rich is not installed, with the recall of held-out anchors; or a function that is
@@ -51,21 +59,54 @@ def fit(
         raise TypeError(f"train.fit: codec expected a RecurrentBinary, got {type(codec).__name__}")
     if codec.recipe == "rotation":
         raise ValueError("train.fit: codec expected recipe 'improved' or 'bebr', got 'rotation', which is not trained: call fit")
+    if options is not None and not isinstance(options, Options):
+        raise TypeError(f"train.fit: options expected Options, got {type(options).__name__}")
+    _check_checkpoint(checkpoint, resume)
     fresh = type(codec)(**codec.config())
-    rows = fresh._rows(x, "train.fit: x", None, num_threads)
-    if rows.n == 0:
+    most = (options or Options()).rows
+    source = fresh._source(x, "train.fit: x", None, num_threads)
+    if isinstance(source, Stream):
+        if pairs is not None:
+            raise TypeError("train.fit: x expected an array or a path with pairs, which name its rows, got an iterator")
+        source = sample(source, most, fresh.seed)
+    if source.n == 0 or source.dim is None:
         raise ValueError("train.fit: x expected at least one row, got none")
-    fresh.dim_ = rows.dim
-    fresh._check_dim(rows.dim)
-    sample = rows.all()
-    asked = None if queries is None else fresh._query_rows(queries, "train.fit: queries", rows.dim, num_threads).all()
-    given = None if pairs is None else _checked_pairs(fresh, pairs, rows, num_threads)
+    fresh.dim_ = source.dim
+    fresh._check_dim(source.dim)
+    if source.n < fresh.enough_rows:
+        short = f"train.fit: x has {source.n} rows, {fresh!r} wants at least {fresh.enough_rows}"
+        warnings.warn(short, SmallTrainingSetWarning, stacklevel=2)
+    asked = None if queries is None else fresh._query_rows(queries, "train.fit: queries", source.dim, num_threads).all()
+    given = None if pairs is None else _checked_pairs(fresh, pairs, source, num_threads)
+    rows, given = _learned_from(source, given, most, fresh.seed)
     fit_in_place(
-        fresh, sample, asked, pairs=given, options=options, checkpoint=checkpoint, resume=resume, progress=progress,
+        fresh, rows, asked, pairs=given, options=options, checkpoint=checkpoint, resume=resume, progress=progress,
         num_threads=num_threads,
     )  # fmt: skip
     fresh._freeze()
     return fresh
+
+
+def _check_checkpoint(checkpoint: Any, resume: bool) -> None:
+    if checkpoint is None:
+        if resume:
+            raise ValueError("train.fit: resume=True expected a checkpoint to go on from, got None")
+        return
+    check_path("train.fit: checkpoint", checkpoint)
+    path = Path(os.fsdecode(checkpoint))
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"train.fit: checkpoint expected a folder that is there, got {path.parent}")
+    if path.exists() and not resume:
+        raise ValueError(f"train.fit: checkpoint {path} is there already; resume=True goes on with it")
+
+
+def _learned_from(source: Rows, pairs: Any, most: int, seed: int) -> tuple[np.ndarray, Any]:
+    """At most so many rows, those that pairs name on top, and the pairs by their places among these."""
+    if source.n <= most or pairs is None:
+        return source.sample(most, seed), pairs
+    drawn = np.random.Generator(np.random.PCG64(seed)).choice(source.n, most, replace=False)
+    which = np.union1d(drawn, pairs[1])
+    return source.take(which), (pairs[0], np.searchsorted(which, pairs[1]))
 
 
 def _checked_pairs(codec: Codec, pairs: Any, rows: Any, num_threads: int | None) -> tuple[np.ndarray, np.ndarray]:
@@ -77,6 +118,8 @@ def _checked_pairs(codec: Codec, pairs: Any, rows: Any, num_threads: int | None)
         raise TypeError(f"train.fit: pairs[1] expected {len(asked)} whole numbers, got {answers.dtype} of shape {answers.shape}")
     if len(answers) and not (0 <= answers.min() and answers.max() < rows.n):
         raise ValueError(f"train.fit: pairs[1] expected rows 0..{rows.n - 1} of x, got {answers.min()}..{answers.max()}")
+    if len(np.unique(asked, axis=0)) < 2:
+        raise ValueError("train.fit: pairs expected at least two different queries, of which one judges")
     return asked, answers.astype(np.int64)
 
 
@@ -86,23 +129,26 @@ def fit_in_place(
     num_threads: int | None = None,
 ) -> None:  # fmt: skip
     """Sets the learned arrays of a codec whose dim_ is known, from checked rows. Arguments as in `fit`."""
-    options = options or Options.for_recipe(codec.recipe)
+    if options is None:
+        labels = {"contrastive": 1.0} if pairs is not None else {}
+        options = Options.for_recipe(codec.recipe, **labels)
     start, decoder = _start(codec, x, num_threads)
     set_network(codec, start)
     codec.decoder_ = decoder
     if len(x) < LEAST_ROWS:
+        if codec.recipe == "bebr":
+            raise ValueError(f"RecurrentBinary: x expected at least {LEAST_ROWS} rows with recipe='bebr', got {len(x)}")
         _finish(codec, x, num_threads)
         return
+    by_labels = pairs is not None and bool(options.contrastive or options.ranking)
     documents = Documents.of(codec, x, num_threads)
-    if options.ranking and pairs is not None and len(np.unique(pairs[0], axis=0)) >= 2:
-        anchors, judges = _asked(codec, pairs, num_threads)
-    else:
-        anchors, judges = _anchors(codec, x, queries, pairs, num_threads)
+    anchors, judges = _anchors(codec, x, queries, pairs, options, by_labels, num_threads)
     mined(anchors, documents, options.near, options.device)
-    mined(judges, documents, 0, options.device, by_labels=bool(options.ranking))
+    mined(judges, documents, 0, options.device, by_labels)
     net = RecurrentNet(start, decoder, options.window)
-    trainer = Trainer(net, codec, documents, anchors, judges, options, shown(progress))
-    best = trainer.run(checkpoint, resume)
+    with shown(progress) as told:
+        trainer = Trainer(net, codec, documents, anchors, judges, options, told)
+        best = trainer.run(checkpoint, resume)
     set_network(codec, best.export())
     codec.decoder_ = _off_axis(trainer.decoder(best), codec.axis_)
     _finish(codec, x, num_threads)
@@ -124,35 +170,34 @@ def _start(codec: Any, x: np.ndarray, num_threads: int | None) -> tuple[Network,
 
 
 def _anchors(
-    codec: Any, x: np.ndarray, queries: np.ndarray | None, pairs: tuple[np.ndarray, np.ndarray] | None, num_threads: int | None
+    codec: Any, x: np.ndarray, queries: np.ndarray | None, pairs: tuple[np.ndarray, np.ndarray] | None, options: Options,
+    by_labels: bool, num_threads: int | None,
 ) -> tuple[Anchors, Anchors]:  # fmt: skip
-    """Who asks in training, and who judges: queries and pairs where there are any, rows beside them."""
+    """Who asks in training, and who judges.
+
+    Rows, queries and pairs, those that there are; queries judge rather than rows, and where losses go by labels pairs alone. A
+    passage retriever learns from pairs alone: rows beside them, whose only positive is the nearest, undo what labels teach.
+    """
+    asked = judging = None
+    if pairs is not None:
+        asked, judging = asked_and_judging(codec, *pairs, [codec.seed, 3], HELD_OUT, num_threads)
+        if options.ranking:
+            return Anchors.joined([asked]), Anchors.joined([judging])
     rng = np.random.Generator(np.random.PCG64([codec.seed, 1]))
     order = rng.permutation(len(x))
     count = min(HELD_OUT, len(x) // 8)
+    learned = order[count:][:MOST_MINED]
     judges = [Anchors.of(codec, x[order[:count]], order[:count], None, num_threads)]
-    anchors = [Anchors.of(codec, x[order[count:]], order[count:], None, num_threads)]
+    anchors = [Anchors.of(codec, x[learned], learned, None, num_threads)]
     if queries is not None and len(queries) >= 2:
         queries = queries[rng.permutation(len(queries))]
         half = min(len(queries) // 2, HELD_OUT)
         judges = [Anchors.of(codec, queries[:half], None, None, num_threads)]
         anchors.append(Anchors.of(codec, queries[half:], None, None, num_threads))
-    if pairs is not None and len(pairs[0]) >= 2:
-        order = rng.permutation(len(pairs[0]))
-        half = min(len(order) // 2, HELD_OUT)
-        judges.append(anchors_of_pairs(codec, pairs[0][order[:half]], pairs[1][order[:half]], num_threads))
-        anchors.append(anchors_of_pairs(codec, pairs[0][order[half:]], pairs[1][order[half:]], num_threads))
+    if asked is not None and judging is not None:
+        anchors.append(asked)
+        judges = [judging] if by_labels else [*judges, judging]
     return Anchors.joined(anchors), Anchors.joined(judges)
-
-
-def _asked(codec: Any, pairs: tuple[np.ndarray, np.ndarray], num_threads: int | None) -> tuple[Anchors, Anchors]:
-    """Pairs alone, where labels say what is to be found; a question judges or trains, with all its pairs."""
-    questions, which = np.unique(pairs[0], axis=0, return_inverse=True)
-    order = np.random.Generator(np.random.PCG64([codec.seed, 1])).permutation(len(questions))
-    judging = np.isin(which.ravel(), order[: min(len(order) // 4, HELD_OUT)] if len(order) >= 4 else order[:1])
-    parts = (anchors_of_pairs(codec, pairs[0][rows], pairs[1][rows], num_threads) for rows in (~judging, judging))
-    anchors, judges = (Anchors.joined([part]) for part in parts)
-    return anchors, judges
 
 
 def _off_axis(decoder: np.ndarray, axis: np.ndarray) -> np.ndarray:

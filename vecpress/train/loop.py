@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import copy
+import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,25 +39,28 @@ class Trainer:
         self.anchors, self.judges = anchors, judges
         self.progress = progress
         self.metric, self.directions, self.seed = codec.metric, codec.recipe == "bebr", codec.seed
+        self.config = {name: value for name, value in codec.config().items() if name != "distill"}
+        # scores are in units of this, so that temperature and margin do not depend on the vectors' unit
+        spread = self.documents.y if codec.metric == "l2" else self.documents.x
+        self.size = 1.0 if self.directions else max(float(spread.pow(2).sum(dim=1).mean()), losses.TINY)
         self.mean = torch.from_numpy(codec.mean_.copy()).to(self.device)
         self.axis = torch.from_numpy(codec.axis_.copy()).to(self.device)
         self.rng = np.random.Generator(np.random.PCG64([codec.seed, 2]))
         self.optimiser, self.schedule = self._optimiser()
         self.slow = copy.deepcopy(self.net) if options.queue else None
-        self.queue: list[tuple[Tensor, Tensor]] = []  # codes of the slow copy, scaled, and their ids
+        self.queue: list[tuple[Coded, Tensor]] = []  # codes of the slow copy, and their ids
         self.step = 0
         self.best, self.best_recall, self.waited = copy.deepcopy(self.net), -1.0, 0
+        self.what = self._what()
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=options.precision == "float16")
 
     # ---- the run
 
     def run(self, checkpoint: Any, resume: bool) -> RecurrentNet:
         """The net of most recall. Raises ValueError for a checkpoint of another training."""
-        path = None if checkpoint is None else Path(checkpoint)
+        path = None if checkpoint is None else Path(os.fsdecode(checkpoint))
         if path is not None and resume and path.exists():
             self._restore(path)
-        elif path is not None and path.exists() and not resume:
-            raise ValueError(f"train.fit: checkpoint {path} is there already; resume=True goes on with it")
         if self.step == 0:
             self._judge(float("nan"))
         options = self.options
@@ -62,6 +68,9 @@ class Trainer:
         while self.step < options.steps and self.waited < options.patience:
             loss = self._train_step()
             self.step += 1
+            if not np.isfinite(loss):
+                about = "are queries or the rate too large?"
+                raise ValueError(f"train.fit: expected finite losses, got {loss} in step {self.step}: {about}")
             if self.step % options.judge_every == 0 or self.step == options.steps:
                 self._judge(loss)
                 if path is not None:
@@ -127,56 +136,72 @@ class Trainer:
         v, va = both[: len(f)].float(), both[len(f) :].float()
         space = self._space(net)
         documents, asked = losses.coded(v, y, t, space), losses.coded(va, ya, ta, space)
-        masked = own[:, None] == columns[None]
+        masked = (own[:, None] == columns[None]) | self._answers(chosen, columns)
         loss = torch.zeros((), device=device)
-        kinds = []
-        if options.asymmetric:
-            kinds.append((options.asymmetric, losses.asymmetric_scores(a, documents, space)))
-        if options.symmetric:
-            kinds.append((options.symmetric, losses.symmetric_scores(asked, documents, space)))
-        true = losses.true_scores(a, docs.x[columns], self.metric) if options.distillation else None
-        for weight, scores in kinds:
+
+        def asymmetric(rows: Coded) -> Tensor:
+            return losses.asymmetric_scores(a, rows, space) / self.size
+
+        def symmetric(rows: Coded) -> Tensor:
+            return losses.symmetric_scores(asked, rows, space) / self.size
+
+        true = losses.true_scores(a, docs.x[columns], self.metric) / self.size if options.distillation else None
+        for weight, score in ((options.asymmetric, asymmetric), (options.symmetric, symmetric)):
+            if not weight:
+                continue
+            scores = score(documents)
             if true is not None:
                 loss = loss + weight * options.distillation * losses.distillation(scores, true, masked, options.temperature)
             if options.contrastive:
-                loss = loss + weight * options.contrastive * self._contrastive(scores, asked, columns, positive, masked, space)
+                loss = loss + weight * options.contrastive * self._contrastive(score, scores, chosen, columns, masked)
         if options.ranking:
-            scores, at = losses.symmetric_scores(asked, documents, space), torch.searchsorted(columns, positive)
-            loss = loss + options.ranking * losses.margin_ranking(scores, at, masked, options.margin)
+            at = torch.searchsorted(columns, positive)
+            loss = loss + options.ranking * losses.margin_ranking(symmetric(documents), at, masked, options.margin)
         self.optimiser.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimiser)
         nn.utils.clip_grad_norm_(net.parameters(), options.clip)
+        scale = self.scaler.get_scale()
         self.scaler.step(self.optimiser)
         self.scaler.update()
-        self.schedule.step()
+        if self.scaler.get_scale() >= scale:  # else this step's gradients overflowed, and it was left out
+            self.schedule.step()
         if self.slow is not None:
-            self._follow(f, columns)
+            self._follow(f, y, t, columns)
         return float(loss.detach())
 
+    def _answers(self, chosen: np.ndarray, ids: Tensor) -> Tensor:
+        """bool[na, n]: which rows also answer an anchor's question, but for its positive: neither right nor wrong for it."""
+        masked = np.zeros((len(chosen), len(ids)), bool)
+        there = ids.cpu().numpy()
+        for row, question, positive in zip(masked, self.anchors.question[chosen], self.anchors.positive[chosen], strict=True):
+            if question >= 0:
+                row[:] = np.isin(there, self.anchors.answers[question]) & (there != positive)
+        return torch.from_numpy(masked).to(self.device)
+
     def _contrastive(
-        self, scores: Tensor, asked: Coded, columns: Tensor, positive: Tensor, masked: Tensor, space: Space
+        self, score: Callable[[Coded], Tensor], scores: Tensor, chosen: np.ndarray, columns: Tensor, masked: Tensor
     ) -> Tensor:  # fmt: skip
         """Both ways: anchors among the documents and the queue, and their positives among the anchors."""
-        options = self.options
+        options, device = self.options, self.device
+        positive = torch.from_numpy(self.anchors.positive[chosen]).to(device)
         at = torch.searchsorted(columns, positive)
+        wide, same = scores, masked
         if self.queue:
-            codes = torch.cat([codes for codes, _ in self.queue])
+            own = torch.from_numpy(self.anchors.row[chosen]).to(device)
             ids = torch.cat([ids for _, ids in self.queue])
-            queued = Coded(codes, torch.ones(len(codes), device=codes.device), torch.zeros(len(codes), device=codes.device))
-            more = losses.symmetric_scores(asked, queued, space)
-            wide = torch.cat((scores, more), dim=1)
-            same = torch.cat((masked, ids[None] == positive[:, None]), dim=1)
-        else:
-            wide, same = scores, masked
+            queued = Coded(*(torch.cat(parts) for parts in zip(*(codes for codes, _ in self.queue), strict=True)))
+            known = (ids[None] == positive[:, None]) | (ids[None] == own[:, None]) | self._answers(chosen, ids)
+            wide, same = torch.cat((scores, score(queued)), dim=1), torch.cat((masked, known), dim=1)
         there = losses.contrastive(wide, at, same, options.temperature, options.hardest)
-        others = positive[:, None] == positive[None]  # anchors of one document do not count against each other
-        back = scores[:, at].T
-        straight = torch.arange(len(at), device=scores.device)
-        return there + losses.contrastive(back, straight, others, options.temperature, options.hardest)
+        # anchors of one document, or of one question, do not count against each other
+        question = torch.from_numpy(self.anchors.question[chosen]).to(device)
+        others = (positive[:, None] == positive[None]) | ((question[:, None] == question[None]) & (question[:, None] >= 0))
+        straight = torch.arange(len(at), device=device)
+        return there + losses.contrastive(scores[:, at].T, straight, others, options.temperature, options.hardest)
 
     @torch.no_grad()
-    def _follow(self, f: Tensor, columns: Tensor) -> None:
+    def _follow(self, f: Tensor, y: Tensor, t: Tensor, columns: Tensor) -> None:
         """Moves the slow copy, and puts its codes of this step's documents behind the queue."""
         assert self.slow is not None
         keep = self.options.follow
@@ -186,8 +211,7 @@ class Trainer:
             else:
                 slow.copy_(fast)
         self.slow.eval()
-        v = self.slow(f)
-        self.queue.append((v / v.norm(dim=1, keepdim=True).clamp_min(losses.TINY), columns))
+        self.queue.append((losses.coded(self.slow(f), y, t, self._space(self.slow)), columns))
         while sum(len(ids) for _, ids in self.queue) > self.options.queue and len(self.queue) > 1:
             self.queue.pop(0)
 
@@ -225,9 +249,9 @@ class Trainer:
 
     def _save(self, path: Path) -> None:
         state = {
-            "format": FORMAT, "what": self._what(), "step": self.step,
+            "format": FORMAT, "what": self.what, "step": self.step,
             "net": self.net.state_dict(), "best": self.best.state_dict(),
-            "slow": None if self.slow is None else self.slow.state_dict(), "queue": self.queue,
+            "slow": None if self.slow is None else self.slow.state_dict(), "queue": [(*codes, ids) for codes, ids in self.queue],
             "optimiser": self.optimiser.state_dict(), "schedule": self.schedule.state_dict(), "scaler": self.scaler.state_dict(),
             "best_recall": self.best_recall, "waited": self.waited, "rng": repr(self.rng.bit_generator.state),
         }  # fmt: skip
@@ -239,29 +263,32 @@ class Trainer:
         os.replace(partial, path)
 
     def _restore(self, path: Path) -> None:
-        import ast
-
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)  # tensors and plain values alone: never code
             what, form = state["what"], state["format"]
         except Exception as error:
             raise ValueError(f"train.fit: checkpoint {path} cannot be read: {error}") from None
-        if form != FORMAT or what != self._what():
-            raise ValueError(f"train.fit: checkpoint {path} is of another training: it has {what}, this one {self._what()}")
-        self.net.load_state_dict(state["net"])
-        self.best.load_state_dict(state["best"])
-        if self.slow is not None:
-            self.slow.load_state_dict(state["slow"])
-        self.queue = [(codes, ids) for codes, ids in state["queue"]]
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.scaler.load_state_dict(state["scaler"])
-        self.step, self.best_recall, self.waited = state["step"], state["best_recall"], state["waited"]
-        self.rng.bit_generator.state = ast.literal_eval(state["rng"])
+        if form != FORMAT or what != self.what:
+            raise ValueError(f"train.fit: checkpoint {path} is of another training: it has {what}, this one {self.what}")
+        try:
+            self.net.load_state_dict(state["net"])
+            self.best.load_state_dict(state["best"])
+            if self.slow is not None:
+                self.slow.load_state_dict(state["slow"])
+            self.queue = [(Coded(*codes), ids) for *codes, ids in state["queue"]]
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.schedule.load_state_dict(state["schedule"])
+            self.scaler.load_state_dict(state["scaler"])
+            self.step, self.best_recall, self.waited = state["step"], state["best_recall"], state["waited"]
+            self.rng.bit_generator.state = ast.literal_eval(state["rng"])
+        except Exception as error:
+            raise ValueError(f"train.fit: checkpoint {path} is not whole: {error!r}") from None
 
     def _what(self) -> str:
-        """What a checkpoint must be of: the options, the sizes, and sums of the data."""
-        x = self.documents.x
+        """What a checkpoint must be of: configuration, options, and digests of the data."""
         shapes = [tuple(p.shape) for p in self.net.parameters()]
-        data = f"n={len(x)} sum={float(x.double().sum()):.9g} anchors={len(self.anchors.x)}"
-        return f"{self.options} seed={self.seed} {data} {shapes}"
+        digest = hashlib.sha256()
+        asked, judges = self.anchors, self.judges
+        for a in (self.documents.x.cpu().numpy(), asked.x, asked.row, asked.positive, judges.x, judges.true):
+            digest.update(np.ascontiguousarray(a).tobytes())
+        return f"{self.options} {self.config} {digest.hexdigest()} {shapes}"

@@ -64,14 +64,19 @@ def true_scores(a: Tensor, x: Tensor, metric: str) -> Tensor:
     return a @ x.T if metric != "l2" else 2 * a @ x.T - x.pow(2).sum(dim=1)
 
 
+def _hidden(scores: Tensor, masked: Tensor) -> Tensor:
+    """Less the largest of each row, so that MASKED is below all."""
+    return (scores - scores.amax(dim=1, keepdim=True).detach()).masked_fill(masked, MASKED)
+
+
 def distillation(scores: Tensor, true: Tensor, masked: Tensor, temperature: float) -> Tensor:
     """Divergence of softmax(scores) from softmax(true), mean over anchors: listwise ranking, without labels.
 
     masked : [na, n], pairs that do not count. Source: Cao et al., "Learning to rank: from pairwise approach to listwise
     approach", ICML 2007 (top-one probabilities); Hinton et al., "Distilling the knowledge in a neural network", 2015.
     """
-    wanted = functional.softmax(true.masked_fill(masked, MASKED) / temperature, dim=1)
-    logs = functional.log_softmax(scores.masked_fill(masked, MASKED) / temperature, dim=1)
+    wanted = functional.softmax(_hidden(true, masked) / temperature, dim=1)
+    logs = functional.log_softmax(_hidden(scores, masked) / temperature, dim=1)
     return functional.kl_div(logs, wanted, reduction="batchmean")
 
 
@@ -81,8 +86,9 @@ def contrastive(scores: Tensor, positive: Tensor, masked: Tensor, temperature: f
     scores : [na, n]; positive : int64[na], the column of each anchor's positive; masked : [na, n], columns that are neither, such
     as other documents of the same id. Source: Gan et al., KDD 2023, section 3.3; the published code's vfp/loss.py.
     """
+    scores = _hidden(scores, masked.scatter(1, positive[:, None], False))
     own = scores.gather(1, positive[:, None])
-    others = scores.masked_fill(masked, MASKED).scatter(1, positive[:, None], MASKED)
+    others = scores.scatter(1, positive[:, None], MASKED)
     hard = others.topk(min(hardest, others.shape[1]), dim=1).values
     logits = torch.cat((own, hard), dim=1) / temperature
     return functional.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.int64, device=logits.device))

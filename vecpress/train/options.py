@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 from ..checks import check_choice, check_int
@@ -15,6 +16,7 @@ class Options:
     """How recurrent binary codes are trained; `for_recipe` gives what each recipe is best with.
 
     steps : optimiser's steps at most; each sees `anchors` anchors and the documents around them
+    rows : that are learned from, at most, drawn by the codec's seed; those that pairs name come on top
     anchors : per step; rows that ask, drawn from the queries or pairs, and from the rows themselves
     near, far : documents per step, beside the anchors' own: so many nearest of every anchor, and so many drawn at random
     rate, decay, momentum : learning rate at its highest, weight decay, momentum
@@ -24,7 +26,7 @@ class Options:
     distillation : weight of the ranking loss: the divergence of the softmax of the code's scores from that of the float scores
     contrastive : weight of the contrastive loss of anchors and their positives, both ways
     symmetric, asymmetric : weights in both losses of scores of coded and of float anchors
-    temperature : that scores are divided by in softmaxes
+    temperature : that scores are divided by in softmaxes, in units of the rows' mean squared length, for l2 of that from the mean
     hardest : negatives that the contrastive loss takes, the highest-scored ones
     ranking, margin : weight of the loss of coded anchors whose negatives come within `margin` of their positive, scores apart
     queue : codes of earlier steps that are negatives too, made by a copy of the network that follows slowly
@@ -35,6 +37,7 @@ class Options:
     """
 
     steps: int = 400
+    rows: int = 65536
     anchors: int = 256
     near: int = 24
     far: int = 1024
@@ -60,7 +63,7 @@ class Options:
     precision: str = "float32"
 
     def __post_init__(self) -> None:
-        for name in ("steps", "anchors", "near", "hardest", "judge_every", "patience"):
+        for name in ("steps", "rows", "anchors", "near", "hardest", "judge_every", "patience"):
             check_int("Options", name, getattr(self, name), 1)
         for name in ("far", "queue"):
             check_int("Options", name, getattr(self, name), 0)
@@ -69,12 +72,17 @@ class Options:
         weights = ("distillation", "contrastive", "symmetric", "asymmetric", "ranking", "margin")
         for name in ("rate", "decay", "momentum", "clip", "follow", *weights):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+            if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < float("inf"):
                 raise ValueError(f"Options: {name} expected a number of 0 or more, got {value!r}")
         for name in ("temperature", "window"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+            if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < float("inf"):
                 raise ValueError(f"Options: {name} expected a number above 0, got {value!r}")
+        for name in ("follow", "momentum"):
+            if getattr(self, name) > 1:
+                raise ValueError(f"Options: {name} expected at most 1, got {getattr(self, name)!r}")
+        if not isinstance(self.device, str):
+            raise TypeError(f"Options: device expected a str such as 'cpu' or 'cuda', got {type(self.device).__name__}")
         if not self.distillation and not self.contrastive:
             raise ValueError("Options: distillation or contrastive expected above 0, got 0 for both")
         if not self.symmetric and not self.asymmetric:
@@ -86,8 +94,10 @@ class Options:
 
         "bebr" has the numbers of the published configuration (configs/ and train.py of the paper's code): SGD with Nesterov's
         momentum .9 at .08, decay 1e-3, gradients clipped at 5, temperature .05, five hardest negatives, window 1; cosines of
-        codes on both sides. "compatible" is for `vecpress.train.compatible`.
+        codes on both sides. Not the published ones: half the batch, 1,024 anchors, and `steps` with an early stop where that has
+        ten epochs of 2,048 pairs a step. "compatible" is for `vecpress.train.compatible`.
         """
+        check_choice("Options.for_recipe", "recipe", recipe, ("improved", "bebr", "compatible"))
         if recipe == "compatible":
             return replace(cls(steps=400, rate=3e-3, near=12, temperature=0.5), **changes)
         if recipe == "bebr":

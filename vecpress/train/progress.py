@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
 
 
 class Judgement(NamedTuple):
@@ -26,33 +28,31 @@ class Judgement(NamedTuple):
 Progress = Callable[[Judgement], object]
 
 
-def shown(progress: bool | Progress | None) -> Progress:
+@contextmanager
+def shown(progress: bool | Progress | None) -> Iterator[Progress]:
     """What to call: the function given; for True a bar where rich is installed, else a line a judgement, on standard error."""
     if callable(progress):
-        return progress
-    if not progress:
-        return lambda judgement: None
-    try:
-        return _Bar()
-    except ImportError:
-        return lambda judgement: print(judgement, file=sys.stderr, flush=True)
+        yield progress
+    elif not progress:
+        yield lambda judgement: None
+    elif importlib.util.find_spec("rich") is None:
+        yield lambda judgement: print(judgement, file=sys.stderr, flush=True)
+    else:
+        with _bar() as told:
+            yield told
 
 
-class _Bar:
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns: tuple[Any, ...] = (
-            TextColumn("training"), BarColumn(), TextColumn("{task.completed}/{task.total}"), TimeRemainingColumn(),
-            TextColumn("{task.description}"),
-        )  # fmt: skip
-        self.bar = Progress(*columns, console=Console(stderr=True))
-        self.task = self.bar.add_task("", total=None)
-        self.bar.start()
+    count, said = TextColumn("{task.completed}/{task.total}"), TextColumn("{task.description}")
+    with Progress(TextColumn("training"), BarColumn(), count, TimeRemainingColumn(), said, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=None)
 
-    def __call__(self, judgement: Judgement) -> None:
-        said = f"recall {judgement.recall:.4f}, at best {judgement.best:.4f}"
-        self.bar.update(self.task, completed=judgement.step, total=judgement.steps, description=said)
-        if judgement.last:
-            self.bar.stop()
+        def told(judgement: Judgement) -> None:
+            found = f"recall {judgement.recall:.4f}, at best {judgement.best:.4f}"
+            bar.update(task, completed=judgement.step, total=judgement.steps, description=found)
+
+        yield told
