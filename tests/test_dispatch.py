@@ -218,6 +218,7 @@ LAYERS = (  # a module imports from layers above it here, or from its own; nothi
     },
     {"query"},
     {"codec"},
+    {"recurrent", "recurrentfit"},
     {"centred", "chain", "labels"},
     {"codecs", "stream", "train"},
     {"contents"},
