@@ -129,7 +129,7 @@ def test_rows_run_and_say_what_they_measured(tmp_path):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "known_limits", "-p", "no:cacheprovider", "-k", words, "bench/micro"]
     env = {"PYTHONPATH": f"{tmp_path}:{ROOT}", "VECPRESS_NUM_THREADS": "1"}
     options = ["--benchmark-max-time=0.01", "--benchmark-min-rounds=2", f"--benchmark-json={tmp_path / 'rows.json'}"]
-    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}  # it times nothing in a worker
+    own = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST_XDIST")}  # in a worker it times nothing
     done = subprocess.run(command + options, cwd=ROOT, env=own | env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = json.loads((tmp_path / "rows.json").read_text())["benchmarks"]
