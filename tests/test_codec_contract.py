@@ -35,8 +35,8 @@ every_example = pytest.mark.parametrize("codec", EXAMPLES, ids=repr)
 every_case = pytest.mark.parametrize(("codec", "dim"), CASES, ids=[f"{codec!r}-{dim}" for codec, dim in CASES])
 FIRST = [next(c for c in CASES if c[0] is codec) for codec in EXAMPLES]
 each_once = pytest.mark.parametrize(("codec", "dim"), FIRST, ids=[repr(c) for c in EXAMPLES])
-# for what fits again: each once by default
-every_fit = pytest.mark.parametrize(
+# for what fits again or encodes row by row on every backend: each codec once by default
+each_once_or_slowly = pytest.mark.parametrize(
     ("codec", "dim"),
     [pytest.param(*c, id=f"{c[0]!r}-{c[1]}", marks=() if any(c is f for f in FIRST) else pytest.mark.slow) for c in CASES],
 )
@@ -164,7 +164,7 @@ def test_nothing_learned_is_there_before_fit(codec):
 # ---- after fit
 
 
-@every_fit
+@each_once_or_slowly
 def test_fit_returns_self_with_the_declared_state(codec, dim):
     codec = copy.deepcopy(codec)
     assert codec.fit(train(dim)) is codec
@@ -292,7 +292,7 @@ def test_shapes_and_dtypes_at_every_size(codec, dim):
         assert np.isfinite(decoded).all()
 
 
-@every_case
+@each_once_or_slowly
 def test_a_row_encodes_the_same_alone_in_a_batch_and_on_every_backend(codec, dim):
     codec = fitted(codec, dim)
     x = np.concatenate((more(dim, 97), values(5, 33, dim)))
@@ -346,7 +346,7 @@ def test_any_bytes_decode_and_scan(codec, dim):
     assert scores.shape == (2, 65) and (np.sort(ids, axis=1) == np.arange(65)).all()
 
 
-@every_fit
+@each_once_or_slowly
 def test_inputs_are_neither_changed_nor_kept(codec, dim):
     x = train(dim)
     codec = copy.deepcopy(codec).fit(x)
