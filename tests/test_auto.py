@@ -175,7 +175,7 @@ def test_where_bytes_are_plenty_nothing_is_lost(embeddings):
 # ---- the promise
 
 
-@pytest.mark.parametrize(("metric", "budget"), [slow("ip", 3), ("ip", 8), slow("l2", 2), ("l2", 6), slow("cos", 5)])
+@pytest.mark.parametrize(("metric", "budget"), [slow("ip", 3), slow("ip", 8), slow("l2", 2), ("l2", 6), slow("cos", 5)])
 def test_never_much_worse_than_the_best_candidate_by_hand(metric, budget):
     x, queries = clustered(3, 12_000, 24, clusters=60), clustered(3, 300, 24, clusters=60, draw=1)
     codec, report = vp.auto(x, queries, code_size=budget, metric=metric, seed=2, **THREADS)
@@ -489,7 +489,7 @@ def test_numbers_of_three_digits():
         ({"queries": np.ones((0, 24))}, ValueError, "auto: queries expected at least one row, got none"),
         ({"queries": np.full((2, 24), np.inf)}, ValueError, "auto: queries expected finite values, row 0"),
     ],
-    ids=str,
+    ids=lambda value: ",".join(value) if isinstance(value, dict) else str(value),  # no addresses: they differ between processes
 )
 def test_bad_input(change, error, message, embeddings):
     with pytest.raises(error, match=message):

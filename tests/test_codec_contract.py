@@ -16,6 +16,7 @@ from helpers import bits, clustered, level_rounding, runnable, scan_all
 import vecpress as vp
 from vecpress.codec import METRICS
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
 DIMS = (24, 30, 13)  # a multiple of 8, an even number that is none, a prime
 TRAIN_ROWS = 400
 EXAMPLES = [codec for cls in vp.codecs() for codec in cls.examples()]
@@ -32,8 +33,12 @@ def serves(codec: vp.Codec, dim: int) -> bool:
 CASES = [(codec, dim) for codec in EXAMPLES for dim in DIMS if serves(codec, dim)]
 every_example = pytest.mark.parametrize("codec", EXAMPLES, ids=repr)
 every_case = pytest.mark.parametrize(("codec", "dim"), CASES, ids=[f"{codec!r}-{dim}" for codec, dim in CASES])
-each_once = pytest.mark.parametrize(
-    ("codec", "dim"), [next(c for c in CASES if c[0] is codec) for codec in EXAMPLES], ids=[repr(c) for c in EXAMPLES]
+FIRST = [next(c for c in CASES if c[0] is codec) for codec in EXAMPLES]
+each_once = pytest.mark.parametrize(("codec", "dim"), FIRST, ids=[repr(c) for c in EXAMPLES])
+# for what fits again or encodes row by row on every backend: each codec once by default
+each_once_or_slowly = pytest.mark.parametrize(
+    ("codec", "dim"),
+    [pytest.param(*c, id=f"{c[0]!r}-{c[1]}", marks=() if any(c is f for f in FIRST) else pytest.mark.slow) for c in CASES],
 )
 
 
@@ -159,7 +164,7 @@ def test_nothing_learned_is_there_before_fit(codec):
 # ---- after fit
 
 
-@every_case
+@each_once_or_slowly
 def test_fit_returns_self_with_the_declared_state(codec, dim):
     codec = copy.deepcopy(codec)
     assert codec.fit(train(dim)) is codec
@@ -287,7 +292,7 @@ def test_shapes_and_dtypes_at_every_size(codec, dim):
         assert np.isfinite(decoded).all()
 
 
-@every_case
+@each_once_or_slowly
 def test_a_row_encodes_the_same_alone_in_a_batch_and_on_every_backend(codec, dim):
     codec = fitted(codec, dim)
     x = np.concatenate((more(dim, 97), values(5, 33, dim)))
@@ -341,7 +346,7 @@ def test_any_bytes_decode_and_scan(codec, dim):
     assert scores.shape == (2, 65) and (np.sort(ids, axis=1) == np.arange(65)).all()
 
 
-@every_case
+@each_once_or_slowly
 def test_inputs_are_neither_changed_nor_kept(codec, dim):
     x = train(dim)
     codec = copy.deepcopy(codec).fit(x)
@@ -453,11 +458,13 @@ def test_no_queries_and_no_codes_are_fine(codec, dim):
 
 
 @each_once
-def test_the_same_seed_gives_the_same_bits(codec, dim):
+@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["some", "all"])
+def test_the_same_seed_gives_the_same_bits(codec, dim, every):
     state = [bits(a) for a in fitted(codec, dim).arrays().values()]
-    for backend in (None, *(name for name in runnable() if name != "reference")):
+    best, *others = (name for name in reversed(runnable()) if name != "reference")
+    for backend in (best, *others):
         with vp.use(backend):
-            for num_threads in (1, 2):
+            for num_threads in (1, 2) if every or backend == best else (2,):
                 again = copy.deepcopy(codec).fit(train(dim), num_threads=num_threads)
                 assert [bits(a) for a in again.arrays().values()] == state, (backend, num_threads)
 

@@ -57,8 +57,8 @@ class TestSearch:
 
     @pytest.mark.parametrize("symmetric", [False, True], ids=["adc", "sdc"])
     @pytest.mark.parametrize("codec", [c for cls in vp.codecs() for c in cls.examples()], ids=repr)
-    def test_equals_the_codecs_scan_for_every_codec(self, codec, symmetric, base, queries):
-        codec.fit(base)
+    def test_equals_the_codecs_scan_for_every_codec(self, codec, symmetric, base, queries, on_base):
+        codec = on_base(codec)
         index = vp.Index(codec)
         index.add(base[:150])
         index.add(base[150:], num_threads=1)

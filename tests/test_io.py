@@ -67,9 +67,9 @@ def saved(index, tmp_path):
 
 class TestRoundTrip:
     @pytest.mark.parametrize("codec", CODECS, ids=repr)
-    def test_every_codec(self, codec, base, queries, tmp_path):
-        path = tmp_path / "c.vpz"
-        codec.fit(base).save(path)
+    def test_every_codec(self, codec, base, queries, on_base, tmp_path):
+        path, codec = tmp_path / "c.vpz", on_base(codec)
+        codec.save(path)
         loaded = vp.load(path)
         assert loaded == codec and type(loaded) is type(codec) and loaded.dim == codec.dim
         assert bits(loaded.encode(base)) == bits(codec.encode(base))

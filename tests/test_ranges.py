@@ -61,8 +61,8 @@ def test_equals_brute_force(first, n, metric, explicit, monkeypatch):
 @pytest.mark.parametrize("symmetric", [False, True], ids=["adc", "sdc"])
 @pytest.mark.parametrize("codec", [c for cls in vp.codecs() for c in cls.examples()], ids=repr)
 @pytest.mark.filterwarnings("ignore::vecpress.SmallTrainingSetWarning")
-def test_is_the_head_of_a_search_for_every_codec(codec, symmetric, base, queries):
-    index = vp.Index(codec.fit(base))
+def test_is_the_head_of_a_search_for_every_codec(codec, symmetric, base, queries, on_base):
+    index = vp.Index(on_base(codec))
     index.add(base)
     scores, ids = index.search(queries, len(base), symmetric=symmetric)
     for place in (0, 40, 399):

@@ -82,7 +82,7 @@ def serves(codec: vp.Codec, dim: int) -> bool:
 def cases() -> list:
     out = []
     for name in NAMES:
-        d = hard(name).shape[1]
+        d, chosen = hard(name).shape[1], set()
         codecs = [codec for codec in EXAMPLES if serves(codec, d)]
         if d < 10:  # what a user would choose there
             found = [codec for cls in vp.codecs() for metric in METRICS for codec in cls.candidates(d, metric)]
@@ -90,6 +90,9 @@ def cases() -> list:
         for codec in codecs:
             # so many columns take time: by default one codec a class
             first = d < 1000 or codec == next(one for one in codecs if type(one) is type(codec))
+            # and of what a user would choose for few columns, one a class and metric beside the examples
+            first = first and (codec in EXAMPLES or (type(codec), codec.metric) not in chosen)
+            chosen |= {(type(codec), codec.metric)} if codec not in EXAMPLES else set()
             out.append(pytest.param(codec, name, id=f"{name}-{codec!r}", marks=() if first else pytest.mark.slow))
     return out
 
@@ -120,8 +123,20 @@ def as_coded(codec: vp.Codec, x: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("codec", "name"), cases())
-def test_hard_data_gives_sensible_results(codec, name):
-    x = hard(name)
+def test_hard_data_gives_sensible_results(codec, name, few_rounds):
+    check(codec, hard(name))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES[:-1])
+@pytest.mark.parametrize("codec", [codec for codec in EXAMPLES if isinstance(codec, vp.RQ)], ids=repr)
+def test_hard_data_gives_sensible_results_after_every_round(codec, name):
+    if not serves(codec, hard(name).shape[1]):
+        pytest.skip("another number of columns")
+    check(codec, hard(name))
+
+
+def check(codec: vp.Codec, x: np.ndarray) -> None:
     fitted = fit(codec, x)
     if fitted is None:
         return

@@ -15,7 +15,13 @@ from vecpress import datasets, sources, vectorfiles
 from vecpress.arrays import Rows
 from vecpress.sources import Stream
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
 EXAMPLES = [codec for cls in vp.codecs() for codec in cls.examples()]
+# for what tries every kind of file: by default one codec a class
+FIRST = [
+    pytest.param(codec, id=repr(codec), marks=pytest.mark.slow if i else ())
+    for cls in vp.codecs() for i, codec in enumerate(cls.examples())
+]  # fmt: skip
 
 
 def in_blocks(x: np.ndarray, *sizes: int):
@@ -97,7 +103,7 @@ def test_a_codec_fitted_on_blocks_is_the_one_fitted_on_the_array(codec):
         assert fresh(codec).fit(in_blocks(x, *sizes) if 0 not in sizes else iter([x[:7], x[7:7], x[7:]])) == wanted
 
 
-@pytest.mark.parametrize("codec", EXAMPLES, ids=repr)
+@pytest.mark.parametrize("codec", FIRST)
 def test_a_bounded_sample_is_the_same_however_the_rows_come(codec, tmp_path):
     x = clustered(3, 700, serving(codec))
     bound = 4 * x.shape[1] * 200

@@ -42,8 +42,8 @@ def expected(index, finer, codes_of, q, k, rerank):
 
 @pytest.mark.parametrize("explicit", [False, True], ids=["implicit", "explicit"])
 @pytest.mark.parametrize("finer", [c for cls in vp.codecs() for c in cls.examples()], ids=repr)
-def test_candidates_get_the_scores_of_the_finer_codecs_own_scan(finer, explicit, x, queries):
-    finer.fit(x)
+def test_candidates_get_the_scores_of_the_finer_codecs_own_scan(finer, explicit, x, queries, on_base):
+    finer = on_base(finer)
     index = vp.Index(coarse(x, finer.metric), store=finer)
     index.add(x[:100], ids=shuffled(N)[:100] if explicit else None)
     index.add(x[100:], ids=shuffled(N)[100:] if explicit else None, num_threads=1)

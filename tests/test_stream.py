@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import clustered
-from test_sources import files, fresh, in_blocks, serving
+from test_sources import FIRST, files, fresh, in_blocks, serving
 
 import vecpress as vp
 from vecpress import stream
 
-EXAMPLES = [codec for cls in vp.codecs() for codec in cls.examples()]
+pytestmark = pytest.mark.usefixtures("few_rounds")
 DIM = 24
 needs_kill = pytest.mark.skipif(not hasattr(signal, "SIGKILL") or not hasattr(os, "fork"), reason="no SIGKILL or no fork")
 
@@ -62,7 +62,7 @@ def stopped(codec: vp.Codec, x: np.ndarray, rows: int, out: str = "codes.npy", *
 # ---- a whole run
 
 
-@pytest.mark.parametrize("codec", EXAMPLES, ids=repr)
+@pytest.mark.parametrize("codec", FIRST)
 def test_the_file_is_the_one_that_numpy_saves(codec, folder):
     x = clustered(3, 300, serving(codec))
     codec = fresh(codec).fit(x)
@@ -185,7 +185,7 @@ def test_what_cannot_be_written_to_is_an_error_at_once(codec, x, folder):
 # ---- resuming
 
 
-@pytest.mark.parametrize("codec", EXAMPLES, ids=repr)
+@pytest.mark.parametrize("codec", FIRST)
 def test_a_resumed_run_makes_the_bytes_of_an_uninterrupted_one(codec, folder):
     x = clustered(3, 300, serving(codec))
     codec = fresh(codec).fit(x)

@@ -210,7 +210,7 @@ def test_a_decoded_code_encodes_to_about_itself():
 # ---- learning
 
 
-@pytest.mark.parametrize("metric", ["ip", "cos"])
+@pytest.mark.parametrize("metric", ["ip", pytest.param("cos", marks=pytest.mark.slow)])
 def test_error_falls_with_every_codebook(metric):
     x, fresh = clustered(0, 3000, 16), clustered(0, 500, 16, draw=1)
     if metric == "cos":

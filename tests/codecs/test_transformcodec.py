@@ -61,13 +61,14 @@ def test_recall_and_error_improve_with_bytes(data):
     assert (np.diff(errors) < 0).all() and errors[-1] < 0.03 and errors[0] < 0.7
 
 
+@pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("metric", METRICS)
-def test_the_error_falls_with_every_byte(metric):
+def test_the_error_falls_with_every_byte(metric, step):
     x = planted(500, 96, clusters=1)  # too few rows to choose by recall
     first, last = 8, 40
     if metric == "cos":
         x /= np.linalg.norm(x, axis=1, keepdims=True)
-    errors = np.array([error(vp.TransformCodec(size, metric=metric).fit(x), x) for size in range(first, last)])
+    errors = np.array([error(vp.TransformCodec(size, metric=metric).fit(x), x) for size in range(first, last, step)])
     assert (np.diff(errors) < 0.05 * errors[:-1]).all() and errors[-1] < 0.2 * errors[0]
 
 
@@ -115,10 +116,15 @@ def tight() -> tuple[np.ndarray, np.ndarray]:
     return planted(8000, 32, clusters=200, tight=0.15), planted(60, 32, clusters=200, tight=0.15, draw=1)
 
 
-@pytest.mark.parametrize("metric", METRICS)
-def test_clustered_rows_have_labels_and_every_backend_gives_the_same(metric, tight):
+@pytest.fixture(scope="module")
+def labelled(tight) -> dict[str, vp.TransformCodec]:
+    return {metric: vp.TransformCodec(9, metric=metric).fit(tight[0]) for metric in ("ip", "l2")}
+
+
+@pytest.mark.parametrize("metric", ["ip", "l2", pytest.param("cos", marks=pytest.mark.slow)])
+def test_clustered_rows_have_labels_and_every_backend_gives_the_same(metric, tight, labelled):
     x, q = tight
-    codec = vp.TransformCodec(9, metric=metric).fit(x)
+    codec = labelled.get(metric) or vp.TransformCodec(9, metric=metric).fit(x)
     assert 1 <= codec.n_labels <= 8 and codec.centroids_.shape == (codec.n_labels, 256, 32)
     codes = codec.encode(x[:150])
     results = []
@@ -331,9 +337,9 @@ def test_the_unit_of_rows_of_uneven_length_does_not_matter(times, metric):
     assert recall(vp.TransformCodec(24, metric=metric), x * np.float32(times), q * np.float32(times)) > 0.8
 
 
-def test_labels_alone_are_looked_up(tight):
+def test_labels_alone_are_looked_up(tight, labelled):
     x, q = tight
-    codec = vp.TransformCodec(9).fit(x)
+    codec = labelled["ip"]
     assert codec.n_labels == 8 and not codec.n_words
     codes, query = codec.encode(x[:300]), codec.query(q[:20])
     assert query.scan == "lut8"
@@ -375,7 +381,7 @@ def test_a_state_of_more_words_than_there_are_is_refused(data):
         vp.TransformCodec.restore(codec.config(), codec.dim, {**codec.arrays(), "form_": form, "passes_": passes})
 
 
-@pytest.mark.parametrize("unit", [1e-20, 1e-15, 1e12])
+@pytest.mark.parametrize("unit", [1e-20, pytest.param(1e-15, marks=pytest.mark.slow), 1e12])
 def test_small_and_large_values_are_coded_as_others(unit, data):
     x, q = (np.float32(unit) * part for part in data)
     found = recall(vp.TransformCodec(20, metric="l2", labels=0), x, q)

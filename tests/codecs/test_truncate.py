@@ -180,7 +180,7 @@ def test_limits_follow_the_inner_codec_and_the_columns():
 @pytest.mark.parametrize("basis", ["first", "pca"])
 @pytest.mark.parametrize("metric", ["ip", "l2", "cos"])
 @pytest.mark.parametrize("cls", vp.codecs(), ids=lambda cls: cls.__name__)
-def test_it_chains_with_every_codec(cls, metric, basis, tmp_path):
+def test_it_chains_with_every_codec(cls, metric, basis, tmp_path, few_rounds):
     x, q = clustered(0, 400, 30), clustered(0, 7, 30, draw=1)
     inner = cls.candidates(24, metric)[-1]
     codec = vp.Truncate(24, inner, basis, metric=metric).fit(x)

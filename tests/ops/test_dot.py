@@ -20,6 +20,12 @@ def backend(request, need_backend):
     return request.param
 
 
+@pytest.fixture(params=[name for name in BACKENDS if name != "reference"])
+def kernel(request, need_backend):
+    need_backend(request.param)
+    return request.param
+
+
 def test_by_hand(backend):
     rows, levels = np.array([[1, 10, 100]], np.float32), np.array([0, 1, 2, 7], np.float32)
     labels = np.array([[0, 1, 2], [3, 3, 0], [0, 0, 3], [3, 3, 0]], np.uint8)
@@ -73,21 +79,21 @@ def test_distances_far_from_the_origin_are_as_precise_as_their_differences(backe
     assert scores[0].tolist() == [0] * 40 + [-1] * 40 + [-4] and ids[0, 40] == 1
 
 
-def test_distances_where_the_square_of_a_scale_is_below_float32(backend):
+def test_distances_where_the_square_of_a_scale_is_below_float32(kernel):
     """s^2 levels^2 is an ordinary number, s^2 is not."""
     rng = np.random.default_rng(0)
     codes = ops.pack_codes(rng.integers(0, 16, (N, 32)).astype(np.uint8), 4)
     scales = (1e-24 * rng.uniform(1, 2, N)).astype("<f4")[:, None].view(np.uint8)
     rows = (1e-12 * rng.standard_normal((5, 32))).astype(np.float32)
     levels = np.linspace(-1e12, 1e12, 16).astype(np.float32)
-    same(backend, Blocks.pack(np.hstack([scales, codes]), 4), rows, n_bits=4, levels=levels, l2=True, scale=Factor(0, "f4"))
+    same(kernel, Blocks.pack(np.hstack([scales, codes]), 4), rows, n_bits=4, levels=levels, l2=True, scale=Factor(0, "f4"))
     levels *= np.float32(4e-37)
     scales = (1.5e19 * rng.uniform(1, 2, N)).astype("<f4")[:, None].view(np.uint8)
     rows *= np.float32(4e7)
-    same(backend, Blocks.pack(np.hstack([scales, codes]), 4), rows, n_bits=4, levels=levels, l2=True, scale=Factor(0, "f4"))
+    same(kernel, Blocks.pack(np.hstack([scales, codes]), 4), rows, n_bits=4, levels=levels, l2=True, scale=Factor(0, "f4"))
 
 
-def test_distances_among_the_smallest_numbers_of_float32(backend):
+def test_distances_among_the_smallest_numbers_of_float32(kernel):
     """Each of 128 squares is rounded by up to half of the smallest, the best row's not at all."""
     least = 2.0**-149
     e, f = np.sqrt(0.49 * least), np.sqrt(0.51 * least)
@@ -96,15 +102,15 @@ def test_distances_among_the_smallest_numbers_of_float32(backend):
     np.put_along_axis(labels, np.argsort(np.random.default_rng(0).random((300, 128)), axis=1)[:, :60], 1, axis=1)
     labels[150] = 0
     blocks, rows = Blocks.pack(ops.pack_codes(labels.astype(np.uint8), 2)), np.full((5, 128), e, np.float32)
-    same(backend, blocks, rows, n_bits=2, levels=levels, l2=True, scale=2.0**-72)
-    same(backend, blocks, rows[:1], n_bits=2, levels=levels, l2=True, scale=2.0**-72)
+    same(kernel, blocks, rows, n_bits=2, levels=levels, l2=True, scale=2.0**-72)
+    same(kernel, blocks, rows[:1], n_bits=2, levels=levels, l2=True, scale=2.0**-72)
 
 
-def test_distances_in_more_dimensions_than_squares_are_counted_for(backend):
+def test_distances_in_more_dimensions_than_squares_are_counted_for(kernel):
     labels = np.full((70, 66_060), 255, np.uint8)
     labels[1], labels[2] = 128, 127
     blocks = Blocks.pack(ops.pack_codes(labels, 8))
-    same(backend, blocks, np.zeros((1, 66_060), np.float32), n_bits=8, l2=True)
+    same(kernel, blocks, np.zeros((1, 66_060), np.float32), n_bits=8, l2=True)
 
 
 def same(backend, blocks, rows, **options):
@@ -135,7 +141,7 @@ def same(backend, blocks, rows, **options):
     ],
     ids=lambda v: v if isinstance(v, str) else "",
 )
-def test_hard_levels_and_queries(n_bits, name, levels_of, rows_of, backend):
+def test_hard_levels_and_queries(n_bits, name, levels_of, rows_of, kernel):
     rng = np.random.default_rng(n_bits)
     for nq in (3, 7):
         with np.errstate(all="ignore"):
@@ -143,26 +149,26 @@ def test_hard_levels_and_queries(n_bits, name, levels_of, rows_of, backend):
             levels = levels_of(np.sort(rng.standard_normal(2**n_bits)), rng).astype(np.float32)
         codes = ops.pack_codes(rng.integers(0, 2**n_bits, (N, 45)).astype(np.uint8), n_bits)
         scales = rng.uniform(0.5, 2, N).astype("<f4")[:, None].view(np.uint8)
-        same(backend, Blocks.pack(codes), rows, n_bits=n_bits, levels=levels, ids=np.arange(N)[::-1].copy())
+        same(kernel, Blocks.pack(codes), rows, n_bits=n_bits, levels=levels, ids=np.arange(N)[::-1].copy())
         for l2 in (False, True):
             blocks = Blocks.pack(np.hstack([scales, codes]), 4)
-            same(backend, blocks, rows, n_bits=n_bits, levels=levels, scale=Factor(0, "f4"), l2=l2)
+            same(kernel, blocks, rows, n_bits=n_bits, levels=levels, scale=Factor(0, "f4"), l2=l2)
 
 
-def test_more_dimensions_than_are_unpacked_at_once(backend):
+def test_more_dimensions_than_are_unpacked_at_once(kernel):
     rng = np.random.default_rng(0)
     for d in (1023, 1025, 2100):
         codes = ops.pack_codes(rng.integers(0, 8, (130, d)).astype(np.uint8), 3)
         rows = rng.standard_normal((6, d)).astype(np.float32)
-        same(backend, Blocks.pack(codes), rows, n_bits=3)
-        same(backend, Blocks.pack(codes), rows[:1], n_bits=3)
-        same(backend, Blocks.pack(codes), rows[:1], n_bits=3, l2=True)
+        same(kernel, Blocks.pack(codes), rows, n_bits=3)
+        same(kernel, Blocks.pack(codes), rows[:1], n_bits=3)
+        same(kernel, Blocks.pack(codes), rows[:1], n_bits=3, l2=True)
 
 
 @pytest.mark.parametrize("n_bits", [2, 3, 4])
 @pytest.mark.parametrize("d", [2208, 4000, 4300])
 @pytest.mark.parametrize("l2", [False, True])
-def test_rows_longer_than_a_tile(d, n_bits, l2, backend):
+def test_rows_longer_than_a_tile(d, n_bits, l2, kernel):
     """They are unpacked in pieces, and a block's refinement for one query must leave the others theirs."""
     rng = np.random.default_rng(d)
     blocks = Blocks.pack(rng.integers(0, 256, (150, packed_size(d, n_bits)), dtype=np.uint8))
@@ -170,7 +176,7 @@ def test_rows_longer_than_a_tile(d, n_bits, l2, backend):
     with dispatch.use("reference"):
         wanted = ops.dot(blocks, rows, 10, n_bits=n_bits, l2=l2)
     for nq in (1, 5, 20):
-        with dispatch.use(backend):
+        with dispatch.use(kernel):
             scores, ids = ops.dot(blocks, rows[:nq], 10, n_bits=n_bits, l2=l2)
         np.testing.assert_array_equal(scores, wanted[0][:nq])
         np.testing.assert_array_equal(ids, wanted[1][:nq])
