@@ -123,6 +123,8 @@ def test_checkpoints_of_other_trainings_are_refused(x, tmp_path):
         lambda: vp.train.fit(codec, x, options=options(steps=20), checkpoint=path, resume=True),
         lambda: vp.train.fit(codec, x[1:], options=options(steps=10), checkpoint=path, resume=True),
         lambda: vp.train.fit(vp.RecurrentBinary(11, 1), x, options=options(steps=10), checkpoint=path, resume=True),
+        lambda: vp.train.fit(vp.RecurrentBinary(10, 1, metric="cos"), x, options=options(steps=10), checkpoint=path, resume=True),
+        lambda: vp.train.fit(codec, x[::-1], options=options(steps=10), checkpoint=path, resume=True),
     ):
         with pytest.raises(ValueError, match="is of another training"):
             other()
@@ -132,6 +134,28 @@ def test_checkpoints_of_other_trainings_are_refused(x, tmp_path):
 
 
 # ---- what trains, what judges
+
+
+def test_of_many_rows_some_are_learned_from_and_all_that_pairs_name(x, tmp_path):
+    np.save(tmp_path / "x.npy", x)
+    some = options(steps=5, rows=300)
+    whole = vp.train.fit(vp.RecurrentBinary(10), x, options=some)
+    assert state(vp.train.fit(vp.RecurrentBinary(10), tmp_path / "x.npy", options=some)) == state(whole)
+    pairs = (x[1000:1100], np.arange(1400, 1500))
+    vp.train.fit(vp.RecurrentBinary(10), x, pairs=pairs, options=some)
+    few = np.union1d(np.random.Generator(np.random.PCG64(0)).choice(len(x), 300, replace=False), pairs[1])
+    own = (pairs[0], np.searchsorted(few, pairs[1]))
+    by_hand = vp.train.fit(vp.RecurrentBinary(10), x[few], pairs=own, options=options(steps=5, rows=len(few)))
+    given = vp.train.fit(vp.RecurrentBinary(10), x, pairs=pairs, options=some)
+    assert [len(a) for a in state(by_hand)] == [len(a) for a in state(given)]
+
+
+def test_a_bar_or_lines_show_how_training_goes(x, capsys, monkeypatch):
+    vp.train.fit(vp.RecurrentBinary(6), x, options=options(steps=10), progress=True)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    vp.train.fit(vp.RecurrentBinary(6), x, options=options(steps=10), progress=True)
+    shown = capsys.readouterr()
+    assert "step 10 of 10: loss " in shown.err and not shown.out
 
 
 def test_training_ends_early_where_nothing_is_gained(x):
@@ -149,9 +173,89 @@ def test_pairs_teach_what_vectors_do_not_say():
     contrast = {"distillation": 0.0, "contrastive": 1.0, "asymmetric": 0.0, "symmetric": 1.0, "hardest": 50}
     steps = options(steps=250, rate=3e-3, patience=99, **contrast)
     codec = vp.RecurrentBinary(24, 1, hidden=48, seed=1)
-    losses = []
-    vp.train.fit(codec, x, pairs=(asked, answers), options=steps, progress=lambda j: losses.append(j.loss))
-    assert losses[-1] < 0.8 * losses[1]
+    seen = []
+    vp.train.fit(codec, x, pairs=(asked, answers), options=steps, progress=seen.append)
+    assert seen[-1].loss < 0.8 * seen[1].loss and seen[-1].best > 1.5 * seen[0].recall  # judged by answers of other questions
+
+
+def test_labels_judge_and_are_kept_where_losses_go_by_them():
+    """Answers agree with questions in 12 of 40 columns; the rest is noise, by which float neighbours go."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((900, 40)).astype(np.float32)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    rows = rng.permutation(900)[:700]
+    asked = np.concatenate((x[rows, :12], 0.15 * rng.standard_normal((700, 28))), axis=1).astype(np.float32)
+    steps = options(steps=120, rate=3e-3, contrastive=1.0, distillation=0.0, hardest=50, patience=99)
+    codec = vp.train.fit(vp.RecurrentBinary(32, 1, seed=1), x, pairs=(asked[:500], rows[:500]), options=steps)
+    shares = []
+    for one in (codec, vp.RecurrentBinary(32, 1, recipe="rotation", seed=1).fit(x)):
+        index = vp.Index(one)
+        index.add(x)
+        shares.append(vp.success(index.search(asked[500:], 10)[1], rows[500:, None], 10))
+    assert shares[0] > shares[1] + 0.05
+
+
+def test_pairs_bring_the_contrastive_loss_with_them(x, monkeypatch):
+    from vecpress.train import losses
+
+    calls = []
+    monkeypatch.setattr(losses, "contrastive", lambda scores, *rest: calls.append(1) or scores.sum() * 0)
+    monkeypatch.setattr(vp.train.Options, "for_recipe", classmethod(lambda cls, recipe, **c: cls(**(FEW | {"steps": 2} | c))))
+    vp.train.fit(vp.RecurrentBinary(8), x, pairs=(x[:100], np.arange(100)))
+    assert len(calls) == 8  # two steps, two ways of scoring, both ways round
+    calls.clear()
+    vp.train.fit(vp.RecurrentBinary(8), x)
+    assert not calls
+
+
+@pytest.mark.parametrize("metric", ["ip", "l2"])
+def test_the_unit_of_the_vectors_does_not_matter(x, metric):
+    codec = vp.RecurrentBinary(12, 1, metric=metric)
+    told: dict[float, list[float]] = {}
+    for unit in (1.0, 2.0**10, 2.0**-10):
+        seen: list = []
+        vp.train.fit(codec, x * np.float32(unit), options=options(steps=20), progress=seen.append)
+        told[unit] = [v for one in seen[1:] for v in (one.loss, one.recall)]
+    for unit in (2.0**10, 2.0**-10):
+        np.testing.assert_allclose(told[unit], told[1.0], rtol=0.02)
+
+
+def test_queues_and_batches_hide_what_is_no_negative(x, monkeypatch):
+    """An anchor's own row, its positive, and what else answers its question are hidden wherever they stand."""
+    from vecpress.train import losses
+    from vecpress.train.loop import Trainer
+
+    shown = []
+    true = losses.contrastive
+
+    def contrastive(scores, positive, masked, *rest):
+        shown.append((scores.detach(), positive, masked))
+        return true(scores, positive, masked, *rest)
+
+    ids = []
+    inner = Trainer._contrastive
+
+    def recorded(self, score, scores, chosen, columns, masked):
+        there = torch.cat([columns, *(one for _, one in self.queue)]).numpy()
+        ids.append((there, self.anchors.row[chosen], self.anchors.positive[chosen], self.anchors.question[chosen], self.anchors))
+        return inner(self, score, scores, chosen, columns, masked)
+
+    monkeypatch.setattr(losses, "contrastive", contrastive)
+    monkeypatch.setattr(Trainer, "_contrastive", recorded)
+    rows = np.arange(120)
+    steps = options(steps=3, queue=2000, contrastive=1.0, symmetric=0.0)
+    vp.train.fit(vp.RecurrentBinary(10), x, pairs=(x[np.repeat(np.arange(200, 240), 3)], rows), options=steps)
+    assert len(ids) == 3 and len(shown) == 6
+    for (there, own, positive, question, anchors), (scores, at, masked) in zip(ids, shown[::2], strict=True):
+        assert scores.shape == masked.shape == (len(own), len(there))
+        columns = scores.shape[1]
+        for i in range(len(own)):
+            hidden = (there == own[i]) | (there == positive[i])
+            if question[i] >= 0:
+                hidden |= np.isin(there, anchors.answers[question[i]])
+            hidden[at[i]] = masked[i, at[i]] = False
+            assert (masked[i].numpy() == hidden).all()
+    assert columns > len(set(ids[-1][0]))  # the queue was there
 
 
 def test_few_rows_are_taken_as_they_are():
@@ -199,6 +303,17 @@ def test_codes_are_what_the_network_says_after_training(x):
         (lambda x: vp.train.fit(vp.RecurrentBinary(4), x, pairs=x), TypeError, "pairs expected"),
         (lambda x: vp.train.fit(vp.RecurrentBinary(4), x, pairs=(x, np.zeros(3))), TypeError, r"pairs\[1\] expected 1500 whole"),
         (lambda x: vp.train.fit(vp.RecurrentBinary(4), x, pairs=(x[:2], np.array([0, 1500]))), ValueError, "rows 0..1499"),
+        (lambda x: vp.train.fit(vp.RecurrentBinary(4), x, pairs=(x[[1, 1]], np.arange(2))), ValueError, "two different queries"),
+        (lambda x: vp.train.fit(vp.RecurrentBinary(4), x, options={"steps": 3}), TypeError, "options expected Options, got dict"),
+        (lambda x: vp.train.fit(vp.RecurrentBinary(4), x, resume=True), ValueError, "resume=True expected a checkpoint"),
+        (lambda x: vp.train.fit(vp.RecurrentBinary(4), x, checkpoint=3), TypeError, "checkpoint: path expected"),
+        (lambda x: vp.train.fit(vp.RecurrentBinary(4), x, checkpoint="no/where"), FileNotFoundError, "expected a folder"),
+        (lambda x: vp.train.fit(vp.RecurrentBinary(4), iter([x]), pairs=(x, np.zeros(1500, int))), TypeError, "got an iterator"),
+        (lambda x: vp.train.fit(vp.RecurrentBinary(4, recipe="bebr"), x[:40]), ValueError, "at least 64 rows with recipe='bebr'"),
+        (lambda x: vp.train.fit(vp.RecurrentBinary(4), x, x * np.float32(1e38)), ValueError, "expected finite losses"),
+        (lambda x: vp.train.Options(follow=1.5), ValueError, "follow expected at most 1"),
+        (lambda x: vp.train.Options(device=5), TypeError, "device expected a str"),
+        (lambda x: vp.train.Options.for_recipe("beber"), ValueError, "recipe expected one of"),
         (lambda x: vp.train.Options(steps=0), ValueError, "steps expected"),
         (lambda x: vp.train.Options(rate=-1.0), ValueError, "rate expected a number of 0 or more, got -1.0"),
         (lambda x: vp.train.Options(temperature=0), ValueError, "temperature expected a number above 0"),

@@ -51,25 +51,28 @@ def test_codes_learn_which_passages_answer():
 
 
 def test_a_question_trains_or_judges_with_all_its_pairs():
-    from vecpress.train.fit import _asked
+    from vecpress.train.data import asked_and_judging
 
     x, q, _ = answered()
     codec = vp.RecurrentBinary(24, 0, recipe="rotation").fit(x)
     thrice = np.repeat(np.arange(40), 3)
-    anchors, judges = _asked(codec, (q[thrice], np.arange(120)), 1)
+    anchors, judges = asked_and_judging(codec, q[thrice], np.arange(120), 0, 512, 1)
     trained, judged = ({tuple(row) for row in part.x.tolist()} for part in (anchors, judges))
     assert len(judged) == 10 and len(trained) == 30 and not trained & judged
     assert len(anchors.x) == 90 and (anchors.row == -1).all() and set(anchors.positive) | set(judges.positive) == set(range(120))
+    for part in (anchors, judges):  # each knows all answers of its question
+        for question, positive in zip(part.question, part.positive, strict=True):
+            assert set(part.answers[question]) == {positive // 3 * 3 + i for i in range(3)}
 
 
 def test_judges_of_pairs_go_by_the_labels():
-    from vecpress.train.data import Anchors, Documents, anchors_of_pairs, mined
+    from vecpress.train.data import Anchors, Documents, mined
 
     x, q, rows = answered()
     codec = vp.RecurrentBinary(24, 0, recipe="rotation").fit(x)
     documents = Documents.of(codec, x, 1)
     for by_labels in (False, True):
-        judges = Anchors.joined([anchors_of_pairs(codec, q[:20], rows[:20], 1), Anchors.of(codec, x[:5], np.arange(5), None, 1)])
+        judges = Anchors.joined([Anchors.of(codec, q[:20], None, rows[:20], 1), Anchors.of(codec, x[:5], np.arange(5), None, 1)])
         mined(judges, documents, 0, "cpu", by_labels=by_labels)
         assert (judges.true[:20] == rows[:20, None]).all() == by_labels
         assert len(np.unique(judges.true[20])) == 10
