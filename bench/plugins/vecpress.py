@@ -132,18 +132,18 @@ def codes_queries(codec: Codec) -> bool:
     inner = getattr(codec, "inner", None)
     while isinstance(inner, Codec):
         codec, inner = inner, getattr(inner, "inner", None)
-    return _is_hamming(type(codec))
+    return _compares_codes(type(codec))
 
 
 @functools.cache
-def _is_hamming(cls: type[Codec]) -> bool:
+def _compares_codes(cls: type[Codec]) -> bool:
     """Seen on an example, fitted on a few random vectors."""
     x = np.random.default_rng(0).standard_normal((64, PROBE_DIM)).astype(np.float32)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for example in cls.examples():
             try:
-                return example.fit(x).query(x[:1], symmetric=True).scan == "hamming"
+                return example.fit(x).query(x[:1], symmetric=True).scan in ("hamming", "sdc")
             except ValueError:
                 continue
     return False

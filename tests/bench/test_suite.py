@@ -241,14 +241,14 @@ PROFILE = plan.Profile("a set", "ip", 6000, 6000, 500, 384)
 def test_every_codec_is_in_the_plan_and_fits_its_budget():
     ours = planned(replace(plan.FULL, libraries=("vecpress",), minutes=None), (PROFILE, 400))
     runs = [p.run for p in ours.planned]
-    assert {run.contender.codec for run in runs} == {cls.__name__ for cls in vp.codecs()}
+    assert {run.contender.codec for run in runs} == {cls.__name__ for cls in vp.codecs()} - {"Aligned"}  # is for an old model
     assert all(plugins.fits(run.contender.code_size, run.budget) for run in runs)
     sizes = {run.contender.code_size for run in runs if run.contender.codec == "LloydMax"}
     assert sizes == {2 + 48 * bits for bits in range(1, 9)}
     pq = {(run.contender.config["m"], run.contender.config["n_bits"]) for run in runs if run.contender.codec == "PQ"}
     assert {(48, 8), (96, 4), (16, 8), (384, 8)} <= pq
     symmetric = {run.contender.codec for run in runs if run.contender.config.get("symmetric")}
-    assert symmetric == {"ITQ", "Sign"}
+    assert symmetric == {"ITQ", "RecurrentBinary", "Sign"}
     seeds = {run.seed for run in runs if run.contender.codec == "PQ"}
     assert seeds == {0, 1, 2} and {run.seed for run in runs if run.contender.codec == "Sign"} == {None}
     configs = [(run.contender.codec, json.dumps(run.contender.config), run.seed) for run in runs]

@@ -35,7 +35,7 @@ def examples() -> list[tuple[type[vp.Codec], int]]:
 
 def there() -> list[type[vp.Codec]]:
     """The library's codecs that have a form in faiss."""
-    without = (vp.Aligned, vp.RQ, vp.Scaled, vp.TransformCodec, vp.Weighted)
+    without = (vp.Aligned, vp.RQ, vp.RecurrentBinary, vp.Scaled, vp.TransformCodec, vp.Weighted)
     return [cls for cls in vp.codecs() if cls.__module__.startswith("vecpress.") and cls not in without]
 
 
@@ -163,7 +163,7 @@ def test_every_codec_has_kinds():
             assert exchange.kinds(codec), f"{cls.__name__}: say in faiss_export.py and docs/faiss.md what it is in faiss"
     with pytest.raises(exchange.NoFaissForm, match="no index for TransformCodec"):
         exchange.to_faiss(vp.TransformCodec(8).fit(clustered(3, 700, 8)))
-    for codec in (vp.Scaled("PQ(2, 4)"), vp.Weighted("PQ(2, 4)")):
+    for codec in (vp.Scaled("PQ(2, 4)"), vp.Weighted("PQ(2, 4)"), vp.RecurrentBinary(8, recipe="rotation")):
         with pytest.raises(exchange.NoFaissForm, match=f"no index for {type(codec).__name__}"):
             exchange.to_faiss(codec.fit(clustered(3, 700, 8)))
     with pytest.raises(exchange.NoFaissForm, match="no index for RQ"):

@@ -286,6 +286,11 @@ class Aligned(Chain):
         return [cls("PQ(m=8)"), cls("Sign()", metric="l2"), cls("LloydMax(n_bits=2)", metric="cos"), wide]
 
     @classmethod
+    def sized(cls, dim: int, code_size: int, metric: Metric) -> list[Codec]:
+        """None: without an old model it is its inner codec."""
+        return []
+
+    @classmethod
     def candidates(cls, dim: int, metric: Metric) -> list[Codec]:
         """Signs alone: without an old model it is its inner codec."""
         return [cls("Sign()", metric=metric)]

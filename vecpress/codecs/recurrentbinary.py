@@ -314,23 +314,19 @@ class RecurrentBinary(Codec):
     @classmethod
     def offers(cls, dim: int, code_size: int, metric: Metric, seed: int = 0) -> list[Codec]:
         """The closed form, with the bits that ask for most nearly 5 directions for 8 columns."""
-        if dim > MOST_COLUMNS:
-            return []
-        found = cls.sized(dim, code_size, metric) or []
-        fits = [codec for codec in found if isinstance(codec, cls) and codec.recipe == "rotation"]
+        fits = [codec for codec in cls.sized(dim, code_size, metric) if isinstance(codec, cls)] if dim <= MOST_COLUMNS else []
         best = min(fits, key=lambda codec: abs(math.log(codec.m / (0.625 * dim))), default=None)
         return [] if best is None else [cls(best.m, best.u, recipe="rotation", metric=metric, seed=seed)]
 
     @classmethod
-    def sized(cls, dim: int, code_size: int, metric: Metric) -> list[Codec] | None:
-        """As many directions as fit, with 1 to 4 bits each, at most one each column."""
+    def sized(cls, dim: int, code_size: int, metric: Metric) -> list[Codec]:
+        """The closed form, of 1 to 4 bits a direction: as many directions as fit, at most one each column."""
         found: list[Codec] = []
         for u in range(MOST_ROUNDS + 1):
-            for recipe in ("improved", "rotation"):
-                m = 8 * (code_size - cls(1, u, recipe=recipe, metric=metric).head) // (u + 1)
-                m = min(m, MOST_DIRECTIONS)
-                while m > 0 and cls(m, u, recipe=recipe, metric=metric).planned(dim)[0] > code_size:
-                    m -= 1  # of 3 bits, which are stored as planes
-                if 0 < m and m * 3 // 4 <= dim:
-                    found.append(cls(min(m, dim), u, recipe=recipe, metric=metric))
+            head = cls(1, u, recipe="rotation", metric=metric).head
+            m = min(8 * (code_size - head) // (u + 1), MOST_DIRECTIONS)
+            while m > 0 and head + packed_size(m, u + 1) > code_size:
+                m -= 1  # of 3 bits, which are stored as planes
+            if 0 < m and m * 3 // 4 <= dim:
+                found.append(cls(min(m, dim), u, recipe="rotation", metric=metric))
         return found
