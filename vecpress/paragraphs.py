@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Self
@@ -102,8 +103,8 @@ class ParagraphVectors:
 
     # ---- learning
 
-    def fit(self, texts: Iterable[str], *, progress: Callable[[str], object] | None = None) -> Self:
-        """Learns from texts; progress is called with a line of text an epoch.
+    def fit(self, texts: Iterable[str], *, progress: bool | Callable[[str], object] | None = None) -> Self:
+        """Learns from texts; progress is called with a line of text an epoch, or is True to print it.
 
         Raises TypeError if a text is no str, ValueError if no word is there `min_count` times, ImportError without torch.
         Cost: vecpress/train/paragraphs.py.
@@ -123,7 +124,7 @@ class ParagraphVectors:
         learned = paragraphs.learn(
             paragraphs.Words(*_bags([own for own in listed if not numbers.keys().isdisjoint(own)], numbers, weights)),
             counted / counted.sum(), self.bits, self.real, self.decay, epochs=self.epochs, batch=self.batch,
-            seed=self.seed, progress=progress or (lambda line: None),
+            seed=self.seed, progress=_told(progress),
         )  # fmt: skip
         self._hold(words, {"weights_": weights, **learned})
         return self
@@ -300,3 +301,9 @@ def _bags(
         shares += (own / own.sum()).tolist() if found else []
         offsets.append(len(known))
     return np.array(offsets, np.int64), np.array(known, np.int64), np.array(shares, np.float32)
+
+
+def _told(progress: bool | Callable[[str], object] | None) -> Callable[[str], object]:
+    if callable(progress):
+        return progress
+    return lambda line: print(line, file=sys.stderr, flush=True) if progress else None

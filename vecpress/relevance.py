@@ -71,6 +71,6 @@ def _ids(call: str, i: int, wanted: Any) -> np.ndarray:
     if listed.ndim != 1 or (listed.size and listed.dtype.kind not in "iu"):
         got = f"{listed.dtype} of shape {listed.shape}"
         raise TypeError(f"{call}: relevant expected int64 ids for each query, got {got} for query {i}")
-    if listed.size and int(listed.min()) < 0:
-        raise ValueError(f"{call}: relevant expected ids of 0 or more, got {listed.min()} for query {i}")
+    if listed.size and not 0 <= int(listed.min()) <= int(listed.max()) < 2**63:
+        raise ValueError(f"{call}: relevant expected ids of 0 to 2^63 - 1, got {listed.min()} to {listed.max()} for query {i}")
     return np.unique(listed.astype(np.int64))

@@ -128,7 +128,7 @@ def _size(codec: Codec, dim: int) -> int | None:
 
 
 def codes_queries(codec: Codec) -> bool:
-    """Whether coded queries are scored by their Hamming distance, which makes another contender."""
+    """Whether there is a scan of codes by codes, which makes another contender."""
     inner = getattr(codec, "inner", None)
     while isinstance(inner, Codec):
         codec, inner = inner, getattr(inner, "inner", None)

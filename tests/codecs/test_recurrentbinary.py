@@ -295,3 +295,16 @@ def test_the_published_method_scores_by_the_cosine_of_codes(trained, name):
     rounding = 0.0 if codec.u == 0 else 0.03  # two scales of 256 levels
     np.testing.assert_allclose(scan_all(codec, codes, codec.query(q, symmetric=True)), cosine, rtol=rounding, atol=1e-5)
     assert codec.head == (0 if codec.u == 0 else 1)
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [("gram_", 3e38), ("gram_", 0.0), ("unit_", -1.0), ("scales_", -1.0), ("scales_", 3e38), ("means_", 3e38)],
+)
+def test_arrays_that_no_training_gives_are_refused(name, value):
+    codec = vp.RecurrentBinary(6, 2, recipe="rotation").fit(clustered(0, 100, 8))
+    arrays = codec.arrays()
+    arrays[name] = arrays[name].copy()
+    arrays[name][0] = value
+    with pytest.raises(ValueError, match=name):
+        vp.RecurrentBinary.restore(codec.config(), 8, arrays)

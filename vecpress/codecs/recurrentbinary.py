@@ -24,6 +24,7 @@ from .pq import MAX_SEED
 
 MOST_DIRECTIONS = 8192  # sums of coded queries are exact up to here
 SQUARE_BYTES = 2
+LIMIT = 2.0**60  # of factors, so that their products stay finite
 LONGEST = 4  # times a vector's length: where its code is nearly at right angles to it, no scale makes up for that
 
 
@@ -202,6 +203,13 @@ class RecurrentBinary(Codec):
         super()._freeze()
         if self.rounds not in (0, self.u):
             raise ValueError(f"RecurrentBinary.form_: expected 0 or u={self.u} rounds, got {self.rounds}")
+        for name in ("gram_", "unit_"):
+            if not 1 / LIMIT <= (value := float(getattr(self, name)[0])) <= LIMIT:
+                raise ValueError(f"RecurrentBinary.{name}: expected 2^-60 to 2^60, got {value}")
+        for name, low in (("scales_", 0.0), ("means_", -LIMIT)):
+            table = getattr(self, name)
+            if not (low <= table[0] and table[-1] <= LIMIT and (np.diff(table) >= 0).all()):
+                raise ValueError(f"RecurrentBinary.{name}: expected ascending numbers of {low:.3g} to 2^60")
 
     # ---- codes
 
