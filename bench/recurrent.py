@@ -86,13 +86,12 @@ def recall(folder: str, seeds: int) -> list[dict[str, Any]]:
                 "rotation": (vp.RecurrentBinary(m, u, recipe="rotation", seed=seed), None),
                 "TransformCodec, questions": (vp.TransformCodec(48 * bits, seed=seed), samples),
             }
-            if u < 3 or seed == 0:  # minutes each, and at 4 bits mostly what "rotation" gives
+            if bits == 1 or seed == 0:  # minutes each
                 own["improved"] = vp.RecurrentBinary(m, u, seed=seed), None
             if seed == 0:
-                own |= {
-                    "improved, questions": (vp.RecurrentBinary(m, u, seed=seed), samples),
-                    "TransformCodec": (vp.TransformCodec(48 * bits, seed=seed), None),
-                }
+                own["TransformCodec"] = vp.TransformCodec(48 * bits, seed=seed), None
+            if seed == 0 and bits < 4:
+                own["improved, questions"] = vp.RecurrentBinary(m, u, seed=seed), samples
             if bits == 1:
                 own |= {"Sign": (vp.Sign(), None), "ITQ": (vp.ITQ(384, seed=seed), None)}
             rows += [measured(name, codec, s, queries, bits, beside, seed) for name, (codec, queries) in own.items()]
