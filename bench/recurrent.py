@@ -116,7 +116,7 @@ def published(folder: str, seeds: int) -> list[dict[str, Any]]:
         s, _ = medquad(folder, seed)
         for bits, configurations in PUBLISHED.items():
             sign: vp.Codec = vp.Sign() if bits == 1 else vp.RecurrentBinary(384 * bits, 0, recipe="rotation", seed=seed)
-            rows.append(measured("signs", sign, s, None, bits, None, seed) | nearest(sign, s))
+            rows.append(measured("Sign", sign, s, None, bits, None, seed) | nearest(sign, s))
             beside = hits(sign, s)
             for name, (m, u) in zip(("bebr", "hash"), configurations, strict=True):
                 codec = vp.RecurrentBinary(m, u, recipe="bebr", seed=seed)

@@ -43,8 +43,7 @@ def published_table(result: Result) -> str:
     groups: dict[tuple[int, str], list[Result]] = {}
     for row in result["published"]:
         groups.setdefault((row["bits"], row["name"]), []).append(row)
-    names = {"bebr": '`recipe="bebr"`, u = 1', "hash": '`recipe="bebr"`, u = 0, twice as many directions', "signs": "plain signs"}
-    names["Sign"] = names["signs"]
+    names = {"bebr": '`recipe="bebr"`, u = 1', "hash": '`recipe="bebr"`, u = 0, twice as many directions', "Sign": "plain signs"}
     for (bits, name), rows in groups.items():
         shares = " | ".join(_mean([row[m] for row in rows]) for m in measures)
         lines.append(f"| {names[name]} | {bits} | {shares} |")
