@@ -274,7 +274,6 @@ class ParagraphVectors:
         return shapes
 
 
-
 def _texts(call: str, texts: Any) -> Iterable[Any]:
     if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
         raise TypeError(f"{call}: texts expected texts, a list of str, got {type(texts).__name__}")

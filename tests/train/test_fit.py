@@ -311,6 +311,7 @@ def test_codes_are_what_the_network_says_after_training(x):
         (lambda x: vp.train.fit(vp.RecurrentBinary(4), iter([x]), pairs=(x, np.zeros(1500, int))), TypeError, "got an iterator"),
         (lambda x: vp.train.fit(vp.RecurrentBinary(4, recipe="bebr"), x[:40]), ValueError, "at least 64 rows with recipe='bebr'"),
         (lambda x: vp.train.fit(vp.RecurrentBinary(4), x, x * np.float32(1e38)), ValueError, "expected finite losses"),
+        (lambda x: vp.train.fit(vp.RecurrentBinary(4, recipe="bebr"), x, options=options()), ValueError, "expected asymmetric=0"),
         (lambda x: vp.train.Options(follow=1.5), ValueError, "follow expected at most 1"),
         (lambda x: vp.train.Options(device=5), TypeError, "device expected a str"),
         (lambda x: vp.train.Options.for_recipe("beber"), ValueError, "recipe expected one of"),

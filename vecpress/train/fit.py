@@ -132,6 +132,9 @@ def fit_in_place(
     if options is None:
         labels = {"contrastive": 1.0} if pairs is not None else {}
         options = Options.for_recipe(codec.recipe, **labels)
+    if codec.recipe == "bebr" and options.asymmetric:
+        got = f"got {options.asymmetric}: it has no decoder"
+        raise ValueError(f"train.fit: options expected asymmetric=0 with recipe='bebr', {got}")
     start, decoder = _start(codec, x, num_threads)
     set_network(codec, start)
     codec.decoder_ = decoder
