@@ -24,22 +24,31 @@ MAX_THREADS = 1024  # as many as the pool holds (csrc/core/pool.cpp)
 
 @dataclass(frozen=True)
 class Backend:
-    """A way to run operations: its name, its rank (the highest that runs is chosen), and why it cannot run ("" if it can)."""
+    """A way to run operations: its name, its rank (the highest that runs is chosen), and what says why it cannot run.
+
+    Asking may start a device, so only what wants to know it does.
+    """
 
     name: str
     rank: int
-    why_not: str = ""
+    ask: Callable[[], str]
+
+    @property
+    def why_not(self) -> str:
+        """Why it cannot run here, "" if it can."""
+        return self.ask()
 
 
-_backends: dict[str, Backend] = {"reference": Backend("reference", 0)}
+_backends: dict[str, Backend] = {"reference": Backend("reference", 0, str)}
 _kernels: dict[str, dict[str, Callable[..., None]]] = {}
 _forced: str | None = None
 _forced_by = ""  # begins the errors about `_forced`: "VECPRESS_ISA: " where the environment named it
 _chosen: dict[str, Callable[..., None]] = {}  # what `run` has looked up; a new one whenever the answers may change
 
 
-def register_backend(name: str, rank: int, why_not: str = "") -> None:
-    _backends[name] = Backend(name, rank, why_not)
+def register_backend(name: str, rank: int, why_not: str | Callable[[], str] = "") -> None:
+    """Adds a backend; below rank 0, the reference's, it runs only where it is forced. why_not: "" or the reason, or what finds it out."""
+    _backends[name] = Backend(name, rank, why_not if callable(why_not) else lambda: why_not)
     _forget_choices()
 
 
@@ -84,8 +93,8 @@ def _native() -> None:
 def _check(name: str, op: str | None = None) -> None:
     if name not in _backends:
         raise BackendError(f"backend {name!r} is unknown; there are {', '.join(sorted(_backends))}")
-    if _backends[name].why_not:
-        raise BackendError(f"backend {name!r} cannot run here: {_backends[name].why_not}")
+    if why_not := _backends[name].why_not:
+        raise BackendError(f"backend {name!r} cannot run here: {why_not}")
     if op is not None and name not in _kernels[op]:
         raise BackendError(f"operation {op!r} has no {name!r} kernel; it has {', '.join(sorted(_kernels[op]))}")
 
@@ -97,7 +106,7 @@ def _choose(op: str) -> str:
         except BackendError as error:
             raise BackendError(f"{_forced_by}{error}") from None
         return _forced
-    return max((b for b in _kernels[op] if not _backends[b].why_not), key=lambda b: _backends[b].rank)
+    return next(b for b in backends_of(op) if not _backends[b].why_not)
 
 
 def run(op: str, *args: Any, num_threads: int | None = None) -> None:
@@ -112,6 +121,11 @@ def run(op: str, *args: Any, num_threads: int | None = None) -> None:
         chosen = _chosen
         kernel = chosen[op] = _kernels[op][_choose(op)]
     kernel(*args, check_threads(num_threads))
+
+
+def run_on(backend: str, op: str, *args: Any) -> None:
+    """Runs the kernel of a backend that is known to run here, whatever is forced; the last argument is the number of threads."""
+    _kernels[op][backend](*args)
 
 
 def check_threads(num_threads: int | None) -> int:
@@ -155,7 +169,8 @@ def _threads_of(text: str) -> int:
 class use:
     """Forces a backend for every operation: `vp.use("avx2")` from here on, or `with vp.use("avx2"):` for a block.
 
-    name : "reference", "scalar", "avx2", "avx512", "neon"; None returns to the automatic choice.
+    name : "reference", "scalar", "avx2", "avx512", "neon", "cuda" (scans of codes on the host, which are copied to the device and
+        back: for checks; `Index(codec, device="cuda")` keeps them there); None returns to the automatic choice.
     Process-wide, not per thread. `VECPRESS_ISA` sets the same at start, until the first `use`.
     Raises BackendError if the backend is unknown or cannot run on this machine.
     """
@@ -187,10 +202,15 @@ def backends() -> dict[str, str]:
     return {b.name: b.why_not or "ok" for b in ranked}
 
 
+def backends_of(op: str) -> list[str]:
+    """The backends that have a kernel for an operation, best first."""
+    return sorted(_kernels[op], key=lambda b: -_backends[b].rank)
+
+
 def operations() -> dict[str, list[str]]:
     """Every operation with the backends that have a kernel for it, best first."""
     _native()
-    return {op: sorted(k, key=lambda b: -_backends[b].rank) for op, k in sorted(_kernels.items())}
+    return {op: backends_of(op) for op in sorted(_kernels)}
 
 
 def chosen(op: str) -> str:

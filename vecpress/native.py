@@ -27,6 +27,9 @@ def load() -> None:
         dispatch.register_backend(name, rank=10 + index, why_not=why_not)
         for op in _native.operations(index):
             dispatch.register(op, name, functools.partial(getattr(_native, op), index))
+    from .cuda import backend
+
+    backend.register()
     dispatch.force_from_environment()
     _loaded = True
 

@@ -14,6 +14,7 @@ import vecpress as vp
 from vecpress import dispatch
 
 THREADS = (1, 2, 3)
+DEVICES = {"cuda"}  # these take no number of threads
 BACKENDS = [name for name, state in vp.backends().items() if state == "ok" and name != "reference"]
 # payload bytes: sums of bytes and of 16 bits must widen
 LONG = {"hamming": 2100, "lut4": 700, "lut8": 1031, "flat": 2100, "dot": 1500, "trellis": 1100, "sdc": 1024}
@@ -41,7 +42,7 @@ def expected(op: str, size: int):
 
 def check(call, wanted, backend: str) -> None:
     with vp.use(backend):
-        for threads in THREADS:
+        for threads in THREADS[: 1 if backend in DEVICES else None]:
             for number, (got, want) in enumerate(zip(outputs(call, threads), wanted, strict=True)):
                 if not same_bits(got, want):
                     where = np.argwhere(~((got == want) | ((got != got) & (want != want))))
@@ -58,8 +59,8 @@ def test_every_operation_has_calls():
 
 @pytest.mark.parametrize("op", dispatch.operations())
 def test_every_instruction_set_has_a_kernel(op):
-    """A forced backend must be able to run everything."""
-    here = {name for name, why in vp.backends().items() if why == "ok"}
+    """A forced instruction set must be able to run everything."""
+    here = {name for name, why in vp.backends().items() if why == "ok" and name != "cuda"}
     assert here <= set(dispatch.operations()[op])
 
 
@@ -71,6 +72,7 @@ def test_every_instruction_set_has_a_kernel(op):
         for op in dispatch.operations()
         for size in SIZES
         for backend in BACKENDS
+        if backend in dispatch.operations()[op]
     ],
 )
 def test_kernel_equals_reference(op, size, backend):

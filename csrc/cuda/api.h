@@ -1,0 +1,95 @@
+/* The library's C interface: no C++ types, no allocation by what computes, no hidden synchronisation.
+ *
+ * Pointers are the device's unless said otherwise. Work is put into `stream` (a cudaStream_t; NULL is the default one) of the current device and
+ * the call returns; every call can be captured into a graph. Results are complete when the stream is. Calls of several threads do not
+ * disturb each other. Every function returns VP_CUDA_OK or a code that vp_cuda_message explains, and has then written nothing.
+ *
+ * Scans give what vecpress/ops/<op>.py defines, bit for bit. */
+#ifndef VECPRESS_CUDA_API_H
+#define VECPRESS_CUDA_API_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/codes_of_errors.h"
+
+#if defined(_WIN32)
+#define VP_CUDA_API __declspec(dllexport)
+#else
+#define VP_CUDA_API __attribute__((visibility("default")))
+#endif
+
+#define VP_CUDA_ABI 1
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- what there is */
+
+VP_CUDA_API int vp_cuda_abi(void);                /* VP_CUDA_ABI of the library */
+VP_CUDA_API int vp_cuda_emulated(void);           /* 1 where kernels run on the processor: for tests, not for use */
+VP_CUDA_API const char* vp_cuda_message(int code); /* what a code means, on the host */
+VP_CUDA_API int vp_cuda_driver(int* version);      /* such as 13000, 0 without a driver; host pointer */
+VP_CUDA_API int vp_cuda_devices(int* count);       /* host pointer */
+VP_CUDA_API int vp_cuda_name(int device, char* name, size_t bytes, int* capability, int* processors, size_t* memory); /* host; 90 is 9.0 */
+VP_CUDA_API int vp_cuda_probe(int device);         /* runs an empty kernel: whether the library has code for the device */
+
+/* ---- memory, for callers without a framework; `device` is made current for the call */
+
+VP_CUDA_API int vp_cuda_allocate(int device, size_t bytes, void** out);
+VP_CUDA_API int vp_cuda_free(int device, void* memory);
+VP_CUDA_API int vp_cuda_copy(int device, void* to, const void* from, size_t bytes, void* stream); /* either side host or device */
+VP_CUDA_API int vp_cuda_fill(int device, void* to, int byte, size_t bytes, void* stream);
+VP_CUDA_API int vp_cuda_wait(int device, void* stream); /* until the stream is done: synchronises, as its name says */
+VP_CUDA_API int vp_cuda_set_device(int device, int* before); /* host pointer, may be NULL */
+
+/* ---- codes: uint8[n, stride] in groups of 32 rows (core/codes.cuh) */
+
+typedef struct {
+  const void* data;
+  int64_t n;                       /* below 2^32 */
+  int32_t code_size, head, stride; /* bytes that are scanned; of them before the payload; bytes that are stored */
+} VpCodes;
+
+VP_CUDA_API int64_t vp_cuda_codes_bytes(int64_t n, int32_t stride); /* what `data` takes; 0 for arguments that are none */
+/* Canonical codes [count, stride] to rows first .. first + count - 1; rows behind the last of a fresh group become zeros where `fresh`. */
+VP_CUDA_API int vp_cuda_put_rows(void* data, int32_t stride, int64_t first, int64_t count, const void* codes, void* stream);
+/* The canonical codes [count, stride] of int64 rows [count]. */
+VP_CUDA_API int vp_cuda_get_rows(void* codes, const void* data, int32_t stride, const int64_t* rows, int64_t count, void* stream);
+/* Row from[i] over row to[i]; no row is in both lists. */
+VP_CUDA_API int vp_cuda_move_rows(void* data, int32_t stride, const int64_t* to, const int64_t* from, int64_t count, void* stream);
+
+/* ---- scans */
+
+typedef struct {
+  int32_t kind, offset; /* KINDS of vecpress/ops/factors.py; first byte in the code */
+  float times;          /* what the number is multiplied with; the factor itself where kind is 0 */
+  const float* table;   /* [256] for kind 3, else NULL */
+} VpFactor;
+
+typedef struct {
+  VpCodes codes;
+  const int64_t* ids;     /* [n], NULL: rows */
+  const uint64_t* allow;  /* [ceil(n / 64)] bits, NULL: all rows */
+  VpFactor scale, bias;   /* bias of kind 0: none */
+  const float* constant;  /* [nq], NULL: 0 */
+  int64_t nq, k;
+  float* scores;          /* out [nq, k], nan where there are fewer rows */
+  int64_t* found;         /* out [nq, k], -1 there */
+  void* workspace;        /* 256-byte aligned */
+  size_t workspace_bytes; /* more of it means fewer passes over what was found, up to what the function below names */
+  void* stream;
+} VpScan;
+
+/* Bytes for a scan of such a size, the least and the most that are of use; host pointers. `operand` is what the scan's own function of this
+ * name says it wants beside. */
+VP_CUDA_API int vp_cuda_scan_workspace(int64_t n, int64_t nq, int64_t k, size_t operand, size_t* least, size_t* most);
+
+VP_CUDA_API size_t vp_cuda_hamming_operand(const VpScan* scan);
+VP_CUDA_API int vp_cuda_hamming(const VpScan* scan, const uint8_t* bits); /* bits [nq, code_size - head] */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

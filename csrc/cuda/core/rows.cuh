@@ -1,0 +1,69 @@
+// A scan in which a thread has a row, and a block some queries in shared memory: for few queries, where reading codes is the limit.
+//
+// An operation gives
+//
+//   Shared                        what a block keeps of its queries; stage(shared, q0, count): fills it, by all threads
+//   Sum                           what is summed of a row and a query; sums(shared, row, sums[Q]): by a thread
+//   kExact                        whether a Sum is the reference's sum; else best(...) is at least the score, and exact(...) the sum
+//
+// Where it is not exact, only rows whose best reaches the bar are summed as the reference does.
+#pragma once
+
+#include "core/scan.cuh"
+
+namespace vecpress::cuda {
+
+constexpr int kRowThreads = kEmulated ? 64 : 256;
+
+template <class Op, int Q>
+__global__ void __launch_bounds__(kRowThreads) rows_kernel(Scan s, Op op, int64_t first, int64_t last) {
+  unsigned char* shared = dynamic_shared<unsigned char>();
+  const int64_t q0 = static_cast<int64_t>(blockIdx.y) * Q;
+  const int count = static_cast<int>(s.nq - q0 < Q ? s.nq - q0 : Q);
+  op.stage(s, shared, q0, count);
+  __syncthreads();
+  const int64_t step = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  for (int64_t base = first + static_cast<int64_t>(blockIdx.x) * blockDim.x + (threadIdx.x & ~31u); base < last; base += step) {
+    const int64_t row = base + lane_id();
+    const bool live = row < last && allowed(s, row);
+    if (!__any_sync(kAllLanes, live)) continue;
+    const Row codes(s.codes, row < last ? row : last - 1);
+    typename Op::Sum sums[Q];
+    op.template sums<Q>(s, shared, codes, sums);
+    const RowFactors factors(s, codes);
+#pragma unroll
+    for (int i = 0; i < Q; ++i) {
+      if (i >= count) break;
+      const int64_t q = q0 + i;
+      const Bar bar = s.bars[q];
+      const float constant = constant_of(s, q);
+      bool enters = live;
+      float score;
+      if constexpr (Op::kExact) {
+        score = factors.finish(op.sum_of(sums[i], q), constant);
+      } else {
+        enters = live && order(op.best(shared, i, sums[i], factors, constant)) >= bar.score;
+        if (!__any_sync(kAllLanes, enters)) continue;
+        score = enters ? factors.finish(op.exact(s, q, codes), constant) : 0.0f;
+      }
+      enters = enters && reaches(s, bar, score, static_cast<uint32_t>(row));
+      offer_rows(s, q, enters, score, static_cast<uint32_t>(row));
+    }
+  }
+}
+
+// Blocks that a device keeps busy: each takes rows until there are none.
+inline unsigned row_blocks(int64_t rows) {
+  const int64_t wanted = (rows + kRowThreads - 1) / kRowThreads, most = static_cast<int64_t>(multiprocessors()) * 8;
+  return static_cast<unsigned>(wanted < most ? wanted : most);
+}
+
+template <int Q, class Op>
+inline int launch_rows(const Scan& s, const Op& op, std::size_t shared, int64_t first, int64_t last) {
+  const int64_t tiles = (s.nq + Q - 1) / Q;
+  if (tiles > 65535) return VP_CUDA_ARGUMENT;
+  return launch(rows_kernel<Op, Q>, dim3(row_blocks(last - first), static_cast<unsigned>(tiles)), dim3(kRowThreads), shared, s.stream, s, op,
+                first, last);
+}
+
+}  // namespace vecpress::cuda

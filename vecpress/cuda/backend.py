@@ -1,0 +1,38 @@
+"""The backend "cuda": operations on NumPy arrays run on a device, for those who force it. Indexes on a device do without these copies."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from .. import dispatch
+from ..ops.blocks import Blocks
+from . import library, scans
+from .blocks import DeviceBlocks
+from .memory import DeviceArray
+
+RANK = -1  # below the reference: arrays on the host are never taken to a device unasked
+GROUPS = {"flat": 0}  # where the option stands that says in what groups bytes lie; 1 for the others
+
+
+def register() -> None:
+    """Tells the dispatcher of the backend and of every operation that it has."""
+    dispatch.register_backend("cuda", RANK, library.why_not)
+    for op in scans.OPERANDS:
+        dispatch.register(op, "cuda", functools.partial(_scan, op))
+    for op in ("get_rows", "put_rows"):  # of the host's blocks, whatever scans them
+        dispatch.register(op, "cuda", functools.partial(dispatch.run_on, "scalar", op))
+
+
+def _scan(op: str, scores: np.ndarray, found: np.ndarray, data: np.ndarray, layout: Any, operand: np.ndarray, *rest: Any) -> None:
+    """A scan as kernels of the processor are called: every array is copied to the device, and the results back."""
+    *options, ids, allow, scale, bias, constant, _ = rest
+    n, code_size, head, stride = layout
+    group = options[GROUPS[op]] if op in GROUPS else 1
+    codes = Blocks(data, n, stride, head, group, stride).rows(np.arange(n))
+    blocks = DeviceBlocks.put_all(codes, head, group).prefix(code_size, head)
+    blocks.ids = None if ids is None else DeviceArray.of(ids, blocks.device)
+    best = blocks.scan(op, scores.shape[1], operand, tuple(options), allow, scale, bias, constant)
+    scores[:], found[:] = best[0].numpy(), best[1].numpy()

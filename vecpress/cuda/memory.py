@@ -1,0 +1,183 @@
+"""Arrays on a device: allocated here or handed in by a framework, copied to and from NumPy."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+
+from . import library
+from .library import call
+
+Stream = int  # a cudaStream_t as a number; 0 is the default one
+
+
+class Memory:
+    """Bytes allocated on a device; freed with the object."""
+
+    def __init__(self, nbytes: int, device: int):
+        self.pointer, self.nbytes, self.device = 0, int(nbytes), device
+        self._free = library.load().vp_cuda_free  # at the interpreter's end, modules go before objects
+        out = ctypes.c_void_p()
+        call("allocate", device, self.nbytes, ctypes.byref(out))
+        self.pointer = out.value or 0
+
+    def __del__(self) -> None:
+        if getattr(self, "pointer", 0):
+            self._free(self.device, self.pointer)
+
+
+class DeviceArray:
+    """A C-contiguous array on a device.
+
+    pointer, shape, dtype, device : what and where it is
+    stream : on which the work that makes it was put; another stream waits for that one first
+    owner : what keeps the memory alive
+
+    Frameworks take it by `__cuda_array_interface__` (CuPy, Numba, `torch.as_tensor`), NumPy by `numpy.asarray`, which copies.
+    """
+
+    def __init__(self, pointer: int, shape: tuple[int, ...], dtype: Any, device: int, stream: Stream = 0, owner: Any = None):
+        self.pointer, self.shape, self.dtype = pointer, tuple(int(x) for x in shape), np.dtype(dtype)
+        self.device, self.stream, self.owner = device, stream, owner
+
+    @classmethod
+    def empty(cls, shape: tuple[int, ...], dtype: Any, device: int, stream: Stream = 0) -> DeviceArray:
+        """A new one; its contents are whatever they are."""
+        memory = Memory(math.prod(shape) * np.dtype(dtype).itemsize, device)
+        return cls(memory.pointer, shape, dtype, device, stream, memory)
+
+    @classmethod
+    def of(cls, array: np.ndarray, device: int, stream: Stream = 0) -> DeviceArray:
+        """A copy of a NumPy array, complete when this returns."""
+        array = np.ascontiguousarray(array)
+        out = cls.empty(array.shape, array.dtype, device, stream)
+        if array.nbytes:
+            call("copy", device, out.pointer, array.ctypes.data, array.nbytes, stream)
+            call("wait", device, stream)  # the caller may change the array now
+        return out
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def numpy(self) -> np.ndarray:
+        """A copy on the host; waits for the array's stream."""
+        out = np.empty(self.shape, self.dtype)
+        if out.nbytes:
+            call("copy", self.device, out.ctypes.data, self.pointer, out.nbytes, self.stream)
+        call("wait", self.device, self.stream)
+        return out
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError("an array on a device expected copy=True, for its values are not on the host")
+        return self.numpy().astype(dtype or self.dtype, copy=False)
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return {
+            "shape": self.shape,
+            "typestr": self.dtype.str,
+            "data": (self.pointer, False),
+            "version": 3,
+            "strides": None,
+            "stream": self.stream or 1,  # 1 is the default stream there, and 0 is not allowed
+        }
+
+    def __repr__(self) -> str:
+        return f"<DeviceArray {self.dtype}{self.shape} on cuda:{self.device}>"
+
+
+def on_device(x: Any) -> bool:
+    """Whether x is an array on a CUDA device, of whatever framework; looks at x alone and imports nothing."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(x, torch.Tensor):
+        return bool(x.is_cuda)
+    if hasattr(type(x), "__cuda_array_interface__"):
+        return True
+    if hasattr(x, "__dlpack_device__") and not isinstance(x, np.ndarray):
+        return int(x.__dlpack_device__()[0]) == 2  # kDLCUDA
+    return False
+
+
+def as_device_array(x: Any, what: str) -> DeviceArray:
+    """A view of x, an array on a device. Raises TypeError or ValueError for what is none or not C-contiguous."""
+    if isinstance(x, DeviceArray):
+        return x
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(x, torch.Tensor):
+        if not x.is_cuda:
+            raise TypeError(f"{what} expected a tensor on a CUDA device, got one on {x.device}")
+        if x.dtype == torch.bfloat16:
+            raise TypeError(f"{what} expected a dtype that NumPy has, got bfloat16")
+        x = x.detach()
+        if not x.is_contiguous():
+            x = x.contiguous()
+        dtype = np.dtype(str(x.dtype).removeprefix("torch."))
+        stream = torch.cuda.current_stream(x.device).cuda_stream
+        return DeviceArray(x.data_ptr(), tuple(x.shape), dtype, x.device.index or 0, int(stream), x)
+    interface = getattr(x, "__cuda_array_interface__", None)
+    if interface is None:
+        raise TypeError(f"{what} expected an array on a CUDA device, got {type(x).__name__}")
+    dtype, shape = np.dtype(interface["typestr"]), tuple(interface["shape"])
+    strides, packed = interface.get("strides"), np.empty(shape, dtype).strides if 0 in shape else _packed(shape, dtype)
+    if strides is not None and tuple(strides) != packed and math.prod(shape) > 1:
+        raise ValueError(f"{what} expected a C-contiguous array, got strides {tuple(strides)}")
+    stream = interface.get("stream") or 0
+    device = getattr(getattr(x, "device", None), "id", getattr(x, "device", 0))
+    return DeviceArray(int(interface["data"][0]), shape, dtype, int(device) if isinstance(device, int) else 0, _plain(stream), x)
+
+
+def _packed(shape: tuple[int, ...], dtype: np.dtype) -> tuple[int, ...]:
+    strides, size = [], dtype.itemsize
+    for length in reversed(shape):
+        strides.append(size)
+        size *= length
+    return tuple(reversed(strides))
+
+
+def _plain(stream: int) -> Stream:
+    return 0 if stream == 1 else int(stream)
+
+
+class Scratch:
+    """Workspaces that scans of one stream take in turns: what one has given back, the next of the same stream may write over."""
+
+    def __init__(self) -> None:
+        self._free: dict[tuple[int, Stream], list[Memory]] = {}
+        self._lock = threading.Lock()
+
+    def take(self, nbytes: int, device: int, stream: Stream) -> Memory:
+        with self._lock:
+            free = self._free.get((device, stream), [])
+            for i, memory in enumerate(free):
+                if memory.nbytes >= nbytes:
+                    return free.pop(i)
+            free.clear()  # too small for what is wanted now
+        return Memory(max(nbytes, 1 << 20), device)
+
+    def give(self, memory: Memory, stream: Stream) -> None:
+        with self._lock:
+            free = self._free.setdefault((memory.device, stream), [])
+            if len(free) < 2:
+                free.append(memory)
+
+    def clear(self) -> None:
+        """Frees what is not in use."""
+        with self._lock:
+            self._free.clear()
+
+
+scratch = Scratch()

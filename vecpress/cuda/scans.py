@@ -1,0 +1,110 @@
+"""Scans on a device: an operation's operands put there, the library's function called, the results taken."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..errors import BackendError
+from ..ops.factors import KernelFactor
+from . import library
+from .library import call
+from .memory import DeviceArray, Stream, scratch
+
+WORKSPACE = 256 << 20  # bytes
+MAX_ROWS = 2**32 - 1
+
+
+def workspace_limit() -> int:
+    """Bytes that a scan takes at most, where it can do with so little: VECPRESS_CUDA_WORKSPACE, or else `WORKSPACE`."""
+    text = os.environ.get("VECPRESS_CUDA_WORKSPACE", "").strip()
+    if not text:
+        return WORKSPACE
+    if not text.isdecimal():
+        raise ValueError(f"VECPRESS_CUDA_WORKSPACE expected a number of bytes, got {text!r}")
+    return int(text)
+
+
+class Put:
+    """NumPy arrays on their way to a device, kept until the work that reads them is done."""
+
+    def __init__(self, device: int, stream: Stream):
+        self.device, self.stream = device, stream
+        self.kept: list[DeviceArray] = []
+
+    def __call__(self, array: np.ndarray | DeviceArray | None) -> int | None:
+        if array is None:
+            return None
+        put = array if isinstance(array, DeviceArray) else DeviceArray.of(array, self.device, self.stream)
+        self.kept.append(put)
+        return put.pointer or None
+
+    def factor(self, factor: KernelFactor) -> library.Factor:
+        kind, offset, times, table = factor
+        return library.Factor(kind, offset, times, self(table))
+
+
+# what follows the scan in the library's call, from the operand and the operation's options
+Operands = Callable[..., tuple[Any, ...]]
+OPERANDS: dict[str, Operands] = {}
+
+
+def operands_of(op: str) -> Callable[[Operands], Operands]:
+    def add(function: Operands) -> Operands:
+        OPERANDS[op] = function
+        return function
+
+    return add
+
+
+@operands_of("hamming")
+def _hamming(put: Put, bits: np.ndarray) -> tuple[Any, ...]:
+    return (put(bits),)
+
+
+def scan(
+    op: str,
+    codes: library.Codes,
+    device: int,
+    stream: Stream,
+    k: int,
+    operand: np.ndarray,
+    options: tuple[Any, ...],
+    ids: np.ndarray | DeviceArray | None,
+    allow: np.ndarray | DeviceArray | None,
+    scale: KernelFactor,
+    bias: KernelFactor,
+    constant: np.ndarray,
+) -> tuple[DeviceArray, DeviceArray]:
+    """Scores float32[nq, k] and ids int64[nq, k] on the device, put into the stream. Arguments as kernels of scans take them."""
+    if op not in OPERANDS:
+        raise BackendError(f"operation {op!r} has no 'cuda' kernel; there are {', '.join(sorted(OPERANDS))}")
+    if codes.n > MAX_ROWS:
+        raise ValueError(f"{op}: a device's index holds at most {MAX_ROWS} vectors, got {codes.n}")
+    put, nq = Put(device, stream), len(operand)
+    scores = DeviceArray.empty((nq, k), np.float32, device, stream)
+    found = DeviceArray.empty((nq, k), np.int64, device, stream)
+    request = library.Scan(codes=codes, ids=put(ids), allow=put(allow), scale=put.factor(scale), bias=put.factor(bias), k=k)
+    request.stream = stream
+    arguments = OPERANDS[op](put, operand, *options)
+    request.constant = put(constant)
+    request.nq, request.scores, request.found = nq, scores.pointer, found.pointer
+    needed = getattr(library.load(), f"vp_cuda_{op}_operand")(ctypes.byref(request), *arguments[1:])
+    least, most = ctypes.c_size_t(), ctypes.c_size_t()
+    call("scan_workspace", codes.n, nq, k, needed, ctypes.byref(least), ctypes.byref(most))
+    nbytes = max(least.value, min(most.value, workspace_limit()))
+    memory = scratch.take(nbytes, device, stream)
+    request.workspace, request.workspace_bytes = memory.pointer, nbytes
+    before = ctypes.c_int()
+    call("set_device", device, ctypes.byref(before))
+    try:
+        call(op, ctypes.byref(request), *arguments)
+    finally:
+        call("set_device", before.value, None)
+    scratch.give(memory, stream)
+    scores.owner = found.owner, scores.owner, put.kept  # until the results are taken, what makes them is there
+    return scores, found
