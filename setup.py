@@ -5,17 +5,24 @@ No -march and no per-file flags: each instruction set is switched on inside its 
 compiler. Parallel compile; a rebuild recompiles only what changed (any header change recompiles all).
 
 On Windows clang-cl compiles and Microsoft's linker links (docs/decisions/004-compilers.md).
+
+VECPRESS_CUDA=1 also compiles csrc/cuda into vecpress/cuda/libvecpress_cuda.so, a library with a C interface (csrc/cuda/build.py),
+by nvcc; VECPRESS_CUDA_ARCHITECTURES="90 100" for these devices alone. Without it nothing looks for nvcc.
 """
 
+import importlib.util
 import os
 import shutil
 from glob import glob
+from pathlib import Path
 
 from pybind11.setup_helpers import WIN, ParallelCompile, Pybind11Extension, build_ext
 from setuptools import setup
 from setuptools.errors import CompileError
 
-HEADERS = glob("csrc/**/*.hpp", recursive=True) + glob("csrc/**/*.inl", recursive=True) + glob("csrc/**/*.def", recursive=True)
+CUDA = os.path.join("csrc", "cuda")  # a library of its own, see below
+HEADERS = [path for kind in ("hpp", "inl", "def") for path in glob(f"csrc/**/*.{kind}", recursive=True)]
+HEADERS = [path for path in HEADERS if not path.startswith(CUDA)]
 NEWEST_HEADER = max(os.path.getmtime(path) for path in HEADERS)
 COMPILE = ["-O3", "-g0", "-ffp-contract=off", "-fno-math-errno", "-pthread"]
 LINK = ["-pthread"]
@@ -41,6 +48,19 @@ class BuildExt(build_ext):
             self.compiler.cc = clang
             self.compiler.compile_options.remove("/GL")  # Microsoft's format of object files
         super().build_extensions()
+        if os.environ.get("VECPRESS_CUDA", "0") not in ("", "0"):
+            self.build_cuda()
+
+    def build_cuda(self) -> None:
+        specification = importlib.util.spec_from_file_location("build_cuda", Path(CUDA, "build.py"))
+        builder = importlib.util.module_from_spec(specification)
+        specification.loader.exec_module(builder)
+        package = Path("vecpress" if self.inplace else Path(self.build_lib, "vecpress"))
+        wanted = os.environ.get("VECPRESS_CUDA_ARCHITECTURES", "").split()
+        try:
+            builder.build(package / "cuda" / builder.FILE, architectures=tuple(wanted) or builder.ARCHITECTURES)
+        except (FileNotFoundError, RuntimeError) as error:
+            raise CompileError(f"VECPRESS_CUDA=1: {error}") from None
 
 
 ParallelCompile("VECPRESS_BUILD_JOBS", default=os.cpu_count() or 1, needs_recompile=needs_recompile).install()

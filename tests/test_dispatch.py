@@ -92,7 +92,8 @@ def test_a_forced_backend_without_the_operation_raises(calls):
 
 
 def test_unknown_backend():
-    with pytest.raises(vp.BackendError, match=r"backend 'sse9' is unknown; there are avx2, avx512, neon, reference, scalar"):
+    message = "backend 'sse9' is unknown; there are avx2, avx512, cuda, neon, reference, scalar"
+    with pytest.raises(vp.BackendError, match=message):
         vp.use("sse9")
 
 
@@ -100,13 +101,13 @@ def test_unknown_backend():
 def test_a_backend_that_cannot_run_raises_with_the_reason(name):
     with pytest.raises(vp.BackendError, match=re.escape(f"backend '{name}' cannot run here: {STATES[name]}")):
         vp.use(name)
-    assert STATES[name].startswith("the processor lacks ")
+    assert name == "cuda" or STATES[name].startswith("the processor lacks ")
 
 
 def test_backends_lists_every_instruction_set():
-    assert set(STATES) == {"avx512", "avx2", "neon", "scalar", "reference"}
+    assert set(STATES) == {"avx512", "avx2", "neon", "scalar", "reference", "cuda"}
     assert STATES["scalar"] == STATES["reference"] == "ok"
-    assert list(STATES)[-1] == "reference"
+    assert list(STATES)[-2:] == ["reference", "cuda"]
 
 
 # ---- words
@@ -170,7 +171,7 @@ except vp.BackendError as error:
 print(ops.norms(x)[0])
 """
     lines = python(code, VECPRESS_ISA="sse9").splitlines()
-    unknown = "VECPRESS_ISA: backend 'sse9' is unknown; there are avx2, avx512, neon, reference, scalar"
+    unknown = "VECPRESS_ISA: backend 'sse9' is unknown; there are avx2, avx512, cuda, neon, reference, scalar"
     assert lines[:5] == ["ok", f"norms: {unknown}", "5.0", unknown, "5.0"]
 
 
@@ -211,6 +212,7 @@ LAYERS = (  # a module imports from layers above it here, or from its own; nothi
     {"errors", "checks"},
     {"dispatch", "native", "container"},
     {"ops"},
+    {"cuda"},
     {
         "allocation", "arrays", "axes", "bounds", "datasets", "heldout", "ids", "kmeans", "layers", "level_tables",
         "normal_levels", "pca", "residual", "rwlock", "scales", "sources", "synthetic", "transformfit", "transformloss",
@@ -222,7 +224,9 @@ LAYERS = (  # a module imports from layers above it here, or from its own; nothi
     {"recurrentfit"},
     {"alignment", "codecs", "stream", "train"},
     {"contents"},
-    {"filters", "ranges", "store"},
+    {"devicecolumn"},
+    {"devices", "filters", "ranges", "store"},
+    {"incoming"},
     {
         "auto", "compatibility", "diagnostics", "evaluate", "forecast", "index", "io", "keys", "paragraphs", "parse", "relevance",
         "trials",
@@ -231,7 +235,7 @@ LAYERS = (  # a module imports from layers above it here, or from its own; nothi
     {"__init__", "__main__"},
 )
 # inside functions, where a method of a low layer is a door to a high one
-DOORS = {("dispatch", "native"), ("codec", "io"), ("codec", "stream"), ("index", "io"), ("keys", "io")}
+DOORS = {("dispatch", "native"), ("native", "cuda"), ("codec", "io"), ("codec", "stream"), ("index", "io"), ("keys", "io")}
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 

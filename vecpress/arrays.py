@@ -37,11 +37,39 @@ def as_codes(codes: Any, what: str, code_size: int) -> np.ndarray:
     return np.ascontiguousarray(array)
 
 
+def on_device(x: Any) -> bool:
+    """Whether x is an array on a CUDA device; imports nothing."""
+    if isinstance(x, np.ndarray) or is_torch(x):
+        return getattr(x, "is_cuda", False) is True
+    if hasattr(type(x), "__cuda_array_interface__"):
+        return True
+    return hasattr(x, "__dlpack_device__") and int(x.__dlpack_device__()[0]) == 2  # kDLCUDA
+
+
+def from_device(x: Any, what: str) -> np.ndarray:
+    """A copy of an array on a CUDA device. Raises BackendError without vecpress's CUDA library, TypeError for what is no array."""
+    from .cuda.memory import as_device_array
+
+    return as_device_array(x, what).numpy()
+
+
+def to_device(array: np.ndarray, x: Any) -> Any:
+    """A copy of `array` on the device of x."""
+    from .cuda.memory import DeviceArray, as_device_array
+
+    return DeviceArray.of(array, as_device_array(x, "results").device)
+
+
 def like(x: Any, *arrays: np.ndarray) -> Any:
-    """`arrays` as the kind of thing x is: NumPy in gives NumPy out, torch in gives torch out on the same device."""
+    """`arrays` as the kind of thing x is: NumPy in gives NumPy out, torch in gives torch out on the same device.
+
+    For other arrays on a CUDA device: `vecpress.cuda.DeviceArray` there, which frameworks take without a copy.
+    """
     if is_torch(x):
         torch = sys.modules["torch"]
         arrays = tuple(torch.from_numpy(a).to(x.device) for a in arrays)
+    elif on_device(x):
+        arrays = tuple(to_device(a, x) for a in arrays)
     return arrays[0] if len(arrays) == 1 else arrays
 
 
@@ -166,6 +194,8 @@ def as_array(x: Any, what: str) -> np.ndarray:
         return x
     if isinstance(x, (str, bytes, dict, set)) or x is None:
         raise TypeError(f"{what} expected a matrix of numbers, got {type(x).__name__}")
+    if on_device(x):
+        return from_device(x, what)
     try:
         if hasattr(x, "__dlpack__") and not hasattr(x, "__array__"):
             return np.from_dlpack(x)

@@ -45,11 +45,11 @@ DTYPES = {
 
 @dataclass(frozen=True)
 class Part:
-    """An array to write: dtype, shape, and the bytes as arrays that follow each other: none is copied."""
+    """An array to write: dtype, shape, and the bytes as arrays that follow each other: none is copied, each is asked for once."""
 
     dtype: np.dtype
     shape: tuple[int, ...]
-    pieces: tuple[np.ndarray, ...]
+    pieces: Iterable[np.ndarray]
 
     @classmethod
     def of(cls, array: np.ndarray) -> Part:

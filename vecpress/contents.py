@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -27,6 +27,7 @@ class Column:
 
     codec: Codec
     data: np.ndarray  # uint8[blocks, 64 * code_size]
+    device: ClassVar[str] = "cpu"
 
     def __post_init__(self) -> None:
         # as the table of ids takes it: the array itself, which is resized in place
@@ -41,7 +42,13 @@ class Column:
         """Blocks that there is room for."""
         return len(self.data)
 
-    def blocks(self, n: int) -> Blocks:
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return self.data.nbytes
+
+    def blocks(self, n: int, ids: np.ndarray | None = None) -> Blocks:
+        """The codes of the first n rows; ids: those of these rows, for columns that keep a copy of them."""
         data, code_size, head, group = self.layout
         return Blocks(data, n, code_size, head, group)
 
@@ -68,7 +75,7 @@ class RowColumn(Column):
     def room(self) -> int:
         return len(self.data) // BLOCK
 
-    def blocks(self, n: int) -> Blocks:
+    def blocks(self, n: int, ids: np.ndarray | None = None) -> Blocks:
         raise TypeError("codes that lie row by row are not scanned")
 
     def rows(self, n: int, rows: np.ndarray, num_threads: int | None) -> np.ndarray:
@@ -96,7 +103,7 @@ class Contents:
 
     def __init__(self, columns: Sequence[Column], ids: Any = None, source: str | None = None, limit: int | None = None):
         self.columns = tuple(columns)
-        self._layouts = [column.layout for column in columns]
+        self._layouts = [column.layout for column in columns if column.device == "cpu"]
         self._room = min(column.room for column in columns)  # blocks that every column has room for
         self.ids = native.id_table() if ids is None else ids
         self.source, self.limit, self.word = source, limit, "id"
@@ -114,7 +121,7 @@ class Contents:
 
     def blocks(self) -> Blocks:
         """The codes as they are now."""
-        return self.columns[0].blocks(len(self))
+        return self.columns[0].blocks(len(self), self.ids.ids)
 
     def find(self, ids: np.ndarray) -> np.ndarray:
         """The row of each id, int64[r], -1 where it is unknown."""
@@ -138,7 +145,7 @@ class Contents:
         with self.lock.changing:
             self.check_writable(call)
             new = self._new_ids(call, r, ids)
-            self._write(r, parts, lambda: self.ids.append(r, new), num_threads)
+            self._write(r, parts, lambda: self._append_rows(r, new), num_threads)
 
     def upsert(self, call: str, r: int, ids: np.ndarray, parts: Iterable[Part], num_threads: int | None) -> None:
         """Gives r different ids new codes: in their rows where they are known, in new rows where not."""
@@ -148,11 +155,8 @@ class Contents:
             self._check_number(call, r, ids)
             self._check_limit(call, int(ids.max(initial=-1)))
 
-            def change() -> None:
-                self.ids.upsert(ids, self._layouts)
-
             room = self._room
-            self._write(r, parts, change, num_threads)
+            self._write(r, parts, lambda: self._upsert_rows(ids), num_threads)
             spare = max(room, count(len(self)) + count(len(self)) // 8)
             if self._room > spare:  # where ids were known, their new codes need no room any more
                 with suppress(MemoryError):
@@ -163,7 +167,7 @@ class Contents:
         with self.lock.changing:
             self.check_writable(call)
             with self.lock.exclusive:
-                removed = self.ids.remove(ids, self._layouts)
+                removed = self._remove_rows(ids)
             if not removed:  # which of them it is takes longer to say
                 self.rows(ids, f"{call}: ids")
                 self._check_different(call, ids)
@@ -182,14 +186,20 @@ class Contents:
             pieces = ((start, np.arange(start, min(start + MERGED, n))) for start in range(0, n, MERGED))
             columns = other.columns[: len(self.columns)]
             parts = ((start, [column.rows(n, rows, num_threads) for column in columns]) for start, rows in pieces)
-            self._write(n, parts, lambda: self.ids.append(n, new), num_threads)
+            self._write(n, parts, lambda: self._append_rows(n, new), num_threads)
 
     def copy_to(self, other: Contents, call: str, code_size: int, num_threads: int | None) -> None:
-        """Appends the first bytes of every code to empty contents of one column, under the same ids; in `lock.shared`."""
-        n, ids = len(self), self.ids.ids
+        """Appends the first bytes of every code to empty contents of as many columns or fewer, under the same ids.
+
+        In `lock.shared`; code_size: of the first column, the others are copied whole.
+        """
+        n, ids, columns = len(self), self.ids.ids, self.columns[1 : len(other.columns)]
         pieces = (np.arange(start, min(start + MERGED, n)) for start in range(0, n, MERGED))
-        codes = ((rows[0], self.columns[0].rows(n, rows, num_threads)) for rows in pieces)
-        parts = ((start, [np.ascontiguousarray(some[:, :code_size])]) for start, some in codes)
+        codes = ((rows, self.columns[0].rows(n, rows, num_threads)) for rows in pieces)
+        parts = (
+            (rows[0], [np.ascontiguousarray(some[:, :code_size]), *(column.rows(n, rows, num_threads) for column in columns)])
+            for rows, some in codes
+        )
         other.append(call, n, None if ids is None else np.array(ids), parts, num_threads)
 
     def check_writable(self, call: str) -> None:
@@ -221,6 +231,17 @@ class Contents:
                 column.resize(blocks)
             self._room = blocks
 
+    # ---- the one step that ends a change
+
+    def _append_rows(self, r: int, ids: np.ndarray | None) -> None:
+        self.ids.append(r, ids)
+
+    def _upsert_rows(self, ids: np.ndarray) -> None:
+        self.ids.upsert(ids, self._layouts)
+
+    def _remove_rows(self, ids: np.ndarray) -> bool:
+        return self.ids.remove(ids, self._layouts)
+
     # ---- ids of rows to come
 
     def _new_ids(self, call: str, r: int, ids: Any) -> np.ndarray | None:
@@ -250,10 +271,3 @@ class Contents:
     def _check_limit(self, call: str, largest: int) -> None:
         if self.limit is not None and largest >= self.limit:
             raise ValueError(f"{call}: ids expected rows of the store, 0 to {self.limit - 1}, got {largest}")
-
-
-def parts_of(
-    blocks: Iterable[tuple[int, np.ndarray]], encode: list[Callable[..., np.ndarray]], num_threads: int | None
-) -> Iterable[Part]:
-    """Blocks of vectors as the codes of every column."""
-    return ((start, [one(block, num_threads) for one in encode]) for start, block in blocks)

@@ -47,7 +47,10 @@ _chosen: dict[str, Callable[..., None]] = {}  # what `run` has looked up; a new 
 
 
 def register_backend(name: str, rank: int, why_not: str | Callable[[], str] = "") -> None:
-    """Adds a backend; below rank 0, the reference's, it runs only where it is forced. why_not: "" or the reason, or what finds it out."""
+    """Adds a backend; below rank 0, the reference's, it runs only where it is forced.
+
+    why_not : "" or the reason, or what finds it out
+    """
     _backends[name] = Backend(name, rank, why_not if callable(why_not) else lambda: why_not)
     _forget_choices()
 

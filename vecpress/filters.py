@@ -14,21 +14,25 @@ from .ids import as_ids
 from .ops.blocks import BLOCK, count
 
 QUERIES = 64  # scanned together: their tables stay small beside the codes, and a pass over those serves all
+QUERIES_ELSEWHERE = 512  # of codes on a device, which has more to do at once
 
 # the places of some queries, float32[r, d] of them, and the bitmap of the rows that they may find
 Batch = tuple[slice | np.ndarray, np.ndarray, np.ndarray | None]
 
 
-def batches(call: str, rows: Rows, allow: Any, contents: Contents) -> Iterator[Batch]:
+def batches(call: str, rows: Rows, allow: Any, contents: Contents, elsewhere: bool = False) -> Iterator[Batch]:
     """The queries, `QUERIES` at a time, with their filter; those that have the same filter come together.
 
-    allow : as in `Index.search`. In `lock.shared`. Raises TypeError or ValueError for a filter that is none.
+    allow : as in `Index.search`; elsewhere : whether codes are on a device
+
+    In `lock.shared`. Raises TypeError or ValueError for a filter that is none.
     """
+    together = QUERIES_ELSEWHERE if elsewhere else QUERIES
     each = None if allow is None else _of_each(allow)
     if each is None:
         bitmap = None if allow is None else _bitmap(f"{call}: allow", allow, contents)
-        for start in range(0, rows.n, QUERIES):
-            some = slice(start, min(start + QUERIES, rows.n))
+        for start in range(0, rows.n, together):
+            some = slice(start, min(start + together, rows.n))
             yield some, rows.take(some), bitmap
         return
     if len(each) != rows.n:
@@ -36,8 +40,8 @@ def batches(call: str, rows: Rows, allow: Any, contents: Contents) -> Iterator[B
     for same in _groups(f"{call}: allow", each):
         one = each[same[0]]
         bitmap = None if one is None else _bitmap(f"{call}: allow[{same[0]}]", one, contents)
-        for start in range(0, len(same), QUERIES):
-            which = np.array(same[start : start + QUERIES])
+        for start in range(0, len(same), together):
+            which = np.array(same[start : start + together])
             yield which, rows.take(which), bitmap
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -12,13 +12,14 @@ from .arrays import Rows, like
 from .checks import check_int
 from .codec import Codec, Query
 from .codecs.aligned import same_codes
-from .contents import Column, Contents, Part, parts_of
+from .contents import Column, RowColumn
+from .devices import contents_of, empty_column
 from .dispatch import check_threads
 from .filters import batches
 from .ids import as_ids
+from .incoming import encoded
 from .ops.scan import MAX_K
 from .ranges import no_results, radius_bounds, within
-from .sources import open_source
 from .store import CodecStore, OwnCodes, Store, VectorStore, open_store
 from .store import rerank as rerank_by
 
@@ -38,6 +39,7 @@ class Index:
     store : what `search(rerank=...)` scores candidates by. A fitted codec of the same metric: its codes are kept beside those of
         `codec`. Or the vectors themselves, in an array [n, d], a memory map or a .npy file (its path): the id of a vector is then
         its row there, the array is neither copied nor saved, and only the rows of candidates are read
+    device : where the codes are kept and scanned: "cpu", "cuda" or "cuda:N". Results are the same, bit for bit (docs/gpu.md)
 
     Ids are int64, 0 or more. Without explicit ids, vectors are numbered on from the highest id ever used plus 1, and as long as
     ids are the row numbers, they take no memory. Any number of threads may search while one adds or removes; a search sees the
@@ -45,15 +47,16 @@ class Index:
     (Ctrl-C) may also come when the change is complete, never when it is half done.
 
     Raises TypeError if `codec` is no codec or `store` nothing of that kind, ValueError if they do not fit together,
-    NotFittedError if a codec is not fitted, OSError if a file cannot be read.
+    NotFittedError if a codec is not fitted, OSError if a file cannot be read, BackendError if the device cannot be used.
     """
 
-    def __init__(self, codec: Codec, store: Any = None):
+    def __init__(self, codec: Codec, store: Any = None, *, device: str = "cpu"):
         if not isinstance(codec, Codec):
             raise TypeError(f"Index: codec expected a Codec, got {type(codec).__name__}")
         codec.check_fitted()
         kept = copy.copy(codec)
-        self._hold(Column.empty(kept), None if store is None else open_store(store, kept, "Index"))
+        column = empty_column(kept, device, "Index")
+        self._hold(column, None if store is None else open_store(store, kept, "Index"))
 
     @classmethod
     def _restore(cls, codes: Column, store: Store | None, ids: Any, source: str | None) -> Self:
@@ -67,7 +70,7 @@ class Index:
         layers = self._codec.layers  # of which the first is scanned where candidates are reranked by the whole codes
         self._first = self._codec.truncate(layers[0]) if len(layers) > 1 and store is None else None
         columns = [codes, store.column] if isinstance(store, CodecStore) else [codes]
-        self._contents = Contents(columns, ids, source, None if store is None else store.limit)
+        self._contents = contents_of(columns, ids, source, None if store is None else store.limit)
 
     # ---- what it holds
 
@@ -94,7 +97,7 @@ class Index:
         """Bytes held for the vectors: codes, ids, room for rows to come, and the map from ids to rows, which is built when
         first needed; without the codec and the store."""
         with self._contents.lock.shared:
-            return self._contents.columns[0].data.nbytes + self._contents.ids.nbytes
+            return self._contents.columns[0].nbytes + self._contents.ids.nbytes
 
     @property
     def store_nbytes(self) -> int:
@@ -102,6 +105,11 @@ class Index:
         vectors, wherever it is; 0 without a store."""
         with self._contents.lock.shared:
             return 0 if self._store is None else self._store.nbytes
+
+    @property
+    def device(self) -> str:
+        """Where the codes are: "cpu", "cuda:0", ..."""
+        return self._contents.columns[0].device
 
     def __len__(self) -> int:
         return len(self._contents)
@@ -112,7 +120,8 @@ class Index:
             beside = f", store={self._store.codec!r}"
         elif self._store is not None:
             beside = f", store={self._store}"
-        return f"<Index of {len(self)} vectors, {self._codec!r}{beside}>"
+        where = "" if self.device == "cpu" else f" on {self.device}"
+        return f"<Index of {len(self)} vectors{where}, {self._codec!r}{beside}>"
 
     def __reduce__(self) -> Any:
         raise TypeError(f"an {type(self).__name__} cannot be copied or pickled: use save(path) and vecpress.load(path)")
@@ -202,7 +211,7 @@ class Index:
             blocks, ids = contents.blocks().prefix(codec.code_size, codec.head), contents.ids.ids
             most = max(1, blocks.n)
             there, wide = min(k, most), min(rerank or k, most)
-            for which, block, bitmap in batches("search", rows, allow, contents):
+            for which, block, bitmap in batches("search", rows, allow, contents, blocks.elsewhere):
                 # no name keeps the query's tables alive while the next ones are made
                 best = make_query(block, num_threads).search(blocks, wide, ids, bitmap, num_threads)
                 if store is not None:
@@ -241,7 +250,7 @@ class Index:
         out = [nothing] * rows.n
         with contents.lock.shared:
             blocks, ids = contents.blocks(), contents.ids.ids
-            for which, block, bitmap in batches("search_radius", rows, allow, contents):
+            for which, block, bitmap in batches("search_radius", rows, allow, contents, blocks.elsewhere):
                 found = within(make_query(block, num_threads), blocks, bounds[which], ids, bitmap, num_threads)
                 for i, one in zip(np.arange(rows.n)[which], found, strict=True):
                     out[i] = one
@@ -281,7 +290,7 @@ class Index:
         adds nothing.
         """
         num_threads = check_threads(num_threads)
-        n, numbers, parts = self._encoded("add", x, ids, num_threads)
+        n, numbers, parts = encoded("add", x, ids, self._codec, self._store, self._contents, num_threads)
         self._contents.append("add", n, numbers, parts, num_threads)
 
     def add_codes(self, codes: Any, ids: Any = None, *, store_codes: Any = None, num_threads: int | None = None) -> None:
@@ -312,7 +321,7 @@ class Index:
         """
         num_threads = check_threads(num_threads)
         numbers = as_ids(ids, "upsert: ids")
-        n, _, parts = self._encoded("upsert", x, numbers, num_threads)
+        n, _, parts = encoded("upsert", x, numbers, self._codec, self._store, self._contents, num_threads)
         self._contents.upsert("upsert", n, numbers, parts, num_threads)
 
     def remove(self, ids: Any) -> None:
@@ -354,10 +363,7 @@ class Index:
         The vectors are not needed, and this index stays as it is. Default ids go on from the highest held. ValueError if no layer
         ends there.
         """
-        shorter, num_threads = type(self)(self._codec.truncate(code_size)), check_threads(num_threads)
-        with self._contents.lock.shared:
-            self._contents.copy_to(shorter._contents, "truncate", code_size, num_threads)
-        return shorter
+        return self._copied_to(type(self)(self._codec.truncate(code_size), device=self.device), "truncate", num_threads)
 
     def with_codec(self, codec: Codec, *, num_threads: int | None = None) -> Index:
         """A new index of the same codes and ids for a new model's vectors, without a store: nothing is encoded again.
@@ -366,11 +372,25 @@ class Index:
 
         This index stays as it is. Default ids go on from the highest held. ValueError if the codec's codes are others.
         """
-        other, num_threads = type(self)(codec), check_threads(num_threads)
+        other = type(self)(codec, device=self.device)
         if not same_codes(codec, self._codec):
             raise ValueError(f"with_codec: codec expected Aligned around {self._codec!r}, as the index has it, got {codec!r}")
+        return self._copied_to(other, "with_codec", num_threads)
+
+    def to(self, device: str, *, num_threads: int | None = None) -> Index:
+        """A new index of the same codes, ids and store whose codes are on another device: "cpu", "cuda" or "cuda:N".
+
+        This index stays as it is. Default ids go on from the highest held. A finer codec's codes stay in the processor's memory,
+        and vectors that are the store are shared.
+        """
+        store = CodecStore(RowColumn.empty(self._store.codec)) if isinstance(self._store, CodecStore) else self._store
+        other = type(self)._restore(empty_column(self._codec, device, "to"), store, None, None)
+        return self._copied_to(other, "to", num_threads)
+
+    def _copied_to(self, other: Index, call: str, num_threads: int | None) -> Index:
+        num_threads = check_threads(num_threads)
         with self._contents.lock.shared:
-            self._contents.copy_to(other._contents, "with_codec", codec.code_size, num_threads)
+            self._contents.copy_to(other._contents, call, other._codec.code_size, num_threads)
         return other
 
     def save(self, path: Any) -> None:
@@ -378,23 +398,3 @@ class Index:
         from . import io
 
         io.save_index(self, path)
-
-    def _encoded(self, call: str, x: Any, ids: Any, num_threads: int | None) -> tuple[int, Any, Iterable[Part]]:
-        """How many vectors, their ids, and their codes by every codec, made when they are asked for."""
-        codec, store, what = self._codec, self._store, f"{call}: x"
-        encode = [codec._encode]  # as Codec.encode; the rows are checked under another name
-        if x is None:
-            if not isinstance(store, VectorStore):
-                raise TypeError(f"{what} expected vectors, got None, and the index has no store to take them from")
-            numbers = np.arange(self._contents.ids.next_id, store.limit) if ids is None else as_ids(ids, f"{call}: ids")
-            return len(numbers), numbers, parts_of(store.blocks(numbers, codec, call), encode, num_threads)
-        largest = codec.largest
-        if isinstance(store, CodecStore):
-            encode.append(store.codec._encode)
-            largest = min(largest, store.codec.largest)
-        source = open_source(x, what, codec.dim, unit=codec.metric == "cos", largest=largest, num_threads=num_threads)
-        parts = parts_of(source.blocks(), encode, num_threads)
-        if source.n is not None:
-            return source.n, ids, parts
-        made = list(parts)  # an iterator tells at its end
-        return sum(len(codes[0]) for _, codes in made), ids, made

@@ -27,7 +27,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,7 @@ from .ops.blocks import BLOCK, Blocks, count
 from .store import CodecStore, Store
 
 Path = str | os.PathLike[str]
+PIECE = 4096  # blocks that come from a device at a time
 
 
 # ---- save
@@ -112,13 +113,18 @@ def _codec_parts(codecs: dict[str, Codec]) -> dict[str, Part]:
 
 def _blocks_part(blocks: Blocks) -> Part:
     """Exactly the blocks in use; rows past the end, where removals leave codes, become zero."""
-    full, rest = divmod(blocks.n, BLOCK)
-    pieces = [blocks.data[:full]]
-    if rest:
-        last = Blocks(blocks.data[full : full + 1].copy(), rest, blocks.code_size, blocks.head, blocks.group)
-        last.put(rest, np.zeros((BLOCK - rest, blocks.code_size), np.uint8), num_threads=1)
-        pieces.append(last.data)
-    return Part(np.dtype(np.uint8), (count(blocks.n), blocks.data.shape[1]), tuple(pieces))
+
+    def pieces() -> Iterator[np.ndarray]:
+        full, rest = divmod(blocks.n, BLOCK)
+        step = PIECE if blocks.elsewhere else max(full, 1)
+        for start in range(0, full, step):
+            yield blocks.on_host(slice(start, min(start + step, full)))
+        if rest:
+            last = Blocks(blocks.on_host(slice(full, full + 1)).copy(), rest, blocks.code_size, blocks.head, blocks.group)
+            last.put(rest, np.zeros((BLOCK - rest, blocks.code_size), np.uint8), num_threads=1)
+            yield last.data
+
+    return Part(np.dtype(np.uint8), (count(blocks.n), BLOCK * blocks.code_size), pieces())
 
 
 # ---- load

@@ -22,15 +22,15 @@ class KeyedIndex:
         index.add(x, keys=["doc-1", "doc-2", ...])
         scores, keys = index.search(q, k=10)
 
-    codec, store : as in `Index`. Vectors are numbered on from 0 in the order in which they are added, so where the store is the
-        vectors themselves, the i-th key is that of row i
+    codec, store, device : as in `Index`. Vectors are numbered on from 0 in the order in which they are added, so where the store
+        is the vectors themselves, the i-th key is that of row i
 
     A key is any str that UTF-8 can say, and stands once. It is looked up in O(1), by a dict: some 200 bytes a key beside its
     text, which `nbytes` counts. The rest, threads, failures, Ctrl-C and files included, is as in `Index`.
     """
 
-    def __init__(self, codec: Codec, store: Any = None):
-        self._hold(Index(codec, store))
+    def __init__(self, codec: Codec, store: Any = None, *, device: str = "cpu"):
+        self._hold(Index(codec, store, device=device))
 
     @classmethod
     def _restore(cls, index: Index, keys: Sequence[str]) -> Self:
@@ -60,6 +60,11 @@ class KeyedIndex:
     def store(self) -> Codec | np.ndarray | None:
         """As `Index.store`."""
         return self._index.store
+
+    @property
+    def device(self) -> str:
+        """As `Index.device`."""
+        return self._index.device
 
     @property
     def keys(self) -> list[str]:
@@ -176,6 +181,12 @@ class KeyedIndex:
         """As `Index.with_codec`, under the same keys."""
         with self._lock.shared:
             index = self._index.with_codec(codec, num_threads=num_threads)
+            return type(self)._restore(index, self._names(index.ids))
+
+    def to(self, device: str, *, num_threads: int | None = None) -> KeyedIndex:
+        """As `Index.to`, under the same keys."""
+        with self._lock.shared:
+            index = self._index.to(device, num_threads=num_threads)
             return type(self)._restore(index, self._names(index.ids))
 
     def save(self, path: Any) -> None:

@@ -23,11 +23,16 @@ constexpr uint64_t kIdsEnd = uint64_t{1} << 63;  // ids are int64, 0 or more
 // The codes of one codec, a row an id: data, code_size, head, group. In block layout, or uint8[rows][code_size] row by row.
 using Column = std::tuple<Array<uint8_t>, int64_t, int64_t, int64_t>;
 
-// Moves a row in every column.
+// Where rows went, int64[moves][2], from and to, for columns that lie elsewhere; what is left of it stays as it is.
+using Moves = std::optional<Ids>;
+
+// Moves a row in every column, and says so.
 class Columns {
  public:
-  // Raises if a column has no room for `rows`.
-  Columns(std::vector<Column>& columns, int64_t rows) {
+  // Raises if a column has no room for `rows`, or `moves` for `changes` of them.
+  Columns(std::vector<Column>& columns, int64_t rows, Moves& moves, int64_t changes) {
+    expect(!moves || (moves->ndim() == 2 && moves->shape(0) >= changes && moves->shape(1) == 2), "IdTable: moves expected two places a change");
+    if (moves) next_ = moves->mutable_data();
     for (auto& [data, code_size, head, group] : columns) {
       const bool by_row = code_size > 0 && data.ndim() == 2 && data.shape(1) == code_size;
       const BlockLayout layout = by_row ? BlockLayout{code_size, 0, 1} : checked_layout(data, code_size, head, group);
@@ -36,7 +41,11 @@ class Columns {
     }
   }
 
-  void copy(int64_t from, int64_t to) const {
+  void copy(int64_t from, int64_t to) {
+    if (next_) {
+      *next_++ = from;
+      *next_++ = to;
+    }
     for (const Codes& c : all_) {
       if (c.by_row)
         std::memcpy(c.data + to * c.layout.code_size, c.data + from * c.layout.code_size, static_cast<std::size_t>(c.layout.code_size));
@@ -52,6 +61,7 @@ class Columns {
     bool by_row;
   };
   std::vector<Codes> all_;
+  int64_t* next_ = nullptr;
 };
 
 class IdTable {
@@ -143,10 +153,10 @@ class IdTable {
 
   // Takes out `unwanted` ids and their codes in `columns`; the last rows fill their places. False, and nothing changes, if an id is
   // unknown or stands twice, here or in the table.
-  bool remove(const Ids& unwanted, std::vector<Column> columns) {
+  bool remove(const Ids& unwanted, std::vector<Column> columns, Moves moves) {
     const int64_t* wanted = checked(unwanted);
     const int64_t count = unwanted.size();
-    const Columns codes(columns, n_);
+    Columns codes(columns, n_, moves, count);
     if (map_rows()) return false;
     std::vector<int64_t> rows(static_cast<std::size_t>(count));
     std::transform(wanted, wanted + count, rows.begin(), [&](int64_t one) { return row_of(one); });
@@ -177,10 +187,10 @@ class IdTable {
 
   // Gives each of the different ids `put` the code that waits for it behind the last row, in their order: those that are known keep
   // their rows, the others become the next rows.
-  void upsert(const Ids& put, std::vector<Column> columns) {
+  void upsert(const Ids& put, std::vector<Column> columns, Moves moves) {
     const int64_t* wanted = checked(put);
     const int64_t count = put.size();
-    const Columns codes(columns, n_ + count);
+    Columns codes(columns, n_ + count, moves, count);
     if (!count) return;
     const Ids found = rows(put);
     const int64_t* row = found.data();
@@ -276,9 +286,9 @@ void bind_id_table(py::module_& module) {
       .def("rows", &IdTable::rows, py::arg("ids").noconvert(), "The row of each id, -1 where it is unknown.")
       .def("clash", &IdTable::clash, py::arg("ids").noconvert(), "The place of the first id that is known or repeated, or -1.")
       .def("append", &IdTable::append, py::arg("count"), py::arg("ids").noconvert(), "Appends rows; without ids, numbered on.")
-      .def("remove", &IdTable::remove, py::arg("ids").noconvert(), py::arg("columns").noconvert(),
+      .def("remove", &IdTable::remove, py::arg("ids").noconvert(), py::arg("columns").noconvert(), py::arg("moves").noconvert() = py::none(),
            "Takes out ids and their codes; the last rows fill the places. False, and nothing is done, if one is unknown or stands twice.")
-      .def("upsert", &IdTable::upsert, py::arg("ids").noconvert(), py::arg("columns").noconvert(),
+      .def("upsert", &IdTable::upsert, py::arg("ids").noconvert(), py::arg("columns").noconvert(), py::arg("moves").noconvert() = py::none(),
            "Gives ids the codes behind the last row: known ones in their rows, new ones as the next rows.");
 }
 

@@ -58,6 +58,7 @@ int vp_cuda_fill(int device, void* to, int byte, size_t bytes, void*) {
   return VP_CUDA_OK;
 }
 int vp_cuda_wait(int device, void*) { return device ? VP_CUDA_ARGUMENT : VP_CUDA_OK; }
+int vp_cuda_wait_all(int device) { return device ? VP_CUDA_ARGUMENT : VP_CUDA_OK; }
 int vp_cuda_set_device(int device, int* before) {
   if (before) *before = 0;
   return device ? VP_CUDA_ARGUMENT : VP_CUDA_OK;
@@ -162,6 +163,10 @@ int vp_cuda_fill(int device, void* to, int byte, size_t bytes, void* stream) {
 int vp_cuda_wait(int device, void* stream) {
   const On on(device);
   return on.code() ? on.code() : status(cudaStreamSynchronize(static_cast<cudaStream_t>(stream)));
+}
+int vp_cuda_wait_all(int device) {
+  const On on(device);
+  return on.code() ? on.code() : status(cudaDeviceSynchronize());
 }
 int vp_cuda_set_device(int device, int* before) {
   int now = 0;

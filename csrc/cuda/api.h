@@ -42,6 +42,7 @@ VP_CUDA_API int vp_cuda_free(int device, void* memory);
 VP_CUDA_API int vp_cuda_copy(int device, void* to, const void* from, size_t bytes, void* stream); /* either side host or device */
 VP_CUDA_API int vp_cuda_fill(int device, void* to, int byte, size_t bytes, void* stream);
 VP_CUDA_API int vp_cuda_wait(int device, void* stream); /* until the stream is done: synchronises, as its name says */
+VP_CUDA_API int vp_cuda_wait_all(int device);           /* until everything on the device is done */
 VP_CUDA_API int vp_cuda_set_device(int device, int* before); /* host pointer, may be NULL */
 
 /* ---- codes: uint8[n, stride] in groups of 32 rows (core/codes.cuh) */
@@ -53,12 +54,12 @@ typedef struct {
 } VpCodes;
 
 VP_CUDA_API int64_t vp_cuda_codes_bytes(int64_t n, int32_t stride); /* what `data` takes; 0 for arguments that are none */
-/* Canonical codes [count, stride] to rows first .. first + count - 1; rows behind the last of a fresh group become zeros where `fresh`. */
+/* Canonical codes [count, stride] to rows first .. first + count - 1; what is left of the last of these rows' groups becomes zeros. */
 VP_CUDA_API int vp_cuda_put_rows(void* data, int32_t stride, int64_t first, int64_t count, const void* codes, void* stream);
 /* The canonical codes [count, stride] of int64 rows [count]. */
 VP_CUDA_API int vp_cuda_get_rows(void* codes, const void* data, int32_t stride, const int64_t* rows, int64_t count, void* stream);
-/* Row from[i] over row to[i]; no row is in both lists. */
-VP_CUDA_API int vp_cuda_move_rows(void* data, int32_t stride, const int64_t* to, const int64_t* from, int64_t count, void* stream);
+/* Canonical codes [count, stride] to different rows, int64 [count], inside groups that `data` has. */
+VP_CUDA_API int vp_cuda_set_rows(void* data, int32_t stride, const int64_t* rows, int64_t count, const void* codes, void* stream);
 
 /* ---- scans */
 

@@ -1,4 +1,4 @@
-// Codes into groups of 32 rows and back, a byte a thread; rows moved over others.
+// Codes into groups of 32 rows and back, a word or a byte a thread.
 #include "api.h"
 #include "core/codes.cuh"
 #include "core/scan.cuh"
@@ -39,10 +39,10 @@ __global__ void get_kernel(uint8_t* codes, const uint8_t* data, int stride, cons
     codes[i] = data[place(stride, rows[i / stride], i % stride)];
 }
 
-__global__ void move_kernel(uint8_t* data, int stride, const int64_t* to, const int64_t* from, int64_t count) {
+__global__ void set_kernel(uint8_t* data, int stride, const int64_t* rows, int64_t count, const uint8_t* codes) {
   const int64_t items = count * stride, step = static_cast<int64_t>(gridDim.x) * blockDim.x;
   for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < items; i += step)
-    data[place(stride, to[i / stride], i % stride)] = data[place(stride, from[i / stride], i % stride)];
+    data[place(stride, rows[i / stride], i % stride)] = codes[i];
 }
 
 }  // namespace
@@ -69,10 +69,10 @@ extern "C" int vp_cuda_get_rows(void* codes, const void* data, int32_t stride, c
                 static_cast<const uint8_t*>(data), stride, rows, count);
 }
 
-extern "C" int vp_cuda_move_rows(void* data, int32_t stride, const int64_t* to, const int64_t* from, int64_t count, void* stream) {
+extern "C" int vp_cuda_set_rows(void* data, int32_t stride, const int64_t* rows, int64_t count, const void* codes, void* stream) {
   if (stride < 0 || count < 0) return VP_CUDA_ARGUMENT;
   if (!count || !stride) return VP_CUDA_OK;
-  if (!data || !to || !from) return VP_CUDA_ARGUMENT;
-  return launch(move_kernel, dim3(blocks_for(count * stride)), dim3(kThreads), 0, static_cast<Stream>(stream), static_cast<uint8_t*>(data),
-                stride, to, from, count);
+  if (!data || !codes || !rows) return VP_CUDA_ARGUMENT;
+  return launch(set_kernel, dim3(blocks_for(count * stride)), dim3(kThreads), 0, static_cast<Stream>(stream), static_cast<uint8_t*>(data),
+                stride, rows, count, static_cast<const uint8_t*>(codes));
 }

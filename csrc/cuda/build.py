@@ -2,8 +2,8 @@
 
     python csrc/cuda/build.py OUT.so [--emulate] [--arch 90a ...] [--jobs N] [--check]
 
-Each source is compiled for every architecture, warnings are errors, cudart is linked statically. nvcc: the variable NVCC, or the one on the
-path. `--check` prints registers, spills and shared memory of every kernel.
+Each source is compiled for every architecture, warnings are errors, cudart is linked statically. nvcc is what the variable NVCC
+says, or the one on the path. `--check` prints registers, spills and shared memory of every kernel.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+FILE = "libvecpress_cuda.so"
 # what each slice of the library is for; of the last there is PTX too, which later devices compile
 ARCHITECTURES = ("75", "80", "86", "89", "90", "100", "120")
 COMMON = ["-std=c++17", f"-I{HERE}"]
@@ -64,7 +65,12 @@ def compile_commands(emulate: bool, architectures: tuple[str, ...], check: bool)
 
 
 def build(
-    out: Path, *, emulate: bool = False, architectures: tuple[str, ...] = ARCHITECTURES, jobs: int | None = None, check: bool = False
+    out: Path,
+    *,
+    emulate: bool = False,
+    architectures: tuple[str, ...] = ARCHITECTURES,
+    jobs: int | None = None,
+    check: bool = False,
 ) -> str:
     """Writes the library; returns what the compiler printed. Raises RuntimeError with its output where it fails."""
     compile_, link = compile_commands(emulate, architectures, check)
@@ -101,7 +107,8 @@ def main() -> int:
     parser.add_argument("--check", action="store_true")
     given = parser.parse_args()
     try:
-        print(build(given.out, emulate=given.emulate, architectures=tuple(given.arch), jobs=given.jobs, check=given.check), end="")
+        text = build(given.out, emulate=given.emulate, architectures=tuple(given.arch), jobs=given.jobs, check=given.check)
+        print(text, end="")
     except (RuntimeError, FileNotFoundError) as error:
         print(error, file=sys.stderr)
         return 1

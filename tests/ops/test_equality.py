@@ -15,7 +15,11 @@ from vecpress import dispatch
 
 THREADS = (1, 2, 3)
 DEVICES = {"cuda"}  # these take no number of threads
-BACKENDS = [name for name, state in vp.backends().items() if state == "ok" and name != "reference"]
+BACKENDS = [
+    pytest.param(name, marks=pytest.mark.gpu) if name in DEVICES else name
+    for name, state in vp.backends().items()
+    if state == "ok" and name != "reference"
+]
 # payload bytes: sums of bytes and of 16 bits must widen
 LONG = {"hamming": 2100, "lut4": 700, "lut8": 1031, "flat": 2100, "dot": 1500, "trellis": 1100, "sdc": 1024}
 
@@ -60,7 +64,7 @@ def test_every_operation_has_calls():
 @pytest.mark.parametrize("op", dispatch.operations())
 def test_every_instruction_set_has_a_kernel(op):
     """A forced instruction set must be able to run everything."""
-    here = {name for name, why in vp.backends().items() if why == "ok" and name != "cuda"}
+    here = {name for name, why in vp.backends().items() if why == "ok" and name not in DEVICES}
     assert here <= set(dispatch.operations()[op])
 
 
@@ -68,11 +72,11 @@ def test_every_instruction_set_has_a_kernel(op):
 @pytest.mark.parametrize(
     "op, size, backend",
     [
-        pytest.param(op, size, backend, id=f"{op}[{backend}]-{size}")
+        pytest.param(op, size, backend, id=f"{op}[{backend}]-{size}", marks=pytest.mark.gpu if backend in DEVICES else ())
         for op in dispatch.operations()
         for size in SIZES
-        for backend in BACKENDS
-        if backend in dispatch.operations()[op]
+        for backend in dispatch.operations()[op]
+        if vp.backends()[backend] == "ok" and backend != "reference"
     ],
 )
 def test_kernel_equals_reference(op, size, backend):

@@ -1,1 +1,1 @@
-"""Codes and scans on CUDA devices; nothing here is imported before it is asked for."""
+"""Codes and scans on CUDA devices: the compiled library, arrays there, the backend "cuda"; needs NumPy alone."""

@@ -1,4 +1,4 @@
-"""The backend "cuda": operations on NumPy arrays run on a device, for those who force it. Indexes on a device do without these copies."""
+"""The backend "cuda": operations on NumPy arrays run on a device, where it is forced; indexes there do without these copies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from .. import dispatch
 from ..ops.blocks import Blocks
 from . import library, scans
 from .blocks import DeviceBlocks
-from .memory import DeviceArray
 
 RANK = -1  # below the reference: arrays on the host are never taken to a device unasked
 GROUPS = {"flat": 0}  # where the option stands that says in what groups bytes lie; 1 for the others
@@ -33,6 +32,4 @@ def _scan(op: str, scores: np.ndarray, found: np.ndarray, data: np.ndarray, layo
     group = options[GROUPS[op]] if op in GROUPS else 1
     codes = Blocks(data, n, stride, head, group, stride).rows(np.arange(n))
     blocks = DeviceBlocks.put_all(codes, head, group).prefix(code_size, head)
-    blocks.ids = None if ids is None else DeviceArray.of(ids, blocks.device)
-    best = blocks.scan(op, scores.shape[1], operand, tuple(options), allow, scale, bias, constant)
-    scores[:], found[:] = best[0].numpy(), best[1].numpy()
+    scores[:], found[:] = blocks.scan(op, operand, tuple(options), scores.shape[1], ids, allow, scale, bias, constant)

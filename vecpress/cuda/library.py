@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import os
+from collections.abc import Iterator
 from ctypes import POINTER, c_char_p, c_float, c_int, c_int32, c_int64, c_size_t, c_void_p
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,11 +63,12 @@ ARGUMENTS: dict[str, list[Any]] = {
     "copy": [c_int, c_void_p, c_void_p, c_size_t, c_void_p],
     "fill": [c_int, c_void_p, c_int, c_size_t, c_void_p],
     "wait": [c_int, c_void_p],
+    "wait_all": [c_int],
     "set_device": [c_int, POINTER(c_int)],
     "codes_bytes": [c_int64, c_int32],
     "put_rows": [c_void_p, c_int32, c_int64, c_int64, c_void_p, c_void_p],
     "get_rows": [c_void_p, c_void_p, c_int32, c_void_p, c_int64, c_void_p],
-    "move_rows": [c_void_p, c_int32, c_void_p, c_void_p, c_int64, c_void_p],
+    "set_rows": [c_void_p, c_int32, c_void_p, c_int64, c_void_p, c_void_p],
     "scan_workspace": [c_int64, c_int64, c_int64, c_size_t, POINTER(c_size_t), POINTER(c_size_t)],
     "hamming_operand": [SCAN],
     "hamming": [SCAN, c_void_p],
@@ -160,6 +163,17 @@ def devices() -> list[Device]:
         if not library.vp_cuda_name(number, name, len(name), *references):
             out.append(Device(number, name.value.decode(), capability.value, processors.value, memory.value))
     return out
+
+
+@contextlib.contextmanager
+def on(device: int) -> Iterator[None]:
+    """Makes a device current, whose default stream takes what is launched."""
+    before = c_int()
+    call("set_device", device, ctypes.byref(before))
+    try:
+        yield
+    finally:
+        call("set_device", before.value, None)
 
 
 def emulated() -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import library
+from . import dlpack, library
 from .library import call
 
 Stream = int  # a cudaStream_t as a number; 0 is the default one
@@ -38,7 +38,8 @@ class DeviceArray:
     stream : on which the work that makes it was put; another stream waits for that one first
     owner : what keeps the memory alive
 
-    Frameworks take it by `__cuda_array_interface__` (CuPy, Numba, `torch.as_tensor`), NumPy by `numpy.asarray`, which copies.
+    Frameworks take it by `__cuda_array_interface__` (CuPy, Numba, `torch.as_tensor`) or DLPack (`torch.from_dlpack`,
+    `jax.dlpack.from_dlpack`), without a copy; `numpy.asarray` copies it to the host.
     """
 
     def __init__(self, pointer: int, shape: tuple[int, ...], dtype: Any, device: int, stream: Stream = 0, owner: Any = None):
@@ -96,20 +97,16 @@ class DeviceArray:
             "stream": self.stream or 1,  # 1 is the default stream there, and 0 is not allowed
         }
 
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return dlpack.CUDA, self.device
+
+    def __dlpack__(self, *, stream: int | None = None, **_: Any) -> Any:
+        if stream != -1:  # the consumer asks for it to be ready
+            call("wait", self.device, self.stream)
+        return dlpack.export(self.pointer, self.shape, self.dtype, self.device, self)
+
     def __repr__(self) -> str:
         return f"<DeviceArray {self.dtype}{self.shape} on cuda:{self.device}>"
-
-
-def on_device(x: Any) -> bool:
-    """Whether x is an array on a CUDA device, of whatever framework; looks at x alone and imports nothing."""
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(x, torch.Tensor):
-        return bool(x.is_cuda)
-    if hasattr(type(x), "__cuda_array_interface__"):
-        return True
-    if hasattr(x, "__dlpack_device__") and not isinstance(x, np.ndarray):
-        return int(x.__dlpack_device__()[0]) == 2  # kDLCUDA
-    return False
 
 
 def as_device_array(x: Any, what: str) -> DeviceArray:
@@ -129,6 +126,9 @@ def as_device_array(x: Any, what: str) -> DeviceArray:
         stream = torch.cuda.current_stream(x.device).cuda_stream
         return DeviceArray(x.data_ptr(), tuple(x.shape), dtype, x.device.index or 0, int(stream), x)
     interface = getattr(x, "__cuda_array_interface__", None)
+    if interface is None and hasattr(x, "__dlpack_device__") and int(x.__dlpack_device__()[0]) == dlpack.CUDA:
+        pointer, shape, dtype, device, owner = dlpack.take(x, what)
+        return DeviceArray(pointer, shape, dtype, device, 0, owner)
     if interface is None:
         raise TypeError(f"{what} expected an array on a CUDA device, got {type(x).__name__}")
     dtype, shape = np.dtype(interface["typestr"]), tuple(interface["shape"])

@@ -99,12 +99,8 @@ def scan(
     nbytes = max(least.value, min(most.value, workspace_limit()))
     memory = scratch.take(nbytes, device, stream)
     request.workspace, request.workspace_bytes = memory.pointer, nbytes
-    before = ctypes.c_int()
-    call("set_device", device, ctypes.byref(before))
-    try:
+    with library.on(device):
         call(op, ctypes.byref(request), *arguments)
-    finally:
-        call("set_device", before.value, None)
     scratch.give(memory, stream)
     scores.owner = found.owner, scores.owner, put.kept  # until the results are taken, what makes them is there
     return scores, found

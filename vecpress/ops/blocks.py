@@ -15,6 +15,7 @@ Rows past the last one are zero. This is layout version 1 of index files (`vecpr
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -41,6 +42,7 @@ class Blocks:
     head: int = 0
     group: int = 1
     stride: int = -1
+    elsewhere: ClassVar[bool] = False  # a device's codes scan themselves, `scan` (vecpress/cuda/blocks.py)
 
     def __post_init__(self) -> None:
         if self.stride < 0:
@@ -83,8 +85,20 @@ class Blocks:
             raise ValueError(f"blocks: prefix expected at most {self.code_size} bytes, {head} of them factors, got {code_size}")
         return Blocks(self.data, self.n, code_size, head, self.group, self.stride)
 
-    def _check_whole(self) -> None:
+    def check(self) -> None:
+        """Raises TypeError or ValueError if data is not what the other fields say."""
         check_layout(self)
+
+    def on_host(self, blocks: slice) -> np.ndarray:
+        """uint8[blocks, 64 * code_size]: some whole blocks of the rows in use, as files have them."""
+        return self.data[blocks]
+
+    def scan(self, op: str, *arguments: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Of codes that are elsewhere: the k best. Arguments: vecpress/ops/scan.py."""
+        raise NotImplementedError
+
+    def _check_whole(self) -> None:
+        self.check()
         if self.stride != self.code_size:
             raise ValueError(f"blocks: expected whole codes of {self.stride} bytes, got their first {self.code_size}")
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..checks import check_int
 from ..dispatch import empty, run
-from .blocks import BLOCK, Blocks, byte_offsets, check_layout, count, row_strides
+from .blocks import BLOCK, Blocks, byte_offsets, count, row_strides
 from .factors import KINDS, WIDTHS, Factor, KernelFactor, factor_values, kernel_factor
 from .numerics import array
 
@@ -51,7 +51,7 @@ def scan(
 
     Raises TypeError or ValueError for what is not such, MemoryError where the results do not fit in memory.
     """
-    check_layout(blocks)
+    blocks.check()
     nq = len(operand)
     k = check_int(op, "k", k, 1, MAX_K)
     if ids is not None:
@@ -59,11 +59,13 @@ def scan(
     if allow is not None:
         allow = array(op, "allow", allow, np.uint64, (count(blocks.n),))
     constant = np.zeros(nq, np.float32) if constant is None else array(op, "constant", constant, np.float32, (nq,))
-    scores, found = empty((nq, k), np.float32), empty((nq, k), np.int64)
-    layout = (blocks.n, blocks.code_size, blocks.head, blocks.stride)
     # where bytes lie one after the other, factors may stand anywhere in a code
     inside = blocks.code_size if blocks.group == 1 else blocks.head
     factors = (kernel_factor(op, "scale", scale, inside), kernel_factor(op, "bias", bias, inside))
+    if blocks.elsewhere:
+        return blocks.scan(op, operand, options, k, ids, allow, *factors, constant)
+    scores, found = empty((nq, k), np.float32), empty((nq, k), np.int64)
+    layout = (blocks.n, blocks.code_size, blocks.head, blocks.stride)
     run(op, scores, found, blocks.data, layout, operand, *options, ids, allow, *factors, constant, num_threads=num_threads)
     return scores, found
 

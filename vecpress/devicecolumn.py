@@ -1,0 +1,150 @@
+"""The codes of an index on a device: the counterpart of `vecpress.contents.Column`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from .codec import Codec
+from .contents import Column, Contents
+from .cuda import library
+from .cuda.blocks import DeviceBlocks
+from .cuda.library import call
+from .cuda.memory import DeviceArray, Memory
+from .errors import BackendError
+from .ops.blocks import BLOCK
+
+T = TypeVar("T")
+
+
+class DeviceColumn(Column):
+    """Codes of one codec in a device's groups, and room for more behind the last row."""
+
+    def __init__(self, codec: Codec, device: int):
+        self.codec, self.number, self.device = codec, device, f"cuda:{device}"  # type: ignore[misc]
+        self.memory, self._blocks = Memory(0, device), 0
+        self._ids: DeviceArray | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def room(self) -> int:
+        return self._blocks
+
+    @property
+    def nbytes(self) -> int:
+        return self.memory.nbytes + (0 if self._ids is None else self._ids.nbytes)
+
+    def blocks(self, n: int, ids: np.ndarray | None = None) -> DeviceBlocks:
+        """ids: those of the rows, of which the device keeps a copy."""
+        codec = self.codec
+        there = None if ids is None else self._ids_there(ids)
+        return DeviceBlocks(
+            np.zeros((0, 0), np.uint8), n, codec.code_size, codec.head, codec.group,
+            memory=self.memory, device=self.number, ids=there,
+        )  # fmt: skip
+
+    def resize(self, blocks: int) -> None:
+        kept, new = self.memory, Memory(library.load().vp_cuda_codes_bytes(blocks * BLOCK, self.codec.code_size), self.number)
+        call("wait_all", self.number)  # searches may still read the old memory
+        call("copy", self.number, new.pointer, kept.pointer, min(kept.nbytes, new.nbytes), None)
+        call("wait", self.number, None)
+        self.memory, self._blocks = new, blocks
+
+    def move(self, moves: np.ndarray) -> None:
+        """The codes of rows moves[:, 0] over rows moves[:, 1], all at once."""
+        if len(moves):
+            blocks = self.blocks(0)
+            blocks.set_rows(moves[:, 1], blocks.rows_there(moves[:, 0]))
+
+    def changed(self) -> None:
+        with self._lock:
+            self._ids = None
+
+    def _ids_there(self, ids: np.ndarray) -> DeviceArray:
+        with self._lock:  # searches that come together copy them once
+            if self._ids is None:
+                self._ids = DeviceArray.of(ids, self.number)
+            return self._ids
+
+
+class DeviceContents(Contents):
+    """Contents some of whose columns are on a device: ids change in one step of the table, and their codes in another.
+
+    A signal handler that raises (Ctrl-C) must not come between, so both run on a thread of their own, which signals do not reach.
+    """
+
+    def __init__(self, columns: Sequence[Column], ids: Any = None, source: str | None = None, limit: int | None = None):
+        super().__init__(columns, ids, source, limit)
+        self._there = [column for column in self.columns if isinstance(column, DeviceColumn)]
+
+    def _append_rows(self, r: int, ids: np.ndarray | None) -> None:
+        def change() -> None:
+            self.ids.append(r, ids)
+            self._follow(np.empty((0, 2), np.int64))
+
+        uninterrupted(change)
+
+    def _upsert_rows(self, ids: np.ndarray) -> None:
+        moves = np.full((len(ids), 2), -1, np.int64)
+
+        def change() -> None:
+            self.ids.upsert(ids, self._layouts, moves)
+            self._follow(moves)
+
+        uninterrupted(change)
+
+    def _remove_rows(self, ids: np.ndarray) -> bool:
+        moves = np.full((len(ids), 2), -1, np.int64)
+
+        def change() -> bool:
+            removed = self.ids.remove(ids, self._layouts, moves)
+            self._follow(moves)
+            return removed
+
+        return uninterrupted(change)
+
+    def _follow(self, moves: np.ndarray) -> None:
+        made = moves[moves[:, 0] >= 0]
+        for column in self._there:
+            call("wait_all", column.number)  # searches may still read what is moved
+            column.move(made)
+            column.changed()
+
+
+def uninterrupted(function: Callable[[], T]) -> T:
+    """What function() returns or raises, after all of it has run; what a signal handler raises meanwhile is raised then."""
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(function())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    while thread.is_alive():
+        try:
+            thread.join()
+        except BaseException as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+def device_number(device: str, call: str) -> int:
+    """0 for "cuda", 1 for "cuda:1". Raises ValueError for another text, BackendError where the device cannot be used."""
+    name, _, number = device.partition(":")
+    if name != "cuda" or not (number.isdecimal() or number == "") or device.endswith(":"):
+        raise ValueError(f"{call}: device expected 'cpu', 'cuda' or 'cuda:N', got {device!r}")
+    if why := library.why_not():
+        raise BackendError(f"{call}: device {device!r} cannot be used: {why}")
+    count = len(library.devices())
+    if int(number or 0) >= count:
+        raise BackendError(f"{call}: device {device!r} is not there: {count} device{'s' if count != 1 else ''}")
+    return int(number or 0)
