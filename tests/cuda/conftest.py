@@ -26,6 +26,19 @@ def emulated(tmp_path_factory, worker_id) -> Path:
     return made
 
 
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory, worker_id) -> tuple[Path, str]:
+    """The library for sm_90 by nvcc, and what the compiler printed; compiled once."""
+    if builder.nvcc() is None:
+        pytest.skip("nvcc is not there")
+    folder = tmp_path_factory.getbasetemp() if worker_id == "master" else tmp_path_factory.getbasetemp().parent
+    made, said = folder / "sm_90" / builder.FILE, folder / "sm_90.txt"
+    with locked(folder / "compiled.lock"):
+        if not made.exists():
+            said.write_text(builder.build(made, architectures=("90",), check=True))
+    return made, said.read_text()
+
+
 @pytest.fixture
 def device() -> str:
     """A device to keep an index on; the test is skipped where there is none."""
