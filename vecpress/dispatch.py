@@ -7,9 +7,11 @@ one, else the runnable kernel of highest rank. An automatic choice may fall back
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +45,7 @@ _backends: dict[str, Backend] = {"reference": Backend("reference", 0, str)}
 _kernels: dict[str, dict[str, Callable[..., None]]] = {}
 _forced: str | None = None
 _forced_by = ""  # begins the errors about `_forced`: "VECPRESS_ISA: " where the environment named it
+_preferred: ContextVar[str | None] = ContextVar("_preferred", default=None)
 _chosen: dict[str, Callable[..., None]] = {}  # what `run` has looked up; a new one whenever the answers may change
 
 
@@ -123,6 +126,9 @@ def run(op: str, *args: Any, num_threads: int | None = None) -> None:
         _native()
         chosen = _chosen
         kernel = chosen[op] = _kernels[op][_choose(op)]
+    preferred = _preferred.get()
+    if preferred is not None and _forced is None:
+        kernel = _kernels[op].get(preferred, kernel)
     kernel(*args, check_threads(num_threads))
 
 
@@ -167,6 +173,16 @@ def _threads_of(text: str) -> int:
     if not 1 <= wanted <= MAX_THREADS:
         raise ValueError(f"VECPRESS_NUM_THREADS expected 1 to {MAX_THREADS}, got {text!r}")
     return wanted
+
+
+@contextlib.contextmanager
+def prefer(name: str) -> Iterator[None]:
+    """Runs what has a kernel of a backend with that one, in this block and thread, if none is forced; the backend must run here."""
+    token = _preferred.set(name)
+    try:
+        yield
+    finally:
+        _preferred.reset(token)
 
 
 class use:

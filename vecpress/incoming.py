@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
+from . import dispatch
 from .codec import Codec
 from .contents import Contents, Part
 from .ids import as_ids
 from .sources import open_source
 from .store import CodecStore, Store, VectorStore
+
+WORTH_THE_WAY = 256  # rows
 
 
 def encoded(
@@ -19,7 +23,8 @@ def encoded(
 ) -> tuple[int, Any, Iterable[Part]]:
     """Vectors for `Index.add` and `upsert`, which say what x and ids are. Raises TypeError or ValueError for what is none."""
     what = f"{call}: x"
-    encode = [codec._encode]  # as Codec.encode; the rows are checked under another name
+    # as Codec.encode; the rows are checked under another name
+    encode = [codec._encode if contents.columns[0].device == "cpu" else functools.partial(_encode_there, codec)]
     if x is None:
         if not isinstance(store, VectorStore):
             raise TypeError(f"{what} expected vectors, got None, and the index has no store to take them from")
@@ -35,6 +40,14 @@ def encoded(
         return source.n, ids, parts
     made = list(parts)  # an iterator tells at its end
     return sum(len(codes[0]) for _, codes in made), ids, made
+
+
+def _encode_there(codec: Codec, block: np.ndarray, num_threads: int | None) -> np.ndarray:
+    """The same codes, made by the device where it has kernels for the codec's operations and the rows are worth the way."""
+    if len(block) < WORTH_THE_WAY:
+        return codec._encode(block, num_threads)
+    with dispatch.prefer("cuda"):
+        return codec._encode(block, num_threads)
 
 
 def parts_of(
