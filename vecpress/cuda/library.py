@@ -176,6 +176,7 @@ def on(device: int) -> Iterator[None]:
         call("set_device", before.value, None)
 
 
+@functools.cache
 def emulated() -> bool:
     """Whether the library runs on the processor: a build for tests."""
     return bool(load().vp_cuda_emulated())

@@ -16,19 +16,60 @@ from .library import call
 Stream = int  # a cudaStream_t as a number; 0 is the default one
 
 
+class Pool:
+    """Small pieces of a device's memory that were in use, for the next: asking the driver for memory takes longer than a short scan.
+
+    Everything that this package launches without being given a stream is in the default one, so who takes a piece comes after who
+    gave it. Pieces are powers of two.
+    """
+
+    def __init__(self) -> None:
+        self._free: dict[tuple[int, int], list[int]] = {}  # (device, bytes) -> addresses
+        self._held: dict[int, int] = {}
+        self._lock = threading.Lock()
+
+    def take(self, device: int, nbytes: int) -> int:
+        """An address, 0 where there is none."""
+        with self._lock:
+            free = self._free.get((device, nbytes))
+            if not free:
+                return 0
+            self._held[device] -= nbytes
+            return free.pop()
+
+    def give(self, device: int, nbytes: int, address: int) -> bool:
+        """Whether the piece is kept; else it is to be freed."""
+        with self._lock:
+            if self._held.get(device, 0) + nbytes > POOLED:
+                return False
+            self._free.setdefault((device, nbytes), []).append(address)
+            self._held[device] = self._held.get(device, 0) + nbytes
+            return True
+
+
+POOLED, LARGEST_POOLED, SMALLEST_POOLED = 128 << 20, 32 << 20, 512  # bytes: of a device, of a piece
+pool = Pool()
+
+
 class Memory:
-    """Bytes allocated on a device; freed with the object."""
+    """Bytes on a device; given back with the object."""
 
     def __init__(self, nbytes: int, device: int):
         self.pointer, self.nbytes, self.device = 0, int(nbytes), device
-        self._free = library.load().vp_cuda_free  # at the interpreter's end, modules go before objects
-        out = ctypes.c_void_p()
-        call("allocate", device, self.nbytes, ctypes.byref(out))
-        self.pointer = out.value or 0
+        self._library, self._pool = library.load(), pool  # at the interpreter's end, modules go before objects
+        self._piece = 0  # bytes of it, where it is to go to the pool
+        # memory that nobody has written is poisoned there, so that tests see it
+        if 0 < nbytes <= LARGEST_POOLED and not library.emulated():
+            self._piece = max(SMALLEST_POOLED, 1 << (self.nbytes - 1).bit_length())
+            self.pointer = pool.take(device, self._piece)
+        if not self.pointer:
+            out = ctypes.c_void_p()
+            call("allocate", device, self._piece or self.nbytes, ctypes.byref(out))
+            self.pointer = out.value or 0
 
     def __del__(self) -> None:
-        if getattr(self, "pointer", 0):
-            self._free(self.device, self.pointer)
+        if getattr(self, "pointer", 0) and not (self._piece and self._pool.give(self.device, self._piece, self.pointer)):
+            self._library.vp_cuda_free(self.device, self.pointer)
 
 
 class DeviceArray:
