@@ -2,12 +2,12 @@
 
     python -m bench.gpu [-o bench/results/gpu-DEVICE.json] [--minutes 8] [--only hamming ...]
 
-The library is compiled for the device that is here, unless VECPRESS_CUDA_LIBRARY names one. Before anything is timed, every scan
-and encoder must equal the processor's bit for bit on random input. Each row is one piece of work with its rate, beside the device's
-own limit of the same run (copying memory, multiplying whole numbers or bfloat16 by PyTorch) and the peers that are installed:
-PyTorch (matrix product and topk) and CuPy doing the same job on the same data. Times are medians of calls that are put into the
-stream together and waited for once; "end to end" rows take NumPy arrays and give NumPy arrays. The file has the hash of the sources
-that it covers; a test warns where they have changed since.
+The library is compiled for the device that is here, unless VECPRESS_CUDA_LIBRARY names one. Before anything is timed, every
+scan and encoder must equal the processor's bit for bit on random input. Each row is one piece of work with its rate, beside the
+device's own limit of the same run (copying memory, multiplying whole numbers or bfloat16 by PyTorch) and the peers that are
+installed: PyTorch (matrix product and topk) and CuPy doing the same job. Times are medians of calls that are put into the stream
+together and waited for once; "end to end" rows take NumPy arrays and give NumPy arrays. The file has the hash of the sources that
+it covers; a test warns where they have changed since.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def on_device(x: Any) -> bool:
 
 
 def from_device(x: Any, what: str) -> np.ndarray:
-    """A copy of an array on a CUDA device. Raises BackendError without vecpress's CUDA library, TypeError for what is no array."""
+    """A copy of an array on a CUDA device. BackendError without vecpress's CUDA library, TypeError for what is no array."""
     from .cuda.memory import as_device_array
 
     return as_device_array(x, what).numpy()

@@ -177,7 +177,7 @@ def _threads_of(text: str) -> int:
 
 @contextlib.contextmanager
 def prefer(name: str) -> Iterator[None]:
-    """Runs what has a kernel of a backend with that one, in this block and thread, if none is forced; the backend must run here."""
+    """Runs what has a kernel of a backend that can run here with that one, in this block and thread, if none is forced."""
     token = _preferred.set(name)
     try:
         yield

@@ -16,16 +16,20 @@ from .library import call
 Stream = int  # a cudaStream_t as a number; 0 is the default one
 
 
+POOLED, LARGEST_POOLED, SMALLEST_POOLED = 128 << 20, 32 << 20, 512  # bytes: of a device, of a piece
+
+
 class Pool:
     """Small pieces of a device's memory that were in use, for the next: asking the driver for memory takes longer than a short scan.
 
-    Everything that this package launches without being given a stream is in the default one, so who takes a piece comes after who
-    gave it. Pieces are powers of two.
+    Everything that this package launches without being given a stream is in the default one, so who takes a piece comes after
+    who gave it. Pieces are powers of two.
     """
 
     def __init__(self) -> None:
         self._free: dict[tuple[int, int], list[int]] = {}  # (device, bytes) -> addresses
         self._held: dict[int, int] = {}
+        self._most = POOLED
         self._lock = threading.Lock()
 
     def take(self, device: int, nbytes: int) -> int:
@@ -40,14 +44,13 @@ class Pool:
     def give(self, device: int, nbytes: int, address: int) -> bool:
         """Whether the piece is kept; else it is to be freed."""
         with self._lock:
-            if self._held.get(device, 0) + nbytes > POOLED:
+            if self._held.get(device, 0) + nbytes > self._most:
                 return False
             self._free.setdefault((device, nbytes), []).append(address)
             self._held[device] = self._held.get(device, 0) + nbytes
             return True
 
 
-POOLED, LARGEST_POOLED, SMALLEST_POOLED = 128 << 20, 32 << 20, 512  # bytes: of a device, of a piece
 pool = Pool()
 
 
