@@ -20,7 +20,7 @@ POOLED, LARGEST_POOLED, SMALLEST_POOLED = 128 << 20, 32 << 20, 512  # bytes: of 
 
 
 class Pool:
-    """Small pieces of a device's memory that were in use, for the next: asking the driver for memory takes longer than a short scan.
+    """Small pieces of a device's memory that were in use, for the next: the driver takes longer to give some than a short scan.
 
     Everything that this package launches without being given a stream is in the default one, so who takes a piece comes after
     who gave it. Pieces are powers of two.
