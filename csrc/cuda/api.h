@@ -89,6 +89,10 @@ VP_CUDA_API int vp_cuda_scan_workspace(int64_t n, int64_t nq, int64_t k, size_t 
 VP_CUDA_API size_t vp_cuda_hamming_operand(const VpScan* scan);
 VP_CUDA_API int vp_cuda_hamming(const VpScan* scan, const uint8_t* bits); /* bits [nq, code_size - head] */
 
+VP_CUDA_API size_t vp_cuda_flat_operand(const VpScan* scan, int bytes, int l2);
+/* rows [nq, d]; components of 4 bytes (float32) or 2 (float16), d = (code_size - head) / bytes; squared distances where l2 */
+VP_CUDA_API int vp_cuda_flat(const VpScan* scan, const float* rows, int bytes, int l2);
+
 #ifdef __cplusplus
 }
 #endif

@@ -66,6 +66,11 @@ def _hamming(put: Put, bits: np.ndarray) -> tuple[Any, ...]:
     return (put(bits),)
 
 
+@operands_of("flat")
+def _flat(put: Put, rows: np.ndarray, group: int, l2: bool) -> tuple[Any, ...]:
+    return put(rows), group, int(l2)
+
+
 def scan(
     op: str,
     codes: library.Codes,
