@@ -49,7 +49,7 @@ __global__ void prepare_kernel(Operand out, const uint8_t* codes, int64_t nq, Pl
 }
 
 __device__ __forceinline__ float weighed(int sum, const float* weights, int64_t q) {
-  return weights ? __fmul_rn(static_cast<float>(sum), weights[q]) : static_cast<float>(sum);
+  return weights ? __fmul_rn(static_cast<float>(sum), __ldg(weights + q)) : static_cast<float>(sum);
 }
 
 template <int W>
@@ -70,7 +70,7 @@ struct Rows {
     products_of<Form::kSplit, W, false, Q>(row, numbers, reinterpret_cast<const uint4*>(shared), out, none);
   }
   __device__ __forceinline__ float sum_of(int product, int64_t q) const {
-    return weighed(2 * product - ((1 << W) - 1) * query_sums[q], weights, q);
+    return weighed(2 * product - ((1 << W) - 1) * __ldg(query_sums + q), weights, q);
   }
 };
 
@@ -93,7 +93,7 @@ struct Tiles {
   }
   __device__ __forceinline__ void gather(State&) const {}
   __device__ __forceinline__ float sum_of(int product, int64_t q, const State&, int) const {
-    return weighed(2 * product - ((1 << W) - 1) * query_sums[q], weights, q);
+    return weighed(2 * product - ((1 << W) - 1) * __ldg(query_sums + q), weights, q);
   }
 };
 

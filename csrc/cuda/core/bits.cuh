@@ -125,7 +125,7 @@ struct BitTiles {
     }
   }
   __device__ __forceinline__ float sum_of(int shared, int64_t q, const State& state, int which) const {
-    return static_cast<float>(state.ones[which] + bits[q] - 2 * shared);
+    return static_cast<float>(state.ones[which] + __ldg(bits + q) - 2 * shared);
   }
 };
 
