@@ -93,6 +93,10 @@ VP_CUDA_API size_t vp_cuda_flat_operand(const VpScan* scan, int bytes, int l2);
 /* rows [nq, d]; components of 4 bytes (float32) or 2 (float16), d = (code_size - head) / bytes; squared distances where l2 */
 VP_CUDA_API int vp_cuda_flat(const VpScan* scan, const float* rows, int bytes, int l2);
 
+/* codes [nq, code_size - head], numbers of n_bits (1, 2, 4) packed as the rows' payload; weights [nq] or NULL for 1 */
+VP_CUDA_API size_t vp_cuda_sdc_operand(const VpScan* scan, int32_t dim, int32_t n_bits, const float* weights);
+VP_CUDA_API int vp_cuda_sdc(const VpScan* scan, const uint8_t* codes, int32_t dim, int32_t n_bits, const float* weights);
+
 #ifdef __cplusplus
 }
 #endif

@@ -71,8 +71,11 @@ ARGUMENTS: dict[str, list[Any]] = {
     "hamming": [SCAN, c_void_p],
     "flat_operand": [SCAN, c_int, c_int],
     "flat": [SCAN, c_void_p, c_int, c_int],
+    "sdc_operand": [SCAN, c_int32, c_int32, c_void_p],
+    "sdc": [SCAN, c_void_p, c_int32, c_int32, c_void_p],
 }
-RETURNS: dict[str, Any] = {"message": c_char_p, "codes_bytes": c_int64, "hamming_operand": c_size_t, "flat_operand": c_size_t}
+RETURNS: dict[str, Any] = {"message": c_char_p, "codes_bytes": c_int64}
+RETURNS |= {name: c_size_t for name in ARGUMENTS if name.endswith("_operand")}
 
 
 @dataclass(frozen=True)

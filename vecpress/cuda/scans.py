@@ -71,6 +71,11 @@ def _flat(put: Put, rows: np.ndarray, group: int, l2: bool) -> tuple[Any, ...]:
     return put(rows), group, int(l2)
 
 
+@operands_of("sdc")
+def _sdc(put: Put, codes: np.ndarray, dim: int, n_bits: int, form: int, weights: np.ndarray) -> tuple[Any, ...]:
+    return put(codes), dim, n_bits, put(weights)  # one form, the fastest
+
+
 def scan(
     op: str,
     codes: library.Codes,

@@ -4,12 +4,13 @@
 //
 //   Shared                        what a block keeps of its queries; stage(shared, q0, count): fills it, by all threads
 //   Sum                           what is summed of a row and a query; sums(shared, row, sums[Q]): by a thread
-//   kExact                        whether a Sum is the reference's sum; else best(...) is at least the score, and exact(...) the sum
+//   kExact                        whether a Sum is the reference's sum; else best(shared, i, sum, factors, constant) is at least the score, or no number, and
+//                                 survivors are scored as core/survivors.cuh says
 //
 // Where it is not exact, only rows whose best reaches the bar are summed as the reference does.
 #pragma once
 
-#include "core/scan.cuh"
+#include "core/survivors.cuh"
 
 namespace vecpress::cuda {
 
@@ -31,24 +32,26 @@ __global__ void __launch_bounds__(kRowThreads) rows_kernel(Scan s, Op op, int64_
     typename Op::Sum sums[Q];
     op.template sums<Q>(s, shared, codes, sums);
     const RowFactors factors(s, codes);
+    uint32_t passed = 0;
 #pragma unroll
     for (int i = 0; i < Q; ++i) {
       if (i >= count) break;
       const int64_t q = q0 + i;
       const Bar bar = s.bars[q];
       const float constant = constant_of(s, q);
-      bool enters = live;
-      float score;
       if constexpr (Op::kExact) {
-        score = factors.finish(op.sum_of(sums[i], q), constant);
+        const float score = factors.finish(op.sum_of(sums[i], q), constant);
+        offer_rows(s, q, live && reaches(s, bar, score, static_cast<uint32_t>(row)), score, static_cast<uint32_t>(row));
       } else {
-        enters = live && order(op.best(shared, i, sums[i], factors, constant)) >= bar.score;
-        if (!__any_sync(kAllLanes, enters)) continue;
-        score = enters ? factors.finish(op.exact(s, q, codes), constant) : 0.0f;
+        const float best = op.best(shared, i, sums[i], factors, constant);
+        if (live && (best != best || order(best) >= bar.score)) passed |= 1u << i;
       }
-      enters = enters && reaches(s, bar, score, static_cast<uint32_t>(row));
-      offer_rows(s, q, enters, score, static_cast<uint32_t>(row));
     }
+    if constexpr (!Op::kExact)
+      score_survivors(s, op, passed, [&](int bit, uint32_t& q, uint32_t& its_row) {
+        q = static_cast<uint32_t>(q0 + bit);
+        its_row = static_cast<uint32_t>(row);
+      });
   }
 }
 

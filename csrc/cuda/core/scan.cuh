@@ -47,7 +47,7 @@ __device__ __forceinline__ bool allowed(const Scan& s, int64_t row) {
   return !s.allow || (s.allow[row >> 6] >> (row & 63) & 1);
 }
 
-__device__ __forceinline__ float constant_of(const Scan& s, int64_t q) { return s.constant ? s.constant[q] : 0.0f; }
+__device__ __forceinline__ float constant_of(const Scan& s, int64_t q) { return s.constant ? __ldg(s.constant + q) : 0.0f; }
 
 // A row's factors, read once for all queries.
 struct RowFactors {
