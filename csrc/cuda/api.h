@@ -93,6 +93,13 @@ VP_CUDA_API size_t vp_cuda_flat_operand(const VpScan* scan, int bytes, int l2);
 /* rows [nq, d]; components of 4 bytes (float32) or 2 (float16), d = (code_size - head) / bytes; squared distances where l2 */
 VP_CUDA_API int vp_cuda_flat(const VpScan* scan, const float* rows, int bytes, int l2);
 
+/* rows [nq, m]; words: uint8 [count, 2] of host memory, read before the call returns, and the same on the device; levels int8 [4, 2^window], window
+ * 6 or 8; tables [nq, labels, 256], NULL without labels. m is at most 131040, words' last fours filled up. */
+VP_CUDA_API size_t vp_cuda_trellis_operand(const VpScan* scan, const uint8_t* words, const uint8_t* words_there, int64_t count, const int8_t* levels,
+                                           int window, const float* tables, int32_t labels);
+VP_CUDA_API int vp_cuda_trellis(const VpScan* scan, const float* rows, const uint8_t* words, const uint8_t* words_there, int64_t count,
+                                const int8_t* levels, int window, const float* tables, int32_t labels);
+
 /* codes [nq, code_size - head], numbers of n_bits (1, 2, 4) packed as the rows' payload; weights [nq] or NULL for 1 */
 VP_CUDA_API size_t vp_cuda_sdc_operand(const VpScan* scan, int32_t dim, int32_t n_bits, const float* weights);
 VP_CUDA_API int vp_cuda_sdc(const VpScan* scan, const uint8_t* codes, int32_t dim, int32_t n_bits, const float* weights);

@@ -71,6 +71,8 @@ ARGUMENTS: dict[str, list[Any]] = {
     "hamming": [SCAN, c_void_p],
     "flat_operand": [SCAN, c_int, c_int],
     "flat": [SCAN, c_void_p, c_int, c_int],
+    "trellis_operand": [SCAN, c_void_p, c_void_p, c_int64, c_void_p, c_int, c_void_p, c_int32],
+    "trellis": [SCAN, c_void_p, c_void_p, c_void_p, c_int64, c_void_p, c_int, c_void_p, c_int32],
     "sdc_operand": [SCAN, c_int32, c_int32, c_void_p],
     "sdc": [SCAN, c_void_p, c_int32, c_int32, c_void_p],
 }

@@ -1,7 +1,7 @@
 // Rows that a screen let through, scored exactly: few of a warp's, so that its lanes work together on each where an operation can.
 //
 // An operation gives exact(s, q, codes), the reference's sum, by one thread; or kTogether and chains(s, q, row), by 16 lanes in step, each of
-// which gives a part, added as vecpress/ops/dot.py adds its 16 chains.
+// which gives a part, added as vecpress/ops/dot.py adds its 16 chains, and with_rest(s, q, row, sum) where more is added to that.
 #pragma once
 
 #include <type_traits>
@@ -14,6 +14,11 @@ template <class Op, class = void>
 struct WorksTogether : std::false_type {};
 template <class Op>
 struct WorksTogether<Op, std::enable_if_t<Op::kTogether>> : std::true_type {};
+
+template <class Op, class = void>
+struct HasRest : std::false_type {};
+template <class Op>
+struct HasRest<Op, std::void_t<decltype(&Op::with_rest)>> : std::true_type {};
 
 // part[j] = part[j] + part[j + h] for h = 8, 4, 2, 1, by 16 lanes; all of them have the sum, as addition commutes.
 __device__ __forceinline__ float sum_of_parts(float part) {
@@ -38,6 +43,8 @@ __device__ __forceinline__ float exact_sums(const Scan& s, const Op& op, bool wa
       if (lane == two) own = second;
       if (lane == one) own = first;
     }
+    if constexpr (HasRest<Op>::value)
+      if (wanted) own = op.with_rest(s, q, row, own);
   } else {
     if (wanted) own = op.exact(s, q, Row(s.codes, row));
   }

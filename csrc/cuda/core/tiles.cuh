@@ -8,6 +8,7 @@
 //   fragment(s, group, half, step, a, state)    the bytes of 16 rows of a group for one product
 //   kExact              sum_of(product, q, state, which): the reference's sum of row g (which = 0) or g + 8; else
 //   best(product, q, state, which, factors, constant): at least the score, or no number; survivors as core/survivors.cuh says
+//   begin()             where there is one: what a block keeps in shared memory beside the queries, by all threads
 //   settle(s, codes, state, which)     where there is one: what best wants of each row, once
 #pragma once
 
@@ -25,6 +26,11 @@ struct Settles : std::false_type {};
 template <class Op>
 struct Settles<Op, std::void_t<decltype(&Op::settle)>> : std::true_type {};
 
+template <class Op, class = void>
+struct Begins : std::false_type {};
+template <class Op>
+struct Begins<Op, std::void_t<decltype(&Op::begin)>> : std::true_type {};
+
 // A query's bar as a number that no score which reaches it is below: not a number where there is no bar yet.
 __device__ __forceinline__ float bar_of(const Scan& s, int64_t q) { return __uint_as_float(bits_of_order(__ldg(&s.bars[q].score))); }
 
@@ -35,6 +41,7 @@ __global__ void __launch_bounds__(kTileWarps * 32, 2) tiles_kernel(Scan s, Op op
   const int64_t q0 = static_cast<int64_t>(blockIdx.y) * kTileQueries;
   const int count = static_cast<int>(s.nq - q0 < kTileQueries ? s.nq - q0 : kTileQueries);
   const int64_t step = static_cast<int64_t>(gridDim.x) * kTileWarps * kGroup;
+  if constexpr (Begins<Op>::value) op.begin();  // the first slab's barriers follow
   for (int64_t base = first + static_cast<int64_t>(blockIdx.x) * kTileWarps * kGroup; base < last; base += step) {  // the same in all warps
     const int64_t row0 = base + warp * kGroup, within = row0 < last ? row0 : last - 1;
     int products[2][kTileQueries / 8][4] = {};
