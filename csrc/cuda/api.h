@@ -89,6 +89,10 @@ VP_CUDA_API int vp_cuda_scan_workspace(int64_t n, int64_t nq, int64_t k, size_t 
 VP_CUDA_API size_t vp_cuda_hamming_operand(const VpScan* scan);
 VP_CUDA_API int vp_cuda_hamming(const VpScan* scan, const uint8_t* bits); /* bits [nq, code_size - head] */
 
+/* rows [nq, d]; levels [2^n_bits] or NULL for even ones; l2: 1 for squared distances, which take no bias */
+VP_CUDA_API size_t vp_cuda_dot_operand(const VpScan* scan, int64_t d, const float* levels, int32_t n_bits, int32_t l2);
+VP_CUDA_API int vp_cuda_dot(const VpScan* scan, const float* rows, int64_t d, const float* levels, int32_t n_bits, int32_t l2);
+
 /* codes [nq, code_size - head], numbers of n_bits (1, 2, 4) packed as the rows' payload; weights [nq] or NULL for 1 */
 VP_CUDA_API size_t vp_cuda_sdc_operand(const VpScan* scan, int32_t dim, int32_t n_bits, const float* weights);
 VP_CUDA_API int vp_cuda_sdc(const VpScan* scan, const uint8_t* codes, int32_t dim, int32_t n_bits, const float* weights);

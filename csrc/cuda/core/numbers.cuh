@@ -79,7 +79,7 @@ __device__ __forceinline__ void products_of(const Row& row, const Numbers& n, co
   const uint4 none = make_uint4(0, 0, 0, 0), picks = F == Form::kPick ? *n.picks : none;
 #pragma unroll
   for (int q = 0; q < Q; ++q) out[q] = 0;
-  constexpr int kAhead = Q == 1 && kProducts == 1 && F != Form::kJoint ? 4 : 1;  // pieces that are on their way
+  [[maybe_unused]] constexpr int kAhead = Q == 1 && kProducts == 1 && F != Form::kJoint ? 4 : 1;  // pieces that are on their way
 #pragma unroll kAhead
   for (int chunk = 0; chunk * kProducts < n.steps; ++chunk) {
     const uint4 piece = F == Form::kJoint ? none : row.four(F == Form::kBytes ? 2 * chunk : chunk);

@@ -1,6 +1,6 @@
 // Rows that a screen let through, scored exactly: few of a warp's, so that its lanes work together on each where an operation can.
 //
-// An operation gives exact(s, q, codes), the reference's sum, by one thread; or kTogether and chains(s, q, row), by 16 lanes in step, each of
+// An operation gives exact(s, q, codes), the reference's sum, by one thread; or chains(s, q, row), by 16 lanes in step, each of
 // which gives a part, added as vecpress/ops/dot.py adds its 16 chains.
 #pragma once
 
@@ -13,7 +13,7 @@ namespace vecpress::cuda {
 template <class Op, class = void>
 struct WorksTogether : std::false_type {};
 template <class Op>
-struct WorksTogether<Op, std::enable_if_t<Op::kTogether>> : std::true_type {};
+struct WorksTogether<Op, std::void_t<decltype(&Op::chains)>> : std::true_type {};
 
 // part[j] = part[j] + part[j + h] for h = 8, 4, 2, 1, by 16 lanes; all of them have the sum, as addition commutes.
 __device__ __forceinline__ float sum_of_parts(float part) {
