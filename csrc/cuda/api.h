@@ -100,6 +100,10 @@ VP_CUDA_API size_t vp_cuda_trellis_operand(const VpScan* scan, const uint8_t* wo
 VP_CUDA_API int vp_cuda_trellis(const VpScan* scan, const float* rows, const uint8_t* words, const uint8_t* words_there, int64_t count,
                                 const int8_t* levels, int window, const float* tables, int32_t labels);
 
+/* rows [nq, d]; levels [2^n_bits] or NULL for even ones; l2: 1 for squared distances, which take no bias */
+VP_CUDA_API size_t vp_cuda_dot_operand(const VpScan* scan, int64_t d, const float* levels, int32_t n_bits, int32_t l2);
+VP_CUDA_API int vp_cuda_dot(const VpScan* scan, const float* rows, int64_t d, const float* levels, int32_t n_bits, int32_t l2);
+
 /* codes [nq, code_size - head], numbers of n_bits (1, 2, 4) packed as the rows' payload; weights [nq] or NULL for 1 */
 VP_CUDA_API size_t vp_cuda_sdc_operand(const VpScan* scan, int32_t dim, int32_t n_bits, const float* weights);
 VP_CUDA_API int vp_cuda_sdc(const VpScan* scan, const uint8_t* codes, int32_t dim, int32_t n_bits, const float* weights);

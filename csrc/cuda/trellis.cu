@@ -38,6 +38,7 @@ struct Operand {
 
   // The row's label tables added, in order.
   __device__ __forceinline__ float with_labels(const Scan& s, int64_t q, const Row& row, float sum) const {
+#pragma unroll 1
     for (int v = 0; v < labels; ++v) sum = __fadd_rn(sum, __ldg(tables + (q * labels + v) * 256 + row.byte(s.codes.head + v)));
     return sum;
   }
@@ -135,14 +136,25 @@ __global__ void __launch_bounds__(kPrepareThreads) queries_kernel(Operand out) {
   if (thread) return;
   // With levels v, whole numbers x and rest r = row - step x:  sum = step x.v + r.v + labels, and |r.v| <= |r| |v|. The definition rounds, on the
   // way of each product, m / 16 multiply-adds, 5 additions and one a label, each 2^-24 of `span` at most, which is above all that is
-  // summed; so do the conversions and the operations of `bounds`, below 8 and one a label. 2^-22 is four times that, so that
-  // products of roundings are within too; 2^-100 is above what numbers below float32's normal ones lose.
+  // summed; so do the conversions and the operations of `bound`, below 8 and one a label. 2^-22 is four times that, so that
+  // products of roundings are within too; 2^-100 is above what numbers below float32's normal ones lose. `away` has room for `root`.
   const double length = kLargestLevel * sqrt(static_cast<double>(out.m) + 128), away = sqrt(lost) * (1 + 0x1p-20);
   const double span = kLargestLevel * (total + static_cast<double>(out.m) * step) + labels + length * away;
   const double margin = 0x1p-22 * (out.m / 16 + 16 + 2 * out.labels) * span + 0x1p-100;
   Query made = {step, static_cast<float>(away), static_cast<float>(margin * (1 + 0x1p-20)), 0.0f};
   if (!finite || !(span + margin <= 0x1p100)) made.margin = HUGE_VALF;
   out.queries[q] = made;
+}
+
+// A square root, within 2^-21 of it.
+__device__ __forceinline__ float root(int x) {
+#if defined(VECPRESS_EMULATE)
+  return sqrtf(static_cast<float>(x));
+#else
+  float y;
+  asm("sqrt.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(static_cast<float>(x)));
+  return y;
+#endif
 }
 
 // At least the score: no number where nothing is known.
@@ -229,7 +241,7 @@ struct Rows : Exact<kWindow> {
         for (int i = 0; i < word.fours; ++i, numbers += Q) multiply_with(ring.next(levels, rate), numbers, product, square);
       }
     }
-    const float length = sqrtf(static_cast<float>(square));
+    const float length = root(square);
 #pragma unroll
     for (int q = 0; q < Q; ++q) {
       const int64_t asked = q0 + q < s.nq ? q0 + q : s.nq - 1;
@@ -247,7 +259,9 @@ template <int kWindow>
 struct Tiles : Exact<kWindow> {
   static constexpr bool kExact = false;
   static constexpr Product kProduct = Product::kBytes;
-  static constexpr int kRowWords = 12;  // of a step's 8; so many keep 8 rows' words in different banks
+  // Of a step's 8: rows 12 words apart, and each 8 of them another word later, are in different banks both for 32 rows' words that are written and for
+  // 4 words of 8 rows that are read.
+  static constexpr int kRowWords = 12;
   using Exact<kWindow>::operand;
   struct State {
     int square[2] = {0, 0};
@@ -290,17 +304,15 @@ struct Tiles : Exact<kWindow> {
     uint32_t (*rows)[kRowWords] = shared().rows[threadIdx.x / 32];
     if (half == 0) {
       const Row row(s.codes, group * kGroup + lane);
-      uint32_t four[8];
-#pragma unroll
-      for (int i = 0; i < 8; ++i) four[i] = next(row, state);
       __syncwarp();  // the step before has been read
-      *reinterpret_cast<uint4*>(rows[lane]) = make_uint4(four[0], four[1], four[2], four[3]);
-      *reinterpret_cast<uint4*>(rows[lane] + 4) = make_uint4(four[4], four[5], four[6], four[7]);
+#pragma unroll 1
+      for (int i = 0; i < 8; ++i) rows[lane][lane / 8 + i] = next(row, state);
       __syncwarp();
     }
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      a[i] = rows[16 * half + g + 8 * (i & 1)][t + 4 * (i >> 1)];
+      const int part = 2 * half + (i & 1);  // of 8 rows
+      a[i] = rows[8 * part + g][part + t + 4 * (i >> 1)];
       state.square[i & 1] = __dp4a(static_cast<int>(a[i]), static_cast<int>(a[i]), state.square[i & 1]);
     }
   }
@@ -310,7 +322,7 @@ struct Tiles : Exact<kWindow> {
     for (int i = 0; i < 2; ++i) {
       state.square[i] += __shfl_xor_sync(kAllLanes, state.square[i], 1);
       state.square[i] += __shfl_xor_sync(kAllLanes, state.square[i], 2);
-      state.length[i] = sqrtf(static_cast<float>(state.square[i]));
+      state.length[i] = root(state.square[i]);
     }
   }
   __device__ __forceinline__ void settle(const Scan& s, const Row& row, State& state, int which) const {
@@ -319,6 +331,7 @@ struct Tiles : Exact<kWindow> {
   }
   __device__ __forceinline__ float best(int product, int64_t q, const State& state, int which, const RowFactors& factors, float constant) const {
     float labels = 0;
+#pragma unroll 1
     for (int v = 0; v < operand.labels; ++v)
       labels = __fadd_rn(labels, __ldg(operand.tables + (q * operand.labels + v) * 256 + (state.labels[which] >> 8 * v & 255)));
     return bound(operand.queries[q], product, labels, state.length[which], factors, constant);

@@ -73,6 +73,8 @@ ARGUMENTS: dict[str, list[Any]] = {
     "flat": [SCAN, c_void_p, c_int, c_int],
     "trellis_operand": [SCAN, c_void_p, c_void_p, c_int64, c_void_p, c_int, c_void_p, c_int32],
     "trellis": [SCAN, c_void_p, c_void_p, c_void_p, c_int64, c_void_p, c_int, c_void_p, c_int32],
+    "dot_operand": [SCAN, c_int64, c_void_p, c_int32, c_int32],
+    "dot": [SCAN, c_void_p, c_int64, c_void_p, c_int32, c_int32],
     "sdc_operand": [SCAN, c_int32, c_int32, c_void_p],
     "sdc": [SCAN, c_void_p, c_int32, c_int32, c_void_p],
 }

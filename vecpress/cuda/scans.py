@@ -78,6 +78,11 @@ def _trellis(put: Put, rows: np.ndarray, words: np.ndarray, levels: np.ndarray, 
     return put(rows), words.ctypes.data, put(words), len(words), put(levels), window_of(levels), put(tables), labels
 
 
+@operands_of("dot")
+def _dot(put: Put, rows: np.ndarray, levels: np.ndarray | None, n_bits: int, l2: bool) -> tuple[Any, ...]:
+    return put(rows), rows.shape[1], put(levels), n_bits, int(l2)
+
+
 @operands_of("sdc")
 def _sdc(put: Put, codes: np.ndarray, dim: int, n_bits: int, form: int, weights: np.ndarray) -> tuple[Any, ...]:
     return put(codes), dim, n_bits, put(weights)  # one form, the fastest

@@ -37,21 +37,30 @@ __global__ void __launch_bounds__(kRowThreads) rows_kernel(Scan s, Op op, int64_
     for (int i = 0; i < Q; ++i) {
       if (i >= count) break;
       const int64_t q = q0 + i;
-      const Bar bar = s.bars[q];
-      const float constant = constant_of(s, q);
-      if constexpr (Op::kExact) {
-        const float score = factors.finish(op.sum_of(sums[i], q), constant);
-        offer_rows(s, q, live && reaches(s, bar, score, static_cast<uint32_t>(row)), score, static_cast<uint32_t>(row));
-      } else {
-        const float best = op.best(shared, i, sums[i], factors, constant);
-        if (live && (best != best || order(best) >= bar.score)) passed |= 1u << i;
-      }
+      float best;
+      if constexpr (Op::kExact) best = factors.finish(op.sum_of(sums[i], q), constant_of(s, q));
+      else best = op.best(shared, i, sums[i], factors, constant_of(s, q));
+      if (!(best < bar_of(s, q))) passed |= 1u << i;
     }
-    if constexpr (!Op::kExact)
+    if (!live) passed = 0;
+    if constexpr (Op::kExact) {
+#pragma unroll 1
+      for (int i = 0; i < count && __any_sync(kAllLanes, passed); ++i, passed >>= 1) {
+        if (!__any_sync(kAllLanes, passed & 1)) continue;
+        typename Op::Sum sum = sums[0];
+#pragma unroll
+        for (int j = 1; j < Q; ++j)  // registers have no numbers to choose by
+          if (i == j) sum = sums[j];
+        const int64_t q = q0 + i;
+        const float score = factors.finish(op.sum_of(sum, q), constant_of(s, q));
+        offer_rows(s, q, (passed & 1) && reaches(s, s.bars[q], score, static_cast<uint32_t>(row)), score, static_cast<uint32_t>(row));
+      }
+    } else {
       score_survivors(s, op, passed, [&](int bit, uint32_t& q, uint32_t& its_row) {
         q = static_cast<uint32_t>(q0 + bit);
         its_row = static_cast<uint32_t>(row);
       });
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 // Rows that a screen let through, scored exactly: few of a warp's, so that its lanes work together on each where an operation can.
 //
-// An operation gives exact(s, q, codes), the reference's sum, by one thread; or kTogether and chains(s, q, row), by 16 lanes in step, each of
-// which gives a part, added as vecpress/ops/dot.py adds its 16 chains, and with_rest(s, q, row, sum) where more is added to that.
+// An operation gives exact(s, q, codes), the reference's sum, by one thread; or chains(s, q, row), by 16 lanes in step, each of which gives a part,
+// added as vecpress/ops/dot.py adds its 16 chains, and with_rest(s, q, row, sum) where more is added to that.
 #pragma once
 
 #include <type_traits>
@@ -13,7 +13,7 @@ namespace vecpress::cuda {
 template <class Op, class = void>
 struct WorksTogether : std::false_type {};
 template <class Op>
-struct WorksTogether<Op, std::enable_if_t<Op::kTogether>> : std::true_type {};
+struct WorksTogether<Op, std::void_t<decltype(&Op::chains)>> : std::true_type {};
 
 template <class Op, class = void>
 struct HasRest : std::false_type {};

@@ -31,9 +31,6 @@ struct Begins : std::false_type {};
 template <class Op>
 struct Begins<Op, std::void_t<decltype(&Op::begin)>> : std::true_type {};
 
-// A query's bar as a number that no score which reaches it is below: not a number where there is no bar yet.
-__device__ __forceinline__ float bar_of(const Scan& s, int64_t q) { return __uint_as_float(bits_of_order(__ldg(&s.bars[q].score))); }
-
 template <class Op>
 __global__ void __launch_bounds__(kTileWarps * 32, 2) tiles_kernel(Scan s, Op op, int64_t first, int64_t last) {
   __align__(16) __shared__ uint8_t queries[kTileQueries * kQueryStride];

@@ -49,9 +49,11 @@ __host__ __device__ __forceinline__ int shift_of(int width, int r) { return widt
 // Number t of a row.
 __device__ __forceinline__ uint32_t label_of(const Row& row, const Planes& p, int t) {
   uint32_t label = 0;
-  for (int i = 0; i < p.count; ++i) {
-    const int width = p.width[i], bit = t * width;
-    label = label << width | (row.byte(p.begin[i] + (bit >> 3)) >> shift_of(width, (bit & 7) / width) & ((1u << width) - 1));
+#pragma unroll
+  for (int i = 0; i < 3; ++i) {
+    if (i >= p.count) break;
+    const int width = p.width[i], bit = t * width;  // a power of two
+    label = label << width | (row.byte(p.begin[i] + (bit >> 3)) >> (width == 4 ? bit & 4 : 8 - width - (bit & 7)) & ((1u << width) - 1));
   }
   return label;
 }
@@ -128,7 +130,9 @@ __device__ __forceinline__ uint32_t spread(const Row& row, int begin, int width,
 
 __device__ __forceinline__ uint32_t joint_of(const Row& row, const Planes& p, int i) {
   uint32_t labels = 0;
-  for (int plane = 0; plane < p.count; ++plane) labels = labels << p.width[plane] | spread(row, p.begin[plane], p.width[plane], i);
+#pragma unroll
+  for (int plane = 0; plane < 3; ++plane)
+    if (plane < p.count) labels = labels << p.width[plane] | spread(row, p.begin[plane], p.width[plane], i);
   return labels;
 }
 
