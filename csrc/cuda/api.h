@@ -90,6 +90,25 @@ VP_CUDA_API int vp_cuda_scan_workspace(int64_t n, int64_t nq, int64_t k, size_t 
 VP_CUDA_API size_t vp_cuda_hamming_operand(const VpScan* scan);
 VP_CUDA_API int vp_cuda_hamming(const VpScan* scan, const uint8_t* bits); /* bits [nq, code_size - head] */
 
+VP_CUDA_API size_t vp_cuda_flat_operand(const VpScan* scan, int bytes, int l2);
+/* rows [nq, d]; components of 4 bytes (float32) or 2 (float16), d = (code_size - head) / bytes; squared distances where l2 */
+VP_CUDA_API int vp_cuda_flat(const VpScan* scan, const float* rows, int bytes, int l2);
+
+/* rows [nq, m]; words: uint8 [count, 2] of host memory, read before the call returns, and the same on the device; levels int8 [4, 2^window], window
+ * 6 or 8; tables [nq, labels, 256], NULL without labels. m is at most 131040, words' last fours filled up. */
+VP_CUDA_API size_t vp_cuda_trellis_operand(const VpScan* scan, const uint8_t* words, const uint8_t* words_there, int64_t count, const int8_t* levels,
+                                           int window, const float* tables, int32_t labels);
+VP_CUDA_API int vp_cuda_trellis(const VpScan* scan, const float* rows, const uint8_t* words, const uint8_t* words_there, int64_t count,
+                                const int8_t* levels, int window, const float* tables, int32_t labels);
+
+/* rows [nq, d]; levels [2^n_bits] or NULL for even ones; l2: 1 for squared distances, which take no bias */
+VP_CUDA_API size_t vp_cuda_dot_operand(const VpScan* scan, int64_t d, const float* levels, int32_t n_bits, int32_t l2);
+VP_CUDA_API int vp_cuda_dot(const VpScan* scan, const float* rows, int64_t d, const float* levels, int32_t n_bits, int32_t l2);
+
+/* codes [nq, code_size - head], numbers of n_bits (1, 2, 4) packed as the rows' payload; weights [nq] or NULL for 1 */
+VP_CUDA_API size_t vp_cuda_sdc_operand(const VpScan* scan, int32_t dim, int32_t n_bits, const float* weights);
+VP_CUDA_API int vp_cuda_sdc(const VpScan* scan, const uint8_t* codes, int32_t dim, int32_t n_bits, const float* weights);
+
 #ifdef __cplusplus
 }
 #endif

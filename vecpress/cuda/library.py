@@ -72,8 +72,17 @@ ARGUMENTS: dict[str, list[Any]] = {
     "scan_workspace": [c_int64, c_int64, c_int64, c_size_t, POINTER(c_size_t), POINTER(c_size_t)],
     "hamming_operand": [SCAN],
     "hamming": [SCAN, c_void_p],
+    "flat_operand": [SCAN, c_int, c_int],
+    "flat": [SCAN, c_void_p, c_int, c_int],
+    "trellis_operand": [SCAN, c_void_p, c_void_p, c_int64, c_void_p, c_int, c_void_p, c_int32],
+    "trellis": [SCAN, c_void_p, c_void_p, c_void_p, c_int64, c_void_p, c_int, c_void_p, c_int32],
+    "dot_operand": [SCAN, c_int64, c_void_p, c_int32, c_int32],
+    "dot": [SCAN, c_void_p, c_int64, c_void_p, c_int32, c_int32],
+    "sdc_operand": [SCAN, c_int32, c_int32, c_void_p],
+    "sdc": [SCAN, c_void_p, c_int32, c_int32, c_void_p],
 }
-RETURNS: dict[str, Any] = {"message": c_char_p, "codes_bytes": c_int64, "hamming_operand": c_size_t}
+RETURNS: dict[str, Any] = {"message": c_char_p, "codes_bytes": c_int64}
+RETURNS |= {name: c_size_t for name in ARGUMENTS if name.endswith("_operand")}
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import BackendError
+from ..ops.encode_trellis import window_of
 from ..ops.factors import KernelFactor
 from . import library
 from .library import call
@@ -64,6 +65,27 @@ def operands_of(op: str) -> Callable[[Operands], Operands]:
 @operands_of("hamming")
 def _hamming(put: Put, bits: np.ndarray) -> tuple[Any, ...]:
     return (put(bits),)
+
+
+@operands_of("flat")
+def _flat(put: Put, rows: np.ndarray, group: int, l2: bool) -> tuple[Any, ...]:
+    return put(rows), group, int(l2)
+
+
+@operands_of("trellis")
+def _trellis(put: Put, rows: np.ndarray, words: np.ndarray, levels: np.ndarray, tables: np.ndarray | None) -> tuple[Any, ...]:
+    labels = 0 if tables is None else tables.shape[1]
+    return put(rows), words.ctypes.data, put(words), len(words), put(levels), window_of(levels), put(tables), labels
+
+
+@operands_of("dot")
+def _dot(put: Put, rows: np.ndarray, levels: np.ndarray | None, n_bits: int, l2: bool) -> tuple[Any, ...]:
+    return put(rows), rows.shape[1], put(levels), n_bits, int(l2)
+
+
+@operands_of("sdc")
+def _sdc(put: Put, codes: np.ndarray, dim: int, n_bits: int, form: int, weights: np.ndarray) -> tuple[Any, ...]:
+    return put(codes), dim, n_bits, put(weights)  # one form, the fastest
 
 
 def scan(

@@ -4,12 +4,13 @@
 //
 //   Shared                        what a block keeps of its queries; stage(shared, q0, count): fills it, by all threads
 //   Sum                           what is summed of a row and a query; sums(shared, row, sums[Q]): by a thread
-//   kExact                        whether a Sum is the reference's sum; else best(...) is at least the score, and exact(...) the sum
+//   kExact                        whether a Sum is the reference's sum; else best(shared, i, sum, factors, constant) is at least the score, or no number, and
+//                                 survivors are scored as core/survivors.cuh says
 //
 // Where it is not exact, only rows whose best reaches the bar are summed as the reference does.
 #pragma once
 
-#include "core/scan.cuh"
+#include "core/survivors.cuh"
 
 namespace vecpress::cuda {
 
@@ -31,23 +32,34 @@ __global__ void __launch_bounds__(kRowThreads) rows_kernel(Scan s, Op op, int64_
     typename Op::Sum sums[Q];
     op.template sums<Q>(s, shared, codes, sums);
     const RowFactors factors(s, codes);
+    uint32_t passed = 0;
 #pragma unroll
     for (int i = 0; i < Q; ++i) {
       if (i >= count) break;
       const int64_t q = q0 + i;
-      const Bar bar = s.bars[q];
-      const float constant = constant_of(s, q);
-      bool enters = live;
-      float score;
-      if constexpr (Op::kExact) {
-        score = factors.finish(op.sum_of(sums[i], q), constant);
-      } else {
-        enters = live && order(op.best(shared, i, sums[i], factors, constant)) >= bar.score;
-        if (!__any_sync(kAllLanes, enters)) continue;
-        score = enters ? factors.finish(op.exact(s, q, codes), constant) : 0.0f;
+      float best;
+      if constexpr (Op::kExact) best = factors.finish(op.sum_of(sums[i], q), constant_of(s, q));
+      else best = op.best(shared, i, sums[i], factors, constant_of(s, q));
+      if (!(best < bar_of(s, q))) passed |= 1u << i;
+    }
+    if (!live) passed = 0;
+    if constexpr (Op::kExact) {
+#pragma unroll 1
+      for (int i = 0; i < count && __any_sync(kAllLanes, passed); ++i, passed >>= 1) {
+        if (!__any_sync(kAllLanes, passed & 1)) continue;
+        typename Op::Sum sum = sums[0];
+#pragma unroll
+        for (int j = 1; j < Q; ++j)  // registers have no numbers to choose by
+          if (i == j) sum = sums[j];
+        const int64_t q = q0 + i;
+        const float score = factors.finish(op.sum_of(sum, q), constant_of(s, q));
+        offer_rows(s, q, (passed & 1) && reaches(s, s.bars[q], score, static_cast<uint32_t>(row)), score, static_cast<uint32_t>(row));
       }
-      enters = enters && reaches(s, bar, score, static_cast<uint32_t>(row));
-      offer_rows(s, q, enters, score, static_cast<uint32_t>(row));
+    } else {
+      score_survivors(s, op, passed, [&](int bit, uint32_t& q, uint32_t& its_row) {
+        q = static_cast<uint32_t>(q0 + bit);
+        its_row = static_cast<uint32_t>(row);
+      });
     }
   }
 }

@@ -47,7 +47,10 @@ __device__ __forceinline__ bool allowed(const Scan& s, int64_t row) {
   return !s.allow || (s.allow[row >> 6] >> (row & 63) & 1);
 }
 
-__device__ __forceinline__ float constant_of(const Scan& s, int64_t q) { return s.constant ? s.constant[q] : 0.0f; }
+__device__ __forceinline__ float constant_of(const Scan& s, int64_t q) { return s.constant ? __ldg(s.constant + q) : 0.0f; }
+
+// A query's bar as a number that no score which reaches it is below: not a number where there is no bar yet.
+__device__ __forceinline__ float bar_of(const Scan& s, int64_t q) { return __uint_as_float(bits_of_order(__ldg(&s.bars[q].score))); }
 
 // A row's factors, read once for all queries.
 struct RowFactors {

@@ -1,0 +1,32 @@
+"""Scans on a device with as many queries as its matrix units take at once, and more: equal to the reference, bit for bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from calls import ALLOW, DATA, FACTORS, IDS, SCANS, scan_call
+from test_equality import BACKENDS, check, outputs
+
+import vecpress as vp
+from vecpress import dispatch
+
+COUNTS = (16, 17, 64, 65, 70, 131)  # queries
+ROWS = (1, 31, 65, 300, 700)
+PAYLOADS = (1, 9, 16, 24, 47, 130)
+CALLS = 6
+
+pytestmark = pytest.mark.skipif("cuda" not in BACKENDS, reason="there is no device, nor a library that does without")
+
+
+@pytest.mark.parametrize("part", range(6))
+@pytest.mark.parametrize("op", [op for op in SCANS if "cuda" in dispatch.operations()[op]])
+def test_batches(op, part):
+    rng = np.random.default_rng((part, SCANS.index(op)))
+    for i in range(CALLS):
+        names = {"factors": FACTORS, "allow": ALLOW, "ids": IDS, "data": DATA, "nq": COUNTS, "k": ("1", "3", "n + 5")}
+        mix = {name: of[rng.integers(len(of))] for name, of in names.items()}
+        n, payload = (int(of[rng.integers(len(of))]) for of in (ROWS, PAYLOADS))
+        call = scan_call(op, (i, part, SCANS.index(op)), n, payload, mix)
+        with vp.use("reference"):
+            wanted = outputs(call, 1)
+        check(call, wanted, "cuda")
