@@ -89,6 +89,14 @@ VP_CUDA_API int vp_cuda_scan_workspace(int64_t n, int64_t nq, int64_t k, size_t 
 VP_CUDA_API size_t vp_cuda_hamming_operand(const VpScan* scan);
 VP_CUDA_API int vp_cuda_hamming(const VpScan* scan, const uint8_t* bits); /* bits [nq, code_size - head] */
 
+/* ---- rows: arrays are C-contiguous, shapes and meaning those of vecpress/ops/<op>.py. Results are written whole. A workspace is 256-byte
+ * aligned; vp_cuda_<op>_workspace says the least bytes that do and the most that help (host pointers). */
+
+VP_CUDA_API int vp_cuda_project(float* out, const float* x, const float* matrix, const float* offset, int64_t n, int64_t d, int64_t p,
+                                void* stream); /* offset NULL: 0 */
+VP_CUDA_API int vp_cuda_tables(float* out, const float* q, const float* codebooks, int64_t nq, int64_t m, int64_t ks, int64_t dsub, int l2,
+                               int by_column, void* stream);
+
 #ifdef __cplusplus
 }
 #endif

@@ -69,6 +69,8 @@ ARGUMENTS: dict[str, list[Any]] = {
     "scan_workspace": [c_int64, c_int64, c_int64, c_size_t, POINTER(c_size_t), POINTER(c_size_t)],
     "hamming_operand": [SCAN],
     "hamming": [SCAN, c_void_p],
+    "project": [*[c_void_p] * 4, *[c_int64] * 3, c_void_p],
+    "tables": [*[c_void_p] * 3, *[c_int64] * 4, c_int, c_int, c_void_p],
 }
 RETURNS: dict[str, Any] = {"message": c_char_p, "codes_bytes": c_int64, "hamming_operand": c_size_t}
 

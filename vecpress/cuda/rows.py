@@ -1,0 +1,120 @@
+"""Row operations on a device: encoders, products, k-means' steps. Each takes arrays of the host or of a device and gives `DeviceArray`s.
+
+Shapes, dtypes and meaning are those of the operation of the same name in `vecpress/ops`, and so are the bits of what comes out.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..checks import check_choice
+from ..ops.pack_codes import BITS, packed_size
+from ..ops.rotate import ROUNDS
+from . import library
+from .library import call
+from .memory import DeviceArray, Stream, as_device_array, on_device, scratch
+from .scans import workspace_limit
+
+Array = Any  # a NumPy array, or one on a device, of whatever framework
+ROWS: dict[str, Callable[..., Any]] = {}  # by the operation's name: called as its reference is, but for the outputs
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _row(function: F) -> F:
+    ROWS[function.__name__] = function
+    return function
+
+
+class Work:
+    """One call on a device's stream: its operands are put there, its results made, and both kept until the work is done."""
+
+    def __init__(self, op: str, device: int | None, stream: Stream, *operands: Array):
+        on = [x.device for x in map(_viewed, operands) if isinstance(x, DeviceArray)]
+        if len(set(on) | ({device} - {None})) > 1:
+            raise ValueError(f"{op}: expected all arrays on one device, got devices {sorted(set(on))}")
+        self.op, self.stream = op, stream
+        self.device = int(on[0] if on else device or 0)
+        self.kept: list[DeviceArray] = []
+        self.made: list[DeviceArray] = []
+
+    def put(self, name: str, value: Array, dtype: Any, *shape: int | None) -> DeviceArray:
+        """Checked as `vecpress.ops` checks; None allows any length."""
+        array = _viewed(value)
+        if array.dtype != dtype:
+            raise TypeError(f"{self.op}: {name} expected a {np.dtype(dtype).name} array, got {array.dtype}")
+        fits = len(shape) == array.ndim and all(w is None or w == s for w, s in zip(shape, array.shape, strict=True))
+        if not fits:
+            listed = ", ".join("any" if w is None else str(w) for w in shape)
+            raise ValueError(f"{self.op}: {name} expected shape ({listed}), got {array.shape}")
+        out = array if isinstance(array, DeviceArray) else DeviceArray.of(array, self.device, self.stream)
+        self.kept.append(out)
+        return out
+
+    def make(self, dtype: Any, *shape: int) -> DeviceArray:
+        out = DeviceArray.empty(shape, dtype, self.device, self.stream)
+        self.made.append(out)
+        return out
+
+    def run(self, *arguments: Any, workspace: tuple[int, int] | None = None) -> None:
+        """Calls the library's function; arrays become pointers. workspace: the least bytes it does with and the most that help."""
+        pointers = [x.pointer or None if isinstance(x, DeviceArray) else x for x in arguments]
+        memory = None
+        if workspace is not None:
+            least, most = workspace
+            nbytes = max(least, min(most, workspace_limit()))
+            memory = scratch.take(nbytes, self.device, self.stream)
+            pointers += [memory.pointer, nbytes]
+        before = ctypes.c_int()
+        call("set_device", self.device, ctypes.byref(before))
+        try:
+            call(self.op, *pointers, self.stream)
+        finally:
+            call("set_device", before.value, None)
+        if memory is not None:
+            scratch.give(memory, self.stream)
+        for out in self.made:  # until the results are taken, what makes them is there
+            out.owner = out.owner, self.kept
+
+
+def _viewed(x: Array) -> np.ndarray | DeviceArray:
+    return as_device_array(x, "an operand") if on_device(x) else np.asarray(x)
+
+
+def workspace_of(op: str, *sizes: int) -> tuple[int, int]:
+    least, most = ctypes.c_size_t(), ctypes.c_size_t()
+    call(f"{op}_workspace", *sizes, ctypes.byref(least), ctypes.byref(most))
+    return least.value, most.value
+
+
+@_row
+def project(x: Array, matrix: Array, offset: Array | None = None, *, device: int | None = None, stream: Stream = 0) -> DeviceArray:
+    work = Work("project", device, stream, x, matrix)
+    x = work.put("x", x, np.float32, None, None)
+    matrix = work.put("matrix", matrix, np.float32, x.shape[1], None)
+    p = matrix.shape[1]
+    offset = None if offset is None else work.put("offset", offset, np.float32, p)
+    out = work.make(np.float32, len(x), p)
+    work.run(out, x, matrix, offset, *x.shape, p)
+    return out
+
+
+@_row
+def tables(q: Array, codebooks: Array, l2: bool, by_column: bool, *, device: int | None = None, stream: Stream = 0) -> DeviceArray:
+    work = Work("tables", device, stream, q, codebooks)
+    codebooks = work.put("codebooks", codebooks, np.float32, None, None, None)
+    m, ks, dsub = _book(codebooks.shape, by_column)
+    q = work.put("q", q, np.float32, None, m * dsub)
+    out = work.make(np.float32, len(q), m, ks)
+    work.run(out, q, codebooks, len(q), m, ks, dsub, l2, by_column)
+    return out
+
+
+def _book(shape: tuple[int, ...], by_column: bool) -> tuple[int, int, int]:
+    m, ks, dsub = shape
+    return (m, dsub, ks) if by_column else (m, ks, dsub)
