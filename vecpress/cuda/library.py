@@ -71,6 +71,8 @@ ARGUMENTS: dict[str, list[Any]] = {
     "hamming": [SCAN, c_void_p],
     "project": [*[c_void_p] * 4, *[c_int64] * 3, c_void_p],
     "tables": [*[c_void_p] * 3, *[c_int64] * 4, c_int, c_int, c_void_p],
+    "assign": [*[c_void_p] * 4, *[c_int64] * 3, c_void_p],
+    "encode_pq": [*[c_void_p] * 3, *[c_int64] * 4, c_int, c_void_p],
 }
 RETURNS: dict[str, Any] = {"message": c_char_p, "codes_bytes": c_int64, "hamming_operand": c_size_t}
 

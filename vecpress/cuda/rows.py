@@ -118,3 +118,28 @@ def tables(q: Array, codebooks: Array, l2: bool, by_column: bool, *, device: int
 def _book(shape: tuple[int, ...], by_column: bool) -> tuple[int, int, int]:
     m, ks, dsub = shape
     return (m, dsub, ks) if by_column else (m, ks, dsub)
+
+
+@_row
+def assign(x: Array, centroids: Array, *, device: int | None = None, stream: Stream = 0) -> tuple[DeviceArray, DeviceArray]:
+    work = Work("assign", device, stream, x, centroids)
+    x = work.put("x", x, np.float32, None, None)
+    centroids = work.put("centroids", centroids, np.float32, None, x.shape[1])
+    if not len(centroids):
+        raise ValueError("assign: centroids expected at least 1 row, got 0")
+    labels, distances = work.make(np.int32, len(x)), work.make(np.float32, len(x))
+    work.run(labels, distances, x, centroids, *x.shape, len(centroids))
+    return labels, distances
+
+
+@_row
+def encode_pq(x: Array, codebooks: Array, by_column: bool, *, device: int | None = None, stream: Stream = 0) -> DeviceArray:
+    work = Work("encode_pq", device, stream, x, codebooks)
+    codebooks = work.put("codebooks", codebooks, np.float32, None, None, None)
+    m, ks, dsub = _book(codebooks.shape, by_column)
+    if ks not in (16, 256):
+        raise ValueError(f"encode_pq: codebooks expected 16 or 256 on axis {1 + by_column}, got shape {codebooks.shape}")
+    x = work.put("x", x, np.float32, None, m * dsub)
+    out = work.make(np.uint8, len(x), m if ks == 256 else (m + 1) // 2)
+    work.run(out, x, codebooks, len(x), m, ks, dsub, by_column)
+    return out
