@@ -100,6 +100,15 @@ VP_CUDA_API int vp_cuda_assign(int32_t* labels, float* distances, const float* x
                                void* stream);
 VP_CUDA_API int vp_cuda_encode_pq(uint8_t* out, const float* x, const float* codebooks, int64_t n, int64_t m, int64_t ks, int64_t dsub,
                                   int by_column, void* stream);
+VP_CUDA_API int vp_cuda_norms(float* out, const float* x, int64_t n, int64_t d, void* stream);
+/* first: int64[1] on the device */
+VP_CUDA_API int vp_cuda_pack_bits(uint8_t* out, int64_t* first, const float* x, const float* thresholds, float largest, int64_t n, int64_t d,
+                                  void* stream);
+VP_CUDA_API int vp_cuda_encode_sq(uint8_t* out, int64_t* first, const float* x, const float* low, const float* step, int32_t n_bits, float largest,
+                                  int64_t n, int64_t d, void* stream);
+VP_CUDA_API int vp_cuda_quantize(uint8_t* out, const float* x, const float* thresholds, int32_t count, int64_t items, void* stream);
+VP_CUDA_API int vp_cuda_pack_codes(uint8_t* out, const uint8_t* labels, int32_t n_bits, int64_t n, int64_t d, void* stream);
+VP_CUDA_API int vp_cuda_unpack_codes(uint8_t* out, const uint8_t* codes, int32_t n_bits, int64_t n, int64_t d, void* stream);
 
 #ifdef __cplusplus
 }

@@ -73,6 +73,12 @@ ARGUMENTS: dict[str, list[Any]] = {
     "tables": [*[c_void_p] * 3, *[c_int64] * 4, c_int, c_int, c_void_p],
     "assign": [*[c_void_p] * 4, *[c_int64] * 3, c_void_p],
     "encode_pq": [*[c_void_p] * 3, *[c_int64] * 4, c_int, c_void_p],
+    "norms": [c_void_p, c_void_p, c_int64, c_int64, c_void_p],
+    "pack_bits": [*[c_void_p] * 4, c_float, c_int64, c_int64, c_void_p],
+    "encode_sq": [*[c_void_p] * 5, c_int32, c_float, c_int64, c_int64, c_void_p],
+    "quantize": [*[c_void_p] * 3, c_int32, c_int64, c_void_p],
+    "pack_codes": [c_void_p, c_void_p, c_int32, c_int64, c_int64, c_void_p],
+    "unpack_codes": [c_void_p, c_void_p, c_int32, c_int64, c_int64, c_void_p],
 }
 RETURNS: dict[str, Any] = {"message": c_char_p, "codes_bytes": c_int64, "hamming_operand": c_size_t}
 

@@ -143,3 +143,71 @@ def encode_pq(x: Array, codebooks: Array, by_column: bool, *, device: int | None
     out = work.make(np.uint8, len(x), m if ks == 256 else (m + 1) // 2)
     work.run(out, x, codebooks, len(x), m, ks, dsub, by_column)
     return out
+
+
+@_row
+def norms(x: Array, *, device: int | None = None, stream: Stream = 0) -> DeviceArray:
+    work = Work("norms", device, stream, x)
+    x = work.put("x", x, np.float32, None, None)
+    out = work.make(np.float32, len(x))
+    work.run(out, x, *x.shape)
+    return out
+
+
+@_row
+def pack_bits(
+    x: Array, thresholds: Array, largest: float = math.inf, *, device: int | None = None, stream: Stream = 0
+) -> tuple[DeviceArray, DeviceArray]:
+    """As `vecpress.ops.pack_bits_within`; the first row beyond is int64[1] on the device."""
+    work = Work("pack_bits", device, stream, x, thresholds)
+    x = work.put("x", x, np.float32, None, None)
+    thresholds = work.put("thresholds", thresholds, np.float32, x.shape[1])
+    out, first = work.make(np.uint8, len(x), (x.shape[1] + 7) // 8), work.make(np.int64, 1)
+    work.run(out, first, x, thresholds, largest, *x.shape)
+    return out, first
+
+
+@_row
+def encode_sq(
+    x: Array, low: Array, step: Array, n_bits: int, largest: float = math.inf, *, device: int | None = None, stream: Stream = 0
+) -> tuple[DeviceArray, DeviceArray]:
+    """As `vecpress.ops.encode_sq`; the first row beyond is int64[1] on the device."""
+    work = Work("encode_sq", device, stream, x, low, step)
+    x = work.put("x", x, np.float32, None, None)
+    low, step = work.put("low", low, np.float32, x.shape[1]), work.put("step", step, np.float32, x.shape[1])
+    n_bits = check_choice("encode_sq", "n_bits", n_bits, (4, 8))
+    out, first = work.make(np.uint8, len(x), packed_size(x.shape[1], n_bits)), work.make(np.int64, 1)
+    work.run(out, first, x, low, step, n_bits, largest, *x.shape)
+    return out, first
+
+
+@_row
+def quantize(x: Array, thresholds: Array, *, device: int | None = None, stream: Stream = 0) -> DeviceArray:
+    work = Work("quantize", device, stream, x, thresholds)
+    x = work.put("x", x, np.float32, None, None)
+    thresholds = work.put("thresholds", thresholds, np.float32, None)
+    if not 1 <= len(thresholds) <= 255:
+        raise ValueError(f"quantize: thresholds expected 1 to 255 numbers, got {len(thresholds)}")
+    out = work.make(np.uint8, *x.shape)
+    work.run(out, x, thresholds, len(thresholds), math.prod(x.shape))
+    return out
+
+
+@_row
+def pack_codes(labels: Array, n_bits: int, *, device: int | None = None, stream: Stream = 0) -> DeviceArray:
+    work = Work("pack_codes", device, stream, labels)
+    labels = work.put("labels", labels, np.uint8, None, None)
+    n_bits = check_choice("pack_codes", "n_bits", n_bits, BITS)
+    out = work.make(np.uint8, len(labels), packed_size(labels.shape[1], n_bits))
+    work.run(out, labels, n_bits, *labels.shape)
+    return out
+
+
+@_row
+def unpack_codes(codes: Array, n_bits: int, d: int, *, device: int | None = None, stream: Stream = 0) -> DeviceArray:
+    work = Work("unpack_codes", device, stream, codes)
+    n_bits = check_choice("unpack_codes", "n_bits", n_bits, BITS)
+    codes = work.put("codes", codes, np.uint8, None, packed_size(d, n_bits))
+    out = work.make(np.uint8, len(codes), d)
+    work.run(out, codes, n_bits, len(codes), d)
+    return out

@@ -338,6 +338,11 @@ inline int __all_sync(unsigned mask, int predicate) { return __ballot_sync(mask,
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __ffs(int x) { return __builtin_ffs(x); }
 inline int __clz(int x) { return x ? __builtin_clz(static_cast<unsigned>(x)) : 32; }
+inline unsigned __brev(unsigned x) {
+  unsigned out = 0;
+  for (int i = 0; i < 32; ++i) out |= (x >> i & 1) << (31 - i);
+  return out;
+}
 inline unsigned __byte_perm(unsigned a, unsigned b, unsigned select) {
   const uint64_t both = uint64_t{b} << 32 | a;
   unsigned out = 0;
