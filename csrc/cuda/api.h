@@ -109,6 +109,9 @@ VP_CUDA_API int vp_cuda_encode_sq(uint8_t* out, int64_t* first, const float* x, 
 VP_CUDA_API int vp_cuda_quantize(uint8_t* out, const float* x, const float* thresholds, int32_t count, int64_t items, void* stream);
 VP_CUDA_API int vp_cuda_pack_codes(uint8_t* out, const uint8_t* labels, int32_t n_bits, int64_t n, int64_t d, void* stream);
 VP_CUDA_API int vp_cuda_unpack_codes(uint8_t* out, const uint8_t* codes, int32_t n_bits, int64_t n, int64_t d, void* stream);
+VP_CUDA_API int vp_cuda_rotate(float* out, const float* x, const uint8_t* signs, int64_t n, int64_t d, int inverse, void* stream); /* not in place */
+VP_CUDA_API int vp_cuda_encode_grid(uint8_t* labels, double* sums, const float* y, const float* along, int32_t n_bits, int64_t n, int64_t d,
+                                    void* stream);
 
 #ifdef __cplusplus
 }

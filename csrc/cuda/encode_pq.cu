@@ -31,8 +31,8 @@ __device__ __forceinline__ void write_codes(const EncodePq& a, const uint8_t* co
 
 // Every distance by the definition; a block takes the rows of a tile and `bytes` of their codes. Blocks that follow one another take the same
 // rows.
-template <class T>
-__global__ void __launch_bounds__(T::kThreads) encode_kernel(EncodePq a, int bytes) {
+template <class T, By byy>
+__global__ void __launch_bounds__(T::kThreads, T::kThreads == 128 ? 3 : 1) encode_kernel(EncodePq a, int bytes) {
   __align__(16) __shared__ float shared[kNearestShared<T>];
   __align__(16) __shared__ uint8_t codes[T::kRows * kCodeBytes];
   const int64_t parts = (a.code_size + bytes - 1) / bytes, i0 = blockIdx.x / parts * T::kRows, begin = blockIdx.x % parts * bytes;
@@ -41,9 +41,9 @@ __global__ void __launch_bounds__(T::kThreads) encode_kernel(EncodePq a, int byt
   const int64_t last = end * a_byte < a.m ? end * a_byte : a.m;
   for (int64_t j = begin * a_byte; j < last; ++j) {
     const float* book = a.codebooks + j * a.ks * a.dsub;
-    const Part x{a.x + (i0 * a.m + j) * a.dsub, a.m * a.dsub, a.n - i0, false, nullptr};
-    const Part y{book, a.by_column ? a.ks : a.dsub, a.ks, a.by_column, nullptr};
-    nearest_of_tile<T>(x, y, a.dsub, shared, [&](int row, const Nearest& found) {
+    const Part<By::kRow> x{a.x + (i0 * a.m + j) * a.dsub, a.m * a.dsub, some_of(a.n - i0), nullptr};
+    const Part<byy> y{book, byy == By::kColumn ? a.ks : a.dsub, static_cast<int>(a.ks), nullptr};
+    nearest_of_tile<T>(x, y, static_cast<int>(a.dsub), shared, [&](int row, const Nearest& found) {
       uint8_t& byte = codes[row * kCodeBytes + static_cast<int>(j / a_byte - begin)];
       byte = static_cast<uint8_t>(a_byte == 2 && j % 2 ? byte | found.label << 4 : found.label);  // by the same thread for every j
     });
@@ -59,7 +59,9 @@ int launch_encode(const EncodePq& a, Stream stream) {
   while (bytes > 1 && tiles * divided_up(a.code_size, bytes) < 2 * static_cast<int64_t>(multiprocessors())) bytes /= 2;
   const int64_t blocks = tiles * divided_up(a.code_size, bytes);
   if (blocks > kMostBlocks) return VP_CUDA_ARGUMENT;
-  return launch(encode_kernel<T>, dim3(static_cast<unsigned>(blocks)), dim3(T::kThreads), 0, stream, a, bytes);
+  const dim3 grid(static_cast<unsigned>(blocks)), block(T::kThreads);
+  return a.by_column ? launch(encode_kernel<T, By::kColumn>, grid, block, 0, stream, a, bytes)
+                     : launch(encode_kernel<T, By::kRow>, grid, block, 0, stream, a, bytes);
 }
 
 }  // namespace
@@ -69,7 +71,7 @@ using namespace vecpress::cuda;
 
 extern "C" int vp_cuda_encode_pq(uint8_t* out, const float* x, const float* codebooks, int64_t n, int64_t m, int64_t ks, int64_t dsub,
                                  int by_column, void* stream) {
-  if (n < 0 || m < 0 || dsub < 0 || (ks != 16 && ks != 256)) return VP_CUDA_ARGUMENT;
+  if (n < 0 || m < 0 || dsub < 0 || dsub > INT32_MAX / 2 || (ks != 16 && ks != 256)) return VP_CUDA_ARGUMENT;
   if (!n || !m) return VP_CUDA_OK;
   if (!out || (dsub && (!x || !codebooks))) return VP_CUDA_ARGUMENT;
   const EncodePq a{out, x, codebooks, n, m, ks, dsub, ks == 256 ? m : (m + 1) / 2, by_column != 0};

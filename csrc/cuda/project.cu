@@ -7,7 +7,7 @@ namespace {
 
 // Writes a thread's chains to out [count, width] where there are rows and columns.
 template <class T>
-__device__ __forceinline__ void write_chains(const float (&sum)[T::R][T::C], float* out, int64_t stride, int64_t count, int64_t width, bool fours) {
+__device__ __forceinline__ void write_chains(const float (&sum)[T::R][T::C], float* out, int64_t stride, int count, int width, bool fours) {
 #pragma unroll
   for (int r = 0; r < T::R; ++r) {
     const int row = T::row(r);
@@ -44,7 +44,7 @@ struct Product {
 
 // Blocks that follow one another take the same rows.
 template <class T>
-__global__ void __launch_bounds__(T::kThreads) project_kernel(Product a) {
+__global__ void __launch_bounds__(T::kThreads, T::kBlocks) project_kernel(Product a) {
   __align__(16) __shared__ float shared[T::kShared];
   const int64_t across = (a.p + T::kColumns - 1) / T::kColumns;
   const int64_t i0 = blockIdx.x / across * T::kRows, c0 = blockIdx.x % across * T::kColumns;
@@ -56,9 +56,10 @@ __global__ void __launch_bounds__(T::kThreads) project_kernel(Product a) {
 #pragma unroll
     for (int r = 0; r < T::R; ++r) sum[r][c] = start;
   }
-  const Part x{a.x + i0 * a.d, a.d, a.n - i0, false, nullptr}, y{a.matrix + c0, a.p, a.p - c0, true, nullptr};
-  run_chains<T, false>(x, y, a.d, shared, sum);
-  write_chains<T>(sum, a.out + i0 * a.p + c0, a.p, a.n - i0, a.p - c0, a.fours);
+  const Part<By::kRow> x{a.x + i0 * a.d, a.d, some_of(a.n - i0), nullptr};
+  const Part<By::kColumn> y{a.matrix + c0, a.p, some_of(a.p - c0), nullptr};
+  run_chains<T, false>(x, y, static_cast<int>(a.d), shared, sum);
+  write_chains<T>(sum, a.out + i0 * a.p + c0, a.p, some_of(a.n - i0), some_of(a.p - c0), a.fours);
 }
 
 struct Tables {
@@ -66,26 +67,26 @@ struct Tables {
   const float* q;
   const float* codebooks;
   int64_t nq, m, ks, dsub;
-  bool by_column, fours;
+  bool fours;
 };
 
-template <class T, bool kDistances>
-__global__ void __launch_bounds__(T::kThreads) tables_kernel(Tables a) {
+template <class T, bool kDistances, By byy>
+__global__ void __launch_bounds__(T::kThreads, 1) tables_kernel(Tables a) {
   __align__(16) __shared__ float shared[T::kShared];
   const int64_t across = (a.ks + T::kColumns - 1) / T::kColumns, block = blockIdx.x;
   const int64_t c0 = block % across * T::kColumns, j = block / across % a.m, i0 = block / across / a.m * T::kRows;
   float sum[T::R][T::C] = {};
   const float* book = a.codebooks + j * a.ks * a.dsub;
-  const Part x{a.q + (i0 * a.m + j) * a.dsub, a.m * a.dsub, a.nq - i0, false, nullptr};
-  const Part y{a.by_column ? book + c0 : book + c0 * a.dsub, a.by_column ? a.ks : a.dsub, a.ks - c0, a.by_column, nullptr};
-  run_chains<T, kDistances>(x, y, a.dsub, shared, sum);
+  const Part<By::kRow> x{a.q + (i0 * a.m + j) * a.dsub, a.m * a.dsub, some_of(a.nq - i0), nullptr};
+  const Part<byy> y{byy == By::kColumn ? book + c0 : book + c0 * a.dsub, byy == By::kColumn ? a.ks : a.dsub, some_of(a.ks - c0), nullptr};
+  run_chains<T, kDistances>(x, y, static_cast<int>(a.dsub), shared, sum);
   if (kDistances) {
 #pragma unroll
     for (int r = 0; r < T::R; ++r)
 #pragma unroll
       for (int c = 0; c < T::C; ++c) sum[r][c] = -sum[r][c];
   }
-  write_chains<T>(sum, a.out + (i0 * a.m + j) * a.ks + c0, a.m * a.ks, a.nq - i0, a.ks - c0, a.fours);
+  write_chains<T>(sum, a.out + (i0 * a.m + j) * a.ks + c0, a.m * a.ks, some_of(a.nq - i0), some_of(a.ks - c0), a.fours);
 }
 
 template <class T>
@@ -96,11 +97,15 @@ int launch_project(const Product& a, Stream stream) {
 }
 
 template <class T>
-int launch_tables(const Tables& a, bool l2, Stream stream) {
+int launch_tables(const Tables& a, bool l2, bool by_column, Stream stream) {
   const int64_t blocks = divided_up(a.nq, T::kRows) * a.m * divided_up(a.ks, T::kColumns);
   if (blocks > kMostBlocks) return VP_CUDA_ARGUMENT;
   const dim3 grid(static_cast<unsigned>(blocks)), block(T::kThreads);
-  return l2 ? launch(tables_kernel<T, true>, grid, block, 0, stream, a) : launch(tables_kernel<T, false>, grid, block, 0, stream, a);
+  if (by_column)
+    return l2 ? launch(tables_kernel<T, true, By::kColumn>, grid, block, 0, stream, a)
+              : launch(tables_kernel<T, false, By::kColumn>, grid, block, 0, stream, a);
+  return l2 ? launch(tables_kernel<T, true, By::kRow>, grid, block, 0, stream, a)
+            : launch(tables_kernel<T, false, By::kRow>, grid, block, 0, stream, a);
 }
 
 }  // namespace
@@ -110,7 +115,7 @@ using namespace vecpress::cuda;
 
 extern "C" int vp_cuda_project(float* out, const float* x, const float* matrix, const float* offset, int64_t n, int64_t d, int64_t p,
                                void* stream) {
-  if (n < 0 || d < 0 || p < 0) return VP_CUDA_ARGUMENT;
+  if (n < 0 || d < 0 || d > INT32_MAX / 2 || p < 0) return VP_CUDA_ARGUMENT;
   if (!n || !p) return VP_CUDA_OK;
   if (!out || (d && (!x || !matrix))) return VP_CUDA_ARGUMENT;
   const Product a{out, x, matrix, offset, n, d, p, p % 4 == 0 && aligned_to(out, 16)};
@@ -121,11 +126,11 @@ extern "C" int vp_cuda_project(float* out, const float* x, const float* matrix, 
 
 extern "C" int vp_cuda_tables(float* out, const float* q, const float* codebooks, int64_t nq, int64_t m, int64_t ks, int64_t dsub, int l2,
                               int by_column, void* stream) {
-  if (nq < 0 || m < 0 || ks < 0 || dsub < 0) return VP_CUDA_ARGUMENT;
+  if (nq < 0 || m < 0 || ks < 0 || dsub < 0 || dsub > INT32_MAX / 2) return VP_CUDA_ARGUMENT;
   if (!nq || !m || !ks) return VP_CUDA_OK;
   if (!out || (dsub && (!q || !codebooks))) return VP_CUDA_ARGUMENT;
-  const Tables a{out, q, codebooks, nq, m, ks, dsub, by_column != 0, ks % 4 == 0 && aligned_to(out, 16)};
+  const Tables a{out, q, codebooks, nq, m, ks, dsub, ks % 4 == 0 && aligned_to(out, 16)};
   const Stream on = static_cast<Stream>(stream);
-  if (ks <= NarrowTile::kColumns && nq > 8) return launch_tables<NarrowTile>(a, l2 != 0, on);
-  return nq <= 8 ? launch_tables<FlatTile>(a, l2 != 0, on) : launch_tables<WideTile>(a, l2 != 0, on);
+  if (ks <= NarrowTile::kColumns && nq > 8) return launch_tables<NarrowTile>(a, l2 != 0, by_column != 0, on);
+  return nq <= 8 ? launch_tables<FlatTile>(a, l2 != 0, by_column != 0, on) : launch_tables<WideTile>(a, l2 != 0, by_column != 0, on);
 }

@@ -79,6 +79,8 @@ ARGUMENTS: dict[str, list[Any]] = {
     "quantize": [*[c_void_p] * 3, c_int32, c_int64, c_void_p],
     "pack_codes": [c_void_p, c_void_p, c_int32, c_int64, c_int64, c_void_p],
     "unpack_codes": [c_void_p, c_void_p, c_int32, c_int64, c_int64, c_void_p],
+    "rotate": [*[c_void_p] * 3, c_int64, c_int64, c_int, c_void_p],
+    "encode_grid": [*[c_void_p] * 4, c_int32, c_int64, c_int64, c_void_p],
 }
 RETURNS: dict[str, Any] = {"message": c_char_p, "codes_bytes": c_int64, "hamming_operand": c_size_t}
 

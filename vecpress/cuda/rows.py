@@ -211,3 +211,31 @@ def unpack_codes(codes: Array, n_bits: int, d: int, *, device: int | None = None
     out = work.make(np.uint8, len(codes), d)
     work.run(out, codes, n_bits, len(codes), d)
     return out
+
+
+@_row
+def rotate(x: Array, signs: Array, inverse: bool, *, device: int | None = None, stream: Stream = 0) -> DeviceArray:
+    work = Work("rotate", device, stream, x, signs)
+    x = work.put("x", x, np.float32, None, None)
+    d = x.shape[1]
+    if d == 0:
+        raise ValueError(f"rotate: x expected at least 1 column, got shape {x.shape}")
+    signs = work.put("signs", signs, np.uint8, ROUNDS, -(-d // 8))
+    out = work.make(np.float32, *x.shape)
+    work.run(out, x, signs, *x.shape, inverse)
+    return out
+
+
+@_row
+def encode_grid(
+    y: Array, along: Array, n_bits: int, *, device: int | None = None, stream: Stream = 0
+) -> tuple[DeviceArray, DeviceArray]:
+    work = Work("encode_grid", device, stream, y, along)
+    y = work.put("y", y, np.float32, None, None)
+    n_bits = check_choice("encode_grid", "n_bits", n_bits, BITS)
+    if y.shape[1] == 0:
+        raise ValueError(f"encode_grid: y expected at least 1 column, got shape {y.shape}")
+    along = work.put("along", along, np.float32, y.shape[1])
+    labels, sums = work.make(np.uint8, *y.shape), work.make(np.float64, len(y), 5)
+    work.run(labels, sums, y, along, n_bits, *y.shape)
+    return labels, sums

@@ -20,6 +20,7 @@ struct Tile {
   static constexpr int kRows = R * kDown, kColumns = C * kAcross;
   static constexpr int kRowStride = kRows + 4, kColumnStride = kColumns + 4;  // floats; 16 bytes that part the banks
   static constexpr int kShared = kDeep * (kRowStride + kColumnStride);        // floats
+  static constexpr int kBlocks = 2;  // a multiprocessor should hold
   // a warp is a rectangle of its block, so that it reads few different numbers
   static constexpr int kWarpAcross = kAcross < 8 ? kAcross : 8, kWarpDown = 32 / kWarpAcross;
   static_assert(kDown % kWarpDown == 0 && kAcross % kWarpAcross == 0, "warps tile the block");
@@ -34,39 +35,68 @@ struct Tile {
   __device__ static __forceinline__ int column(int c) { return C % 4 ? across() * C + c : c / 4 * 4 * kAcross + 4 * across() + c % 4; }
 };
 
-using WideTile = std::conditional_t<kEmulated, Tile<8, 8, 4, 8, 16>, Tile<8, 8, 16, 16, 16>>;
+using WideTile = std::conditional_t<kEmulated, Tile<8, 8, 4, 8, 8>, Tile<8, 8, 16, 16, 8>>;
 using NarrowTile = std::conditional_t<kEmulated, Tile<4, 8, 16, 2, 8>, Tile<4, 8, 64, 2, 8>>;  // 16 columns
 using FlatTile = Tile<1, 1, 8, 32, 64>;                                                       // few rows
 
-// Some rows of a matrix [.., d], or some columns of one [d, ..] where `by_column`.
+// Some rows of a matrix [.., d]; some columns of one [d, ..]; rows that a list names.
+enum class By { kRow, kColumn, kList };
+template <By by_>
 struct Part {
+  static constexpr By by = by_;
   const float* data;
-  int64_t stride;      // from row to row as it lies in memory
-  int64_t count;       // rows, or columns, that there are from `data` on
-  bool by_column;
-  const uint32_t* list;  // which rows, counted from `data`; nullptr: all
+  int64_t stride;        // from row to row as it lies in memory
+  int count;             // rows, or columns, that there are from `data` on, as far as that matters
+  const uint32_t* list;  // rows, counted from `data`
 };
 
-template <int kCount, int kDeep, int kThreads, int kEach>
-__device__ __forceinline__ void fetch_part(const Part& p, int64_t t0, int64_t d, float (&out)[kEach]) {
+// A count that is compared with places in a tile.
+__device__ __forceinline__ int some_of(int64_t count) { return count < 0x3fffffff ? static_cast<int>(count) : 0x3fffffff; }
+
+// One pointer goes along: an address each would take the registers that sums need.
+template <int kCount, int kDeep, int kThreads, By by, int kEach>
+__device__ __forceinline__ void fetch_part(const Part<by>& p, int t0, int d, float (&out)[kEach]) {
+  const int thread = static_cast<int>(threadIdx.x);
+  if constexpr (by == By::kColumn) {
+    constexpr int kStep = kThreads / kCount > 0 ? kThreads / kCount : 1;
+    static_assert(kThreads % kCount == 0 || kCount % kThreads == 0, "whole turns");
+    const float* at = p.data + (t0 + thread / kCount) * p.stride;
+    int left = d - t0 - thread / kCount;
 #pragma unroll
-  for (int e = 0; e < kEach; ++e) {
-    const int at = static_cast<int>(threadIdx.x) + e * kThreads;
-    const int i = p.by_column ? at % kCount : at / kDeep, t = p.by_column ? at / kCount : at % kDeep;
-    out[e] = 0.0f;
-    if (i < p.count && t0 + t < d) {
-      const int64_t row = p.list ? p.list[i] : i;
-      out[e] = p.by_column ? p.data[(t0 + t) * p.stride + row] : p.data[row * p.stride + t0 + t];
+    for (int e = 0; e < kEach; ++e) {
+      const int i = (thread + e * kThreads) % kCount;
+      out[e] = left > 0 && i < p.count ? at[i] : 0.0f;
+      if (kThreads >= kCount || (e + 1) * kThreads % kCount == 0) {
+        at += kStep * p.stride;
+        left -= kStep;
+      }
+    }
+  } else {
+    constexpr int kStep = kThreads / kDeep;
+    static_assert(kThreads % kDeep == 0, "whole turns");
+    const bool there = t0 + thread % kDeep < d;
+    const int first = thread / kDeep;
+    const float* at = p.data + t0 + thread % kDeep;
+    if constexpr (by == By::kList) {
+#pragma unroll
+      for (int e = 0; e < kEach; ++e) out[e] = there && first + e * kStep < p.count ? at[p.list[first + e * kStep] * p.stride] : 0.0f;
+    } else {
+      at += first * p.stride;
+#pragma unroll
+      for (int e = 0; e < kEach; ++e) {
+        out[e] = there && first + e * kStep < p.count ? *at : 0.0f;
+        at += kStep * p.stride;
+      }
     }
   }
 }
 
-template <int kCount, int kDeep, int kThreads, int kEach>
-__device__ __forceinline__ void store_part(const Part& p, const float (&from)[kEach], float* shared) {
+template <int kCount, int kDeep, int kThreads, By by, int kEach>
+__device__ __forceinline__ void store_part(const float (&from)[kEach], float* shared) {
 #pragma unroll
   for (int e = 0; e < kEach; ++e) {
     const int at = static_cast<int>(threadIdx.x) + e * kThreads;
-    const int i = p.by_column ? at % kCount : at / kDeep, t = p.by_column ? at / kCount : at % kDeep;
+    const int i = by == By::kColumn ? at % kCount : at / kDeep, t = by == By::kColumn ? at / kCount : at % kDeep;
     shared[t * (kCount + 4) + i] = from[e];
   }
 }
@@ -104,8 +134,8 @@ __device__ __forceinline__ void step_chains(const float* xs, const float* ys, in
 }
 
 // Continues the sums over all of d. shared: T::kShared floats, 16-byte aligned; by all threads of the block, who may have left it in use.
-template <class T, bool kDifferences>
-__device__ __forceinline__ void run_chains(const Part& x, const Part& y, int64_t d, float* shared, float (&sum)[T::R][T::C]) {
+template <class T, bool kDifferences, By byx, By byy>
+__device__ __forceinline__ void run_chains(const Part<byx>& x, const Part<byy>& y, int d, float* shared, float (&sum)[T::R][T::C]) {
   constexpr int kX = T::kRows * T::kDeep / T::kThreads, kY = T::kColumns * T::kDeep / T::kThreads;
   static_assert(kX * T::kThreads == T::kRows * T::kDeep && kY * T::kThreads == T::kColumns * T::kDeep, "whole turns");
   float* xs = shared;
@@ -113,10 +143,10 @@ __device__ __forceinline__ void run_chains(const Part& x, const Part& y, int64_t
   float next_x[kX], next_y[kY];
   fetch_part<T::kRows, T::kDeep, T::kThreads>(x, 0, d, next_x);
   fetch_part<T::kColumns, T::kDeep, T::kThreads>(y, 0, d, next_y);
-  for (int64_t t0 = 0; t0 < d; t0 += T::kDeep) {
+  for (int t0 = 0; t0 < d; t0 += T::kDeep) {
     __syncthreads();
-    store_part<T::kRows, T::kDeep, T::kThreads>(x, next_x, xs);
-    store_part<T::kColumns, T::kDeep, T::kThreads>(y, next_y, ys);
+    store_part<T::kRows, T::kDeep, T::kThreads, byx>(next_x, xs);
+    store_part<T::kColumns, T::kDeep, T::kThreads, byy>(next_y, ys);
     __syncthreads();
     if (t0 + T::kDeep < d) {
       fetch_part<T::kRows, T::kDeep, T::kThreads>(x, t0 + T::kDeep, d, next_x);
@@ -126,7 +156,7 @@ __device__ __forceinline__ void run_chains(const Part& x, const Part& y, int64_t
 #pragma unroll
       for (int t = 0; t < T::kDeep; ++t) step_chains<T, kDifferences>(xs, ys, t, sum);
     } else {  // no term more than there are: one of zeros would make -0 to 0
-      for (int t = 0; t < static_cast<int>(d - t0); ++t) step_chains<T, kDifferences>(xs, ys, t, sum);
+      for (int t = 0; t < d - t0; ++t) step_chains<T, kDifferences>(xs, ys, t, sum);
     }
   }
 }

@@ -16,48 +16,40 @@ __device__ __forceinline__ bool nearer(const Nearest& b, const Nearest& a) {
   return nearer(b.distance, a.distance) || ((b.distance == a.distance || (b.distance != b.distance && a.distance != a.distance)) && b.label < a.label);
 }
 
-// What run_chains uses, and afterwards the tile's nearest of each thread across.
+// What run_chains uses, and behind it the nearest so far of each row and thread across: in registers these would be too many.
 template <class T>
-constexpr int kNearestShared = T::kShared > 2 * T::kRows * T::kAcross ? T::kShared : 2 * T::kRows * T::kAcross;
+constexpr int kNearestShared = T::kShared + 2 * T::kRows * T::kAcross;
 
-// The nearest of centroids y [k, d] (or columns) of the tile's row `threadIdx.x`, for threads below T::kRows, in turns of kThreads:
-// `finish(row, nearest)` is called once for each row of the tile. By all threads of the block.
-template <class T, class Finish>
-__device__ __forceinline__ void nearest_of_tile(const Part& x, const Part& y, int64_t d, float* shared, Finish finish) {
-  float best[T::R];
-  int label[T::R];
+// The nearest of centroids y [k, d] (or columns) of each row of the tile: `finish(row, nearest)` is called once for each, always by the same
+// thread. By all threads of the block.
+template <class T, By byx, By byy, class Finish>
+__device__ __forceinline__ void nearest_of_tile(const Part<byx>& x, const Part<byy>& y, int d, float* shared, Finish finish) {
+  Nearest* all = reinterpret_cast<Nearest*>(shared + T::kShared);  // [kRows, kAcross]
+  __syncthreads();
 #pragma unroll
-  for (int r = 0; r < T::R; ++r) {
-    best[r] = __uint_as_float(0x7f800000u);
-    label[r] = 0x7fffffff;
-  }
-  for (int64_t c0 = 0; c0 < y.count; c0 += T::kColumns) {
+  for (int r = 0; r < T::R; ++r)
+    all[T::row(r) * T::kAcross + T::across()] = {__uint_as_float(0x7f800000u), 0};  // what all infinite distances give
+  for (int c0 = 0; c0 < y.count; c0 += T::kColumns) {
     float sum[T::R][T::C] = {};
-    const Part part{y.data + (y.by_column ? c0 : c0 * y.stride), y.stride, y.count - c0, y.by_column, nullptr};
+    const Part<byy> part{y.data + (byy == By::kColumn ? c0 : static_cast<int64_t>(c0) * y.stride), y.stride, y.count - c0, nullptr};
     run_chains<T, true>(x, part, d, shared, sum);
 #pragma unroll
-    for (int c = 0; c < T::C; ++c) {
-      const int64_t here = c0 + T::column(c);
-      if (here >= y.count) continue;
+    for (int r = 0; r < T::R; ++r) {
+      Nearest& own = all[T::row(r) * T::kAcross + T::across()];
+      Nearest best = own;
 #pragma unroll
-      for (int r = 0; r < T::R; ++r)
-        if (nearer(sum[r][c], best[r]) || label[r] == 0x7fffffff) {
-          best[r] = sum[r][c];
-          label[r] = static_cast<int>(here);
-        }
+      for (int c = 0; c < T::C; ++c)
+        if (c0 + T::column(c) < y.count && nearer(sum[r][c], best.distance)) best = {sum[r][c], c0 + T::column(c)};
+      own = best;
     }
   }
-  __syncthreads();
-  Nearest* all = reinterpret_cast<Nearest*>(shared);  // [kRows, kAcross]
-#pragma unroll
-  for (int r = 0; r < T::R; ++r) all[T::row(r) * T::kAcross + T::across()] = {best[r], label[r]};
   __syncthreads();
   for (int row = static_cast<int>(threadIdx.x); row < T::kRows; row += T::kThreads) {
     if (row >= x.count) break;
     Nearest out = all[row * T::kAcross];
     for (int i = 1; i < T::kAcross; ++i) {
       const Nearest other = all[row * T::kAcross + i];
-      if (other.label != 0x7fffffff && nearer(other, out)) out = other;
+      if (nearer(other, out)) out = other;
     }
     finish(row, out);
   }
