@@ -141,7 +141,7 @@ def encode_pq(x: Array, codebooks: Array, by_column: bool, *, device: int | None
         raise ValueError(f"encode_pq: codebooks expected 16 or 256 on axis {1 + by_column}, got shape {codebooks.shape}")
     x = work.put("x", x, np.float32, None, m * dsub)
     out = work.make(np.uint8, len(x), m if ks == 256 else (m + 1) // 2)
-    work.run(out, x, codebooks, len(x), m, ks, dsub, by_column)
+    work.run(out, x, codebooks, len(x), m, ks, dsub, by_column, workspace=workspace_of("encode_pq", m, ks, dsub))
     return out
 
 

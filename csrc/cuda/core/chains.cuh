@@ -153,7 +153,7 @@ __device__ __forceinline__ void run_chains(const Part<byx>& x, const Part<byy>& 
       fetch_part<T::kColumns, T::kDeep, T::kThreads>(y, t0 + T::kDeep, d, next_y);
     }
     if (d - t0 >= T::kDeep) {
-#pragma unroll
+#pragma unroll 2
       for (int t = 0; t < T::kDeep; ++t) step_chains<T, kDifferences>(xs, ys, t, sum);
     } else {  // no term more than there are: one of zeros would make -0 to 0
       for (int t = 0; t < d - t0; ++t) step_chains<T, kDifferences>(xs, ys, t, sum);
