@@ -96,8 +96,9 @@ VP_CUDA_API int vp_cuda_project(float* out, const float* x, const float* matrix,
                                 void* stream); /* offset NULL: 0 */
 VP_CUDA_API int vp_cuda_tables(float* out, const float* q, const float* codebooks, int64_t nq, int64_t m, int64_t ks, int64_t dsub, int l2,
                                int by_column, void* stream);
+VP_CUDA_API int vp_cuda_assign_workspace(int64_t n, int64_t d, int64_t k, size_t* least, size_t* most);
 VP_CUDA_API int vp_cuda_assign(int32_t* labels, float* distances, const float* x, const float* centroids, int64_t n, int64_t d, int64_t k,
-                               void* stream);
+                               void* workspace, size_t workspace_bytes, void* stream);
 VP_CUDA_API int vp_cuda_encode_pq_workspace(int64_t m, int64_t ks, int64_t dsub, size_t* least, size_t* most);
 VP_CUDA_API int vp_cuda_encode_pq(uint8_t* out, const float* x, const float* codebooks, int64_t n, int64_t m, int64_t ks, int64_t dsub,
                                   int by_column, void* workspace, size_t workspace_bytes, void* stream);

@@ -128,7 +128,8 @@ def assign(x: Array, centroids: Array, *, device: int | None = None, stream: Str
     if not len(centroids):
         raise ValueError("assign: centroids expected at least 1 row, got 0")
     labels, distances = work.make(np.int32, len(x)), work.make(np.float32, len(x))
-    work.run(labels, distances, x, centroids, *x.shape, len(centroids))
+    sizes = *x.shape, len(centroids)
+    work.run(labels, distances, x, centroids, *sizes, workspace=workspace_of("assign", *sizes))
     return labels, distances
 
 

@@ -9,14 +9,14 @@
 //
 // Products of float16 are exact in float32. In what order they are summed, and whether what falls off is rounded or cut, nobody says. What holds
 // whichever way: all 17 terms are cut at 2^-23 of the largest magnitude among them and their sums, or more finely, and so is the result. With S
-// at least the sum of the terms' magnitudes a product adds an error of at most 18 * 2^-23 S; kSumError is more than twice that.
+// at least the sum of the terms' magnitudes a product adds an error of at most 18 * 2^-23 S; kSumError is a third more.
 #pragma once
 
 #include "core/platform.cuh"
 
 namespace vecpress::cuda {
 
-constexpr float kSumError = 40 * 0x1p-23f;      // of S, for every 16 deep
+constexpr float kSumError = 24 * 0x1p-23f;      // of S, for every 16 deep
 constexpr float kHalfError = 0x1p-11f;          // a float16 differs from its number by so much of it,
 constexpr float kHalfSmallest = 0x1p-25f;       // or by so much
 constexpr uint32_t kHalfOne = 0x3c00;
