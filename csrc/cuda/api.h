@@ -108,6 +108,31 @@ VP_CUDA_API int vp_cuda_dot(const VpScan* scan, const float* rows, int64_t d, co
 /* codes [nq, code_size - head], numbers of n_bits (1, 2, 4) packed as the rows' payload; weights [nq] or NULL for 1 */
 VP_CUDA_API size_t vp_cuda_sdc_operand(const VpScan* scan, int32_t dim, int32_t n_bits, const float* weights);
 VP_CUDA_API int vp_cuda_sdc(const VpScan* scan, const uint8_t* codes, int32_t dim, int32_t n_bits, const float* weights);
+/* ---- rows: arrays are C-contiguous, shapes and meaning those of vecpress/ops/<op>.py. Results are written whole. A workspace is 256-byte
+ * aligned; vp_cuda_<op>_workspace says the least bytes that do and the most that help (host pointers). */
+
+VP_CUDA_API int vp_cuda_project(float* out, const float* x, const float* matrix, const float* offset, int64_t n, int64_t d, int64_t p,
+                                void* stream); /* offset NULL: 0 */
+VP_CUDA_API int vp_cuda_tables(float* out, const float* q, const float* codebooks, int64_t nq, int64_t m, int64_t ks, int64_t dsub, int l2,
+                               int by_column, void* stream);
+VP_CUDA_API int vp_cuda_assign_workspace(int64_t n, int64_t d, int64_t k, size_t* least, size_t* most);
+VP_CUDA_API int vp_cuda_assign(int32_t* labels, float* distances, const float* x, const float* centroids, int64_t n, int64_t d, int64_t k,
+                               void* workspace, size_t workspace_bytes, void* stream);
+VP_CUDA_API int vp_cuda_encode_pq_workspace(int64_t m, int64_t ks, int64_t dsub, size_t* least, size_t* most);
+VP_CUDA_API int vp_cuda_encode_pq(uint8_t* out, const float* x, const float* codebooks, int64_t n, int64_t m, int64_t ks, int64_t dsub,
+                                  int by_column, void* workspace, size_t workspace_bytes, void* stream);
+VP_CUDA_API int vp_cuda_norms(float* out, const float* x, int64_t n, int64_t d, void* stream);
+/* first: int64[1] on the device */
+VP_CUDA_API int vp_cuda_pack_bits(uint8_t* out, int64_t* first, const float* x, const float* thresholds, float largest, int64_t n, int64_t d,
+                                  void* stream);
+VP_CUDA_API int vp_cuda_encode_sq(uint8_t* out, int64_t* first, const float* x, const float* low, const float* step, int32_t n_bits, float largest,
+                                  int64_t n, int64_t d, void* stream);
+VP_CUDA_API int vp_cuda_quantize(uint8_t* out, const float* x, const float* thresholds, int32_t count, int64_t items, void* stream);
+VP_CUDA_API int vp_cuda_pack_codes(uint8_t* out, const uint8_t* labels, int32_t n_bits, int64_t n, int64_t d, void* stream);
+VP_CUDA_API int vp_cuda_unpack_codes(uint8_t* out, const uint8_t* codes, int32_t n_bits, int64_t n, int64_t d, void* stream);
+VP_CUDA_API int vp_cuda_rotate(float* out, const float* x, const uint8_t* signs, int64_t n, int64_t d, int inverse, void* stream); /* not in place */
+VP_CUDA_API int vp_cuda_encode_grid(uint8_t* labels, double* sums, const float* y, const float* along, int32_t n_bits, int64_t n, int64_t d,
+                                    void* stream);
 
 #ifdef __cplusplus
 }

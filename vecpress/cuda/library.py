@@ -80,6 +80,20 @@ ARGUMENTS: dict[str, list[Any]] = {
     "dot": [SCAN, c_void_p, c_int64, c_void_p, c_int32, c_int32],
     "sdc_operand": [SCAN, c_int32, c_int32, c_void_p],
     "sdc": [SCAN, c_void_p, c_int32, c_int32, c_void_p],
+    "project": [*[c_void_p] * 4, *[c_int64] * 3, c_void_p],
+    "tables": [*[c_void_p] * 3, *[c_int64] * 4, c_int, c_int, c_void_p],
+    "assign_workspace": [*[c_int64] * 3, POINTER(c_size_t), POINTER(c_size_t)],
+    "assign": [*[c_void_p] * 4, *[c_int64] * 3, c_void_p, c_size_t, c_void_p],
+    "encode_pq_workspace": [*[c_int64] * 3, POINTER(c_size_t), POINTER(c_size_t)],
+    "encode_pq": [*[c_void_p] * 3, *[c_int64] * 4, c_int, c_void_p, c_size_t, c_void_p],
+    "norms": [c_void_p, c_void_p, c_int64, c_int64, c_void_p],
+    "pack_bits": [*[c_void_p] * 4, c_float, c_int64, c_int64, c_void_p],
+    "encode_sq": [*[c_void_p] * 5, c_int32, c_float, c_int64, c_int64, c_void_p],
+    "quantize": [*[c_void_p] * 3, c_int32, c_int64, c_void_p],
+    "pack_codes": [c_void_p, c_void_p, c_int32, c_int64, c_int64, c_void_p],
+    "unpack_codes": [c_void_p, c_void_p, c_int32, c_int64, c_int64, c_void_p],
+    "rotate": [*[c_void_p] * 3, c_int64, c_int64, c_int, c_void_p],
+    "encode_grid": [*[c_void_p] * 4, c_int32, c_int64, c_int64, c_void_p],
 }
 RETURNS: dict[str, Any] = {"message": c_char_p, "codes_bytes": c_int64}
 RETURNS |= {name: c_size_t for name in ARGUMENTS if name.endswith("_operand")}

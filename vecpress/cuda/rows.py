@@ -1,0 +1,238 @@
+"""Row operations on a device: encoders, products, k-means' steps. Each takes arrays of the host or of a device and gives `DeviceArray`s.
+
+Shapes, dtypes and meaning are those of the operation of the same name in `vecpress/ops`, and so are the bits of what comes out.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..checks import check_choice
+from ..ops.pack_codes import BITS, packed_size
+from ..ops.rotate import ROUNDS
+from . import library
+from .library import call
+from .memory import DeviceArray, Stream, as_device_array, scratch
+from .scans import workspace_limit
+
+Array = Any  # a NumPy array, or one on a device, of whatever framework
+ROWS: dict[str, Callable[..., Any]] = {}  # by the operation's name: called as its reference is, but for the outputs
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _row(function: F) -> F:
+    ROWS[function.__name__] = function
+    return function
+
+
+class Work:
+    """One call on a device's stream: its operands are put there, its results made, and both kept until the work is done."""
+
+    def __init__(self, op: str, device: int | None, stream: Stream, *operands: Array):
+        on = [x.device for x in map(_viewed, operands) if isinstance(x, DeviceArray)]
+        if len(set(on) | ({device} - {None})) > 1:
+            raise ValueError(f"{op}: expected all arrays on one device, got devices {sorted(set(on))}")
+        self.op, self.stream = op, stream
+        self.device = int(on[0] if on else device or 0)
+        self.kept: list[DeviceArray] = []
+        self.made: list[DeviceArray] = []
+
+    def put(self, name: str, value: Array, dtype: Any, *shape: int | None) -> DeviceArray:
+        """Checked as `vecpress.ops` checks; None allows any length."""
+        array = _viewed(value)
+        if array.dtype != dtype:
+            raise TypeError(f"{self.op}: {name} expected a {np.dtype(dtype).name} array, got {array.dtype}")
+        fits = len(shape) == array.ndim and all(w is None or w == s for w, s in zip(shape, array.shape, strict=True))
+        if not fits:
+            listed = ", ".join("any" if w is None else str(w) for w in shape)
+            raise ValueError(f"{self.op}: {name} expected shape ({listed}), got {array.shape}")
+        out = array if isinstance(array, DeviceArray) else DeviceArray.of(array, self.device, self.stream)
+        self.kept.append(out)
+        return out
+
+    def make(self, dtype: Any, *shape: int) -> DeviceArray:
+        out = DeviceArray.empty(shape, dtype, self.device, self.stream)
+        self.made.append(out)
+        return out
+
+    def run(self, *arguments: Any, workspace: tuple[int, int] | None = None) -> None:
+        """Calls the library's function; arrays become pointers. workspace: the least bytes it does with and the most that help."""
+        pointers = [x.pointer or None if isinstance(x, DeviceArray) else x for x in arguments]
+        memory = None
+        if workspace is not None:
+            least, most = workspace
+            nbytes = max(least, min(most, workspace_limit()))
+            memory = scratch.take(nbytes, self.device, self.stream)
+            pointers += [memory.pointer, nbytes]
+        with library.on(self.device):
+            call(self.op, *pointers, self.stream)
+        if memory is not None:
+            scratch.give(memory, self.stream)
+        for out in self.made:  # until the results are taken, what makes them is there
+            out.owner = out.owner, self.kept
+
+
+def _viewed(x: Array) -> np.ndarray | DeviceArray:
+    return x if isinstance(x, np.ndarray) else as_device_array(x, "an operand")
+
+
+def workspace_of(op: str, *sizes: int) -> tuple[int, int]:
+    least, most = ctypes.c_size_t(), ctypes.c_size_t()
+    call(f"{op}_workspace", *sizes, ctypes.byref(least), ctypes.byref(most))
+    return least.value, most.value
+
+
+@_row
+def project(x: Array, matrix: Array, offset: Array | None = None, *, device: int | None = None, stream: Stream = 0) -> DeviceArray:
+    work = Work("project", device, stream, x, matrix)
+    x = work.put("x", x, np.float32, None, None)
+    matrix = work.put("matrix", matrix, np.float32, x.shape[1], None)
+    p = matrix.shape[1]
+    offset = None if offset is None else work.put("offset", offset, np.float32, p)
+    out = work.make(np.float32, len(x), p)
+    work.run(out, x, matrix, offset, *x.shape, p)
+    return out
+
+
+@_row
+def tables(q: Array, codebooks: Array, l2: bool, by_column: bool, *, device: int | None = None, stream: Stream = 0) -> DeviceArray:
+    work = Work("tables", device, stream, q, codebooks)
+    codebooks = work.put("codebooks", codebooks, np.float32, None, None, None)
+    m, ks, dsub = _book(codebooks.shape, by_column)
+    q = work.put("q", q, np.float32, None, m * dsub)
+    out = work.make(np.float32, len(q), m, ks)
+    work.run(out, q, codebooks, len(q), m, ks, dsub, l2, by_column)
+    return out
+
+
+def _book(shape: tuple[int, ...], by_column: bool) -> tuple[int, int, int]:
+    m, ks, dsub = shape
+    return (m, dsub, ks) if by_column else (m, ks, dsub)
+
+
+@_row
+def assign(x: Array, centroids: Array, *, device: int | None = None, stream: Stream = 0) -> tuple[DeviceArray, DeviceArray]:
+    work = Work("assign", device, stream, x, centroids)
+    x = work.put("x", x, np.float32, None, None)
+    centroids = work.put("centroids", centroids, np.float32, None, x.shape[1])
+    if not len(centroids):
+        raise ValueError("assign: centroids expected at least 1 row, got 0")
+    labels, distances = work.make(np.int32, len(x)), work.make(np.float32, len(x))
+    sizes = *x.shape, len(centroids)
+    work.run(labels, distances, x, centroids, *sizes, workspace=workspace_of("assign", *sizes))
+    return labels, distances
+
+
+@_row
+def encode_pq(x: Array, codebooks: Array, by_column: bool, *, device: int | None = None, stream: Stream = 0) -> DeviceArray:
+    work = Work("encode_pq", device, stream, x, codebooks)
+    codebooks = work.put("codebooks", codebooks, np.float32, None, None, None)
+    m, ks, dsub = _book(codebooks.shape, by_column)
+    if ks not in (16, 256):
+        raise ValueError(f"encode_pq: codebooks expected 16 or 256 on axis {1 + by_column}, got shape {codebooks.shape}")
+    x = work.put("x", x, np.float32, None, m * dsub)
+    out = work.make(np.uint8, len(x), m if ks == 256 else (m + 1) // 2)
+    work.run(out, x, codebooks, len(x), m, ks, dsub, by_column, workspace=workspace_of("encode_pq", m, ks, dsub))
+    return out
+
+
+@_row
+def norms(x: Array, *, device: int | None = None, stream: Stream = 0) -> DeviceArray:
+    work = Work("norms", device, stream, x)
+    x = work.put("x", x, np.float32, None, None)
+    out = work.make(np.float32, len(x))
+    work.run(out, x, *x.shape)
+    return out
+
+
+@_row
+def pack_bits(
+    x: Array, thresholds: Array, largest: float = math.inf, *, device: int | None = None, stream: Stream = 0
+) -> tuple[DeviceArray, DeviceArray]:
+    """As `vecpress.ops.pack_bits_within`; the first row beyond is int64[1] on the device."""
+    work = Work("pack_bits", device, stream, x, thresholds)
+    x = work.put("x", x, np.float32, None, None)
+    thresholds = work.put("thresholds", thresholds, np.float32, x.shape[1])
+    out, first = work.make(np.uint8, len(x), (x.shape[1] + 7) // 8), work.make(np.int64, 1)
+    work.run(out, first, x, thresholds, largest, *x.shape)
+    return out, first
+
+
+@_row
+def encode_sq(
+    x: Array, low: Array, step: Array, n_bits: int, largest: float = math.inf, *, device: int | None = None, stream: Stream = 0
+) -> tuple[DeviceArray, DeviceArray]:
+    """As `vecpress.ops.encode_sq`; the first row beyond is int64[1] on the device."""
+    work = Work("encode_sq", device, stream, x, low, step)
+    x = work.put("x", x, np.float32, None, None)
+    low, step = work.put("low", low, np.float32, x.shape[1]), work.put("step", step, np.float32, x.shape[1])
+    n_bits = check_choice("encode_sq", "n_bits", n_bits, (4, 8))
+    out, first = work.make(np.uint8, len(x), packed_size(x.shape[1], n_bits)), work.make(np.int64, 1)
+    work.run(out, first, x, low, step, n_bits, largest, *x.shape)
+    return out, first
+
+
+@_row
+def quantize(x: Array, thresholds: Array, *, device: int | None = None, stream: Stream = 0) -> DeviceArray:
+    work = Work("quantize", device, stream, x, thresholds)
+    x = work.put("x", x, np.float32, None, None)
+    thresholds = work.put("thresholds", thresholds, np.float32, None)
+    if not 1 <= len(thresholds) <= 255:
+        raise ValueError(f"quantize: thresholds expected 1 to 255 numbers, got {len(thresholds)}")
+    out = work.make(np.uint8, *x.shape)
+    work.run(out, x, thresholds, len(thresholds), math.prod(x.shape))
+    return out
+
+
+@_row
+def pack_codes(labels: Array, n_bits: int, *, device: int | None = None, stream: Stream = 0) -> DeviceArray:
+    work = Work("pack_codes", device, stream, labels)
+    labels = work.put("labels", labels, np.uint8, None, None)
+    n_bits = check_choice("pack_codes", "n_bits", n_bits, BITS)
+    out = work.make(np.uint8, len(labels), packed_size(labels.shape[1], n_bits))
+    work.run(out, labels, n_bits, *labels.shape)
+    return out
+
+
+@_row
+def unpack_codes(codes: Array, n_bits: int, d: int, *, device: int | None = None, stream: Stream = 0) -> DeviceArray:
+    work = Work("unpack_codes", device, stream, codes)
+    n_bits = check_choice("unpack_codes", "n_bits", n_bits, BITS)
+    codes = work.put("codes", codes, np.uint8, None, packed_size(d, n_bits))
+    out = work.make(np.uint8, len(codes), d)
+    work.run(out, codes, n_bits, len(codes), d)
+    return out
+
+
+@_row
+def rotate(x: Array, signs: Array, inverse: bool, *, device: int | None = None, stream: Stream = 0) -> DeviceArray:
+    work = Work("rotate", device, stream, x, signs)
+    x = work.put("x", x, np.float32, None, None)
+    d = x.shape[1]
+    if d == 0:
+        raise ValueError(f"rotate: x expected at least 1 column, got shape {x.shape}")
+    signs = work.put("signs", signs, np.uint8, ROUNDS, -(-d // 8))
+    out = work.make(np.float32, *x.shape)
+    work.run(out, x, signs, *x.shape, inverse)
+    return out
+
+
+@_row
+def encode_grid(
+    y: Array, along: Array, n_bits: int, *, device: int | None = None, stream: Stream = 0
+) -> tuple[DeviceArray, DeviceArray]:
+    work = Work("encode_grid", device, stream, y, along)
+    y = work.put("y", y, np.float32, None, None)
+    n_bits = check_choice("encode_grid", "n_bits", n_bits, BITS)
+    if y.shape[1] == 0:
+        raise ValueError(f"encode_grid: y expected at least 1 column, got shape {y.shape}")
+    along = work.put("along", along, np.float32, y.shape[1])
+    labels, sums = work.make(np.uint8, *y.shape), work.make(np.float64, len(y), 5)
+    work.run(labels, sums, y, along, n_bits, *y.shape)
+    return labels, sums
