@@ -137,16 +137,6 @@ class Aligned(Chain):
         return self.dim if self.dims is None else self.dims
 
     @property
-    def inner(self) -> Codec:
-        return super().inner if self.is_fitted else self._template
-
-    @property
-    def state(self) -> dict[str, Array]:  # type: ignore[override]
-        if self.is_fitted:
-            return super().state
-        return self.own_state | {f"inner_{name}": array for name, array in self._template.state.items()}
-
-    @property
     def code_size(self) -> int:
         try:
             return self.inner.code_size + (packed_size(self.more, self._bits) if self.more else 0)
