@@ -16,7 +16,7 @@ from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
 from ..errors import NotFittedError
 from ..layers import kept_layers
 from ..ops.pack_codes import packed_size
-from ..recurrent import grid_levels, grid_unit
+from ..recurrent import grid_levels, grid_unit, on_grid
 from ..recurrentfit import turned_directions
 from .recurrentbinary import MOST_DIRECTIONS, RecurrentBinary
 
@@ -224,7 +224,7 @@ class Aligned(Chain):
         return np.searchsorted((levels[1:] + levels[:-1]) / 2, z).astype(np.uint8)
 
     def _levels(self, labels: np.ndarray) -> np.ndarray:
-        return grid_levels(self._bits - 1)[labels]
+        return on_grid(labels, self._bits - 1)
 
     def _encode(self, x: np.ndarray, num_threads: int | None) -> np.ndarray:
         codes = super()._encode(x, num_threads)
