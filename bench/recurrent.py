@@ -127,6 +127,8 @@ def published(folder: str, seeds: int) -> list[dict[str, Any]]:
 
 def training(folder: str, seeds: int) -> list[dict[str, Any]]:
     """Seconds until training ends by itself, on all rows: what `fit` takes, mining and tables included."""
+    import torch
+
     from vecpress import train
 
     base, _ = rows_and_questions(folder)
@@ -136,6 +138,7 @@ def training(folder: str, seeds: int) -> list[dict[str, Any]]:
         start = time.perf_counter()
         train.fit(vp.RecurrentBinary(m, u), base, progress=seen.append)
         row = {"m": m, "u": u, "n": len(base), "seconds": time.perf_counter() - start, "steps": seen[-1].step}
+        row["threads"] = torch.get_num_threads()
         best = next(j for j in seen if j.recall == seen[-1].best)
         rows.append(row | {"best_step": best.step, "recall": [[j.step, round(j.recall, 4)] for j in seen]})
         print(json.dumps(rows[-1], default=float), flush=True)
