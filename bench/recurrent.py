@@ -1,6 +1,6 @@
 """What is promised of `RecurrentBinary`: recall at 1, 2 and 4 bits a dimension beside others, time to train, rate of encoding.
 
-    python -m bench.recurrent --data FOLDER -o RESULT.json [--part recall|published|training|encoding ...] [--seeds 3]
+    python -m bench.recurrent --data FOLDER -o RESULT.json [--part recall|published|training|encoding|passes ...] [--seeds 3]
 
 FOLDER is one of data sets, of which medquad_minilm is used. Codecs learn from a random 70 % of its base, another one each seed;
 recall 10@10 of the questions 300 .. 999, exhaustive, over the whole base, ties counted, with float queries and with coded ones;
@@ -35,6 +35,7 @@ SET, SHARE, K = "medquad_minilm", 0.7, 10
 BUDGETS = {1: ((184, 1), 1), 2: ((248, 2), 2), 4: ((380, 3), 4)}
 # as published, and a hash of one bit a direction, trained alike; 2 bits a dimension and m = d are what is published
 PUBLISHED = {1: ((188, 1), (384, 0)), 2: ((384, 1), (768, 0))}
+AFFINE, STRIPS = ((384, 0), (384, 1), (768, 0)), (256, 512, 1024, 2048)  # directions and rounds; rows
 
 
 def rows_and_questions(folder: str) -> tuple[np.ndarray, np.ndarray]:
@@ -126,6 +127,8 @@ def published(folder: str, seeds: int) -> list[dict[str, Any]]:
 
 def training(folder: str, seeds: int) -> list[dict[str, Any]]:
     """Seconds until training ends by itself, on all rows: what `fit` takes, mining and tables included."""
+    import torch
+
     from vecpress import train
 
     base, _ = rows_and_questions(folder)
@@ -135,6 +138,7 @@ def training(folder: str, seeds: int) -> list[dict[str, Any]]:
         start = time.perf_counter()
         train.fit(vp.RecurrentBinary(m, u), base, progress=seen.append)
         row = {"m": m, "u": u, "n": len(base), "seconds": time.perf_counter() - start, "steps": seen[-1].step}
+        row["threads"] = torch.get_num_threads()
         best = next(j for j in seen if j.recall == seen[-1].best)
         rows.append(row | {"best_step": best.step, "recall": [[j.step, round(j.recall, 4)] for j in seen]})
         print(json.dumps(rows[-1], default=float), flush=True)
@@ -171,13 +175,45 @@ def encoding(folder: str, seeds: int) -> list[dict[str, Any]]:
     return rows
 
 
+def passes(folder: str, seeds: int) -> list[dict[str, Any]]:
+    """What passes over projected values are of whole encodings by one affine map, and encodings in strips of rows, one thread.
+
+    What "labels" and "pack" take together is the most that a projection which writes packed labels itself could save.
+    """
+    from vecpress import ops
+    from vecpress.recurrentfit import split
+
+    x = np.ascontiguousarray(rows_and_questions(folder)[0][:8192])
+    rows = []
+    for m, u in AFFINE:
+        codec = vp.RecurrentBinary(m, u, recipe="rotation").fit(x)
+        f, labels = split(x, codec, 1)[2], codec.labels(split(x, codec, 1)[2], 1)
+        project = partial(ops.project, f, codec.maps_skip_[0], codec.maps_bias_[0], num_threads=1)
+        z = project()
+        calls = {
+            "encode": partial(codec.encode, x, num_threads=1),
+            "project": project,
+            "labels": partial(ops.encode_grid, z, u + 1, num_threads=1) if u else partial(lambda z: (z > 0).view(np.uint8), z),
+            "project_and_labels": partial(codec.labels, f, 1),
+            "pack": partial(ops.pack_codes, labels, u + 1, num_threads=1),
+        }
+        for step in STRIPS:
+            parts = [x[start : start + step] for start in range(0, len(x), step)]
+            calls[f"strips_{step}"] = partial(lambda parts, codec: [codec._encode(part, 1) for part in parts], parts, codec)
+        whole, *others = in_turns(*calls.values())
+        shares = {name: seconds / whole for name, seconds in zip([*calls][1:], others, strict=True)}
+        rows.append({"m": m, "u": u, "vectors_per_second": len(x) / whole, "shares": shares})
+        print(json.dumps(rows[-1], default=float), flush=True)
+    return rows
+
+
 def multiply_adds(codec: Any) -> int:
     """Of one vector: the blocks, and the reconstruction by which the scale is found."""
     blocks = sum(getattr(codec, name).size for name in codec.state if name.startswith(("maps_", "backs_")) and "bias" not in name)
     return int(blocks + (codec.decoder_.size if codec.recipe != "bebr" else 0))
 
 
-PARTS = {"recall": recall, "published": published, "training": training, "encoding": encoding}
+PARTS = {"recall": recall, "published": published, "training": training, "encoding": encoding, "passes": passes}
 
 
 def main() -> None:

@@ -32,6 +32,11 @@ def recurrent_table(result: Result) -> str:
         'the worst in brackets. "questions": `fit` had the questions 0 to 299 as a sample. '
         f"`python -m bench.recurrent`, {about['cpu']}, at {about['commit']}.",
     ]
+    if "training" in result:
+        rows, cpu = result["training"], result["about"]["training"]["cpu"]
+        times = ", ".join(f"{row['seconds']:.0f} for ({row['m']}, {row['u']})" for row in rows)
+        threads = "" if "threads" not in rows[0] else f", {rows[0]['threads']} threads"
+        lines += ["", f"Seconds that training takes on {rows[0]['n']:,} rows, m and u in brackets: {times}; {cpu}{threads}."]
     return "\n".join(lines)
 
 
@@ -47,6 +52,9 @@ def published_table(result: Result) -> str:
     for (bits, name), rows in groups.items():
         shares = " | ".join(_mean([row[m] for row in rows]) for m in measures)
         lines.append(f"| {names[name]} | {bits} | {shares} |")
+    about = result["about"]["published"]
+    seeds = len({row["seed"] for row in result["published"]})
+    lines += ["", f"As above, {'one seed' if seeds == 1 else f'{seeds} seeds'}, at {about['commit']}."]
     return "\n".join(lines)
 
 

@@ -65,16 +65,6 @@ class Centred(Chain):
         return self.dim
 
     @property
-    def inner(self) -> Codec:
-        return super().inner if self.is_fitted else self._template
-
-    @property
-    def state(self) -> dict[str, Array]:  # type: ignore[override]
-        if self.is_fitted:
-            return super().state
-        return self.own_state | {f"inner_{name}": array for name, array in self._template.state.items()}
-
-    @property
     def square_bytes(self) -> int:
         return SQUARE_BYTES if self.metric == "l2" else 0
 

@@ -12,6 +12,7 @@ import inspect
 import math
 from abc import abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ import numpy as np
 from . import ops
 from .arrays import FLOAT32_MAX, Rows
 from .codec import Array, Codec, Metric, Query, codec_class
+from .errors import NotFittedError
 
 EXAMPLE = "'PQ(m=8, n_bits=4)'"
 
@@ -70,7 +72,8 @@ class Chain(Codec):
         if "_inner" in self.__dict__:
             return self._inner
         inner = copy.copy(self._template)
-        inner.dim_ = self.inner_dim
+        with suppress(NotFittedError):  # columns that only `fit` tells
+            inner.dim_ = self.inner_dim
         for name in inner.state:  # what is there so far, for shapes that depend on it
             if f"inner_{name}" in self.__dict__:
                 setattr(inner, name, self.__dict__[f"inner_{name}"])
@@ -81,7 +84,7 @@ class Chain(Codec):
         inner = self.inner
         arrays = dict(self.own_state)
         for name, array in inner.state.items():
-            shape = tuple(getattr(inner, s) if isinstance(s, str) else s for s in array.shape)
+            shape = tuple(getattr(inner, s) if isinstance(s, str) and inner.is_fitted else s for s in array.shape)
             arrays[f"inner_{name}"] = Array(array.dtype, shape)
         return arrays
 

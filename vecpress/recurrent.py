@@ -23,6 +23,14 @@ def grid_levels(u: int) -> np.ndarray:
     return ((2 * np.arange(count) - (count - 1)) / 2**u).astype(np.float32)
 
 
+def on_grid(labels: np.ndarray, u: int) -> np.ndarray:
+    """float32: grid_levels(u)[labels] of uint8 labels; every step is exact, and less than half the time of looking up."""
+    v = labels.astype(np.float32)
+    v *= np.float32(2.0 ** (1 - u))
+    v -= np.float32((2 ** (u + 1) - 1) / 2**u)
+    return v
+
+
 @dataclass(frozen=True)
 class Network:
     """One binarisation and `rounds` pairs of a reconstruction and a residual block, as the recurrence has them:
@@ -61,17 +69,13 @@ class Network:
         step = max(64, BLOCK_NBYTES // (4 * widest)) if num_threads == 1 else max(256, 4 * BLOCK_NBYTES // (4 * widest))
         for start in range(0, len(f), step):
             rows = f[start : start + step]
-            above = _block(rows, self.maps, 0, num_threads) > 0
-            labels = above.view(np.uint8).copy()
-            total = np.where(above, np.float32(1), np.float32(-1))
+            labels = (_block(rows, self.maps, 0, num_threads) > 0).view(np.uint8)
             for i in range(self.rounds):
-                back = _block(total, self.backs, i, num_threads)
+                back = _block(on_grid(labels, i), self.backs, i, num_threads)
                 if self.unit:
                     back /= np.maximum(ops.norms(back, num_threads=num_threads), np.float32(1e-12))[:, None]
                 above = _block(rows - back, self.maps, i + 1, num_threads) > 0
                 labels = labels << np.uint8(1) | above.view(np.uint8)
-                weight = np.float32(2.0 ** -(i + 1))
-                total += np.where(above, weight, -weight)
             out[start : start + step] = labels
         return out
 

@@ -92,7 +92,7 @@ def learn_tables(codec: Any, x: np.ndarray, num_threads: int | None) -> None:
     """Sets scales_, means_, unit_ and gram_ from rows float32[n, d], once all else is there."""
     x = x[:: -(-len(x) // TABLE_ROWS)]
     t, y, f = split(x, codec, num_threads)
-    v = grid_levels(codec.u)[codec.labels(f, num_threads)]
+    v = codec.levels_of(codec.labels(f, num_threads))
     scales = codec._scales(y, v, num_threads)
     codec.scales_ = scale_table(scales, 1)
     codec.means_ = _normal_table(t)

@@ -16,7 +16,7 @@ from ..codec import METRICS, SQUARES_FIT, Array, Codec, Metric, Query
 from ..errors import NotFittedError
 from ..layers import kept_layers
 from ..ops.pack_codes import packed_size
-from ..recurrent import grid_levels, grid_unit
+from ..recurrent import grid_levels, grid_unit, on_grid
 from ..recurrentfit import turned_directions
 from .recurrentbinary import MOST_DIRECTIONS, RecurrentBinary
 
@@ -137,16 +137,6 @@ class Aligned(Chain):
         return self.dim if self.dims is None else self.dims
 
     @property
-    def inner(self) -> Codec:
-        return super().inner if self.is_fitted else self._template
-
-    @property
-    def state(self) -> dict[str, Array]:  # type: ignore[override]
-        if self.is_fitted:
-            return super().state
-        return self.own_state | {f"inner_{name}": array for name, array in self._template.state.items()}
-
-    @property
     def code_size(self) -> int:
         try:
             return self.inner.code_size + (packed_size(self.more, self._bits) if self.more else 0)
@@ -234,7 +224,7 @@ class Aligned(Chain):
         return np.searchsorted((levels[1:] + levels[:-1]) / 2, z).astype(np.uint8)
 
     def _levels(self, labels: np.ndarray) -> np.ndarray:
-        return grid_levels(self._bits - 1)[labels]
+        return on_grid(labels, self._bits - 1)
 
     def _encode(self, x: np.ndarray, num_threads: int | None) -> np.ndarray:
         codes = super()._encode(x, num_threads)

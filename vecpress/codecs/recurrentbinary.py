@@ -17,7 +17,7 @@ from ..ops.pack_codes import packed_size
 from ..ops.sdc import BITS as SDC_BITS
 from ..pca import ENOUGH_ROWS, MOST_COLUMNS, SAMPLE_ROWS, check_columns
 from ..query import SMALLEST
-from ..recurrent import MOST_ROUNDS, Network, grid_levels, network_state
+from ..recurrent import MOST_ROUNDS, Network, grid_levels, network_state, on_grid
 from ..recurrentfit import RECIPES, learn, split
 from ..scales import SHORT, scale_factor, scales_of, square_factor, store_scales, store_squares, stored_scales
 from .pq import MAX_SEED
@@ -233,7 +233,7 @@ class RecurrentBinary(Codec):
 
     def levels_of(self, labels: np.ndarray) -> np.ndarray:
         """float32[n, m]: v of labels uint8[n, m]."""
-        return grid_levels(self.u)[labels]
+        return on_grid(labels, self.u)
 
     def labels(self, f: np.ndarray, num_threads: int | None = None) -> np.ndarray:
         """uint8[n, m]: the numbers of u + 1 bits of vectors' coded parts, float32[n, d] of length 1."""
