@@ -1,0 +1,66 @@
+"""Compiles kernels for devices that are not there, and prints what came out: a line of JSON a compilation.
+
+    python tests/kernels/compile_ahead.py 90 [part of a name ...]
+
+In a process of its own, without TRITON_INTERPRET, under which kernels are no kernels to a compiler.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+SHARED = {80: 166_912, 90: 232_448, 100: 232_448}  # bytes that a block may have (CUDA C++ programming guide, "Technical specifications")
+
+
+def compile_one(spec, capability: int) -> dict:
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    constants = {**spec.constants, **spec.tile.sizes}
+    names = spec.kernel.arg_names
+    signature = {name: "constexpr" if name in constants else spec.types[name] for name in names}
+    attributes = {(names.index(name),): [["tt.divisibility", 16]] for name in spec.aligned}
+    source = ASTSource(fn=spec.kernel, signature=signature, constexprs=constants, attrs=attributes)
+    begin = time.perf_counter()
+    compiled = triton.compile(source, target=GPUTarget("cuda", capability, 32), options=spec.tile.options)
+    seconds = time.perf_counter() - begin
+    tools = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(compiled.asm["cubin"])
+        file.flush()
+        usage = subprocess.run([tools / "cuobjdump", "-res-usage", file.name], capture_output=True, text=True, check=True)
+        code = subprocess.run([tools / "cuobjdump", "-sass", file.name], capture_output=True, text=True, check=True).stdout
+    found = dict(re.findall(r"\b(REG|STACK|LOCAL):(\d+)", usage.stdout + usage.stderr))
+    return {
+        "name": spec.name, "capability": capability, "seconds": round(seconds, 2), "shared": compiled.metadata.shared,
+        "most_shared": SHARED[capability], "registers": int(found["REG"]), "stack": int(found["STACK"]),
+        "local": int(found["LOCAL"]), "spills": len(re.findall(r"\b(?:LDL|STL)\b", code)),
+        "wanted": list(spec.wants), "has": [word for word in spec.wants if re.search(rf"\b{re.escape(word)}", code)],
+        "instructions": len(re.findall(r"^\s*/\*[0-9a-f]{4,5}\*/", code, re.M)),
+        "narrow": narrow_offsets(compiled.asm["ttir"]),
+    }  # fmt: skip
+
+
+def narrow_offsets(ttir: str) -> list[str]:
+    """The pointer additions whose offsets have fewer than 64 bits."""
+    return [line.strip()[:160] for line in ttir.splitlines() if "tt.addptr" in line and re.search(r"[x ,]i32>?( loc|$)", line)]
+
+
+def main() -> None:
+    from vecpress import kernels
+
+    capability, parts = int(sys.argv[1]), sys.argv[2:]
+    for spec in kernels.specs(capability):
+        if not parts or any(part in spec.name for part in parts):
+            print(json.dumps(compile_one(spec, capability)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
