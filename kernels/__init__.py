@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OPERATIONS", "interpreted", "specs", "why_not"]
 
-OPERATIONS = ("assign", "decode_codes", "decode_pq", "encode_pq", "label_sums", "norms", "pack_bits", "pack_codes", "project")
-XX = (
+OPERATIONS = (  # one module each
     "assign", "decode_codes", "decode_pq", "encode_grid", "encode_pq", "label_sums", "norms", "pack_bits", "pack_codes", "project",
     "recurrent",
 )  # fmt: skip

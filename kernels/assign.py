@@ -81,6 +81,8 @@ def _screen(
             b = _part(centroids, wide, columns < k, depths + t, d)
             dots = _multiplied(a, b, dots, PRECISION, INTERPRET)
         scores = tl.load(halves + wide, mask=columns < k, other=float("inf"))[None, :] - dots
+        if INTERPRET:  # whose smallest is an error where all are NaN; rows that have one are not decided here
+            scores = tl.where(scores == scores, scores, float("inf"))
         # the three smallest of this tile, then of what was and what is
         one, one_at = tl.min(scores, axis=1, return_indices=True)
         scores = tl.where(columns[None, :] == one_at[:, None] + begin, float("inf"), scores)
@@ -118,8 +120,10 @@ def _part(x, rows, there, columns, d):
 def _multiplied(a, b, dots, PRECISION: tl.constexpr, INTERPRET: tl.constexpr):
     """dots + a @ b.T, b as the precision has it. The interpreter has no products of bfloat16 and of tf32: numbers are rounded there, then multiplied."""
     if PRECISION == "bf16":
-        if INTERPRET:
-            a, b = a.to(tl.float32).to(tl.bfloat16).to(tl.float32), b.to(tl.float32)
+        if INTERPRET:  # which truncates where devices round to the nearest
+            bits = a.to(tl.float32).to(tl.int32, bitcast=True)
+            a = ((bits + 0x7FFF + ((bits >> 16) & 1)) & -65536).to(tl.float32, bitcast=True)
+            b = b.to(tl.float32)
         dots = tl.dot(a if INTERPRET else a.to(tl.bfloat16), tl.trans(b), dots)
     elif PRECISION == "tf32":
         a = a.to(tl.float32)

@@ -23,7 +23,7 @@ def _label_sums(out, x, order, bounds, d, COLUMNS: tl.constexpr, AHEAD: tl.const
         # unrolled, so that rows are asked for together and added one after the other
         for u in tl.static_range(AHEAD):
             row = tl.load(order + tl.minimum(i + u, end - 1))
-            mask = (columns < d) & (i + u < end)
+            mask = (columns < d) & (tl.zeros((COLUMNS,), tl.int64) + (i + u) < end)
             # a zero for a row that is not there changes no sum: none is -0, as they begin with 0
             total += tl.load(x + (row * d + columns), mask=mask, other=0.0).to(tl.float64)
     tl.store(out + (label * d + columns), total, mask=columns < d)

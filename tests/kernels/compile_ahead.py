@@ -1,8 +1,9 @@
 """Compiles kernels for devices that are not there, and prints what came out: a line of JSON a compilation.
 
-    python tests/kernels/compile_ahead.py 90 [part of a name ...]
+    python tests/kernels/compile_ahead.py 90 [--ones] [part of a name ...]
 
 In a process of its own, without TRITON_INTERPRET, under which kernels are no kernels to a compiler.
+--ones: with all sizes 1, which Triton takes for constants.
 """
 
 from __future__ import annotations
@@ -18,15 +19,17 @@ from pathlib import Path
 SHARED = {80: 166_912, 90: 232_448, 100: 232_448}  # bytes that a block may have (CUDA C++ programming guide, "Technical specifications")
 
 
-def compile_one(spec, capability: int) -> dict:
+def compile_one(spec, capability: int, ones: bool = False) -> dict:
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
     constants = {**spec.constants, **spec.tile.sizes}
+    if ones:
+        constants |= {name: 1 for name, type_ in spec.types.items() if type_ == "i32"}
     names = spec.kernel.arg_names
     signature = {name: "constexpr" if name in constants else spec.types[name] for name in names}
-    attributes = {(names.index(name),): [["tt.divisibility", 16]] for name in spec.aligned}
+    attributes = {(names.index(name),): [["tt.divisibility", 16]] for name in spec.aligned if name not in constants}
     source = ASTSource(fn=spec.kernel, signature=signature, constexprs=constants, attrs=attributes)
     begin = time.perf_counter()
     compiled = triton.compile(source, target=GPUTarget("cuda", capability, 32), options=spec.tile.options)
@@ -56,10 +59,10 @@ def narrow_offsets(ttir: str) -> list[str]:
 def main() -> None:
     from vecpress import kernels
 
-    capability, parts = int(sys.argv[1]), sys.argv[2:]
+    capability, parts = int(sys.argv[1]), [part for part in sys.argv[2:] if part != "--ones"]
     for spec in kernels.specs(capability):
-        if not parts or any(part in spec.name for part in parts):
-            print(json.dumps(compile_one(spec, capability)), flush=True)
+        if not parts or any(part in f"{spec.name} " for part in parts):
+            print(json.dumps(compile_one(spec, capability, "--ones" in sys.argv)), flush=True)
 
 
 if __name__ == "__main__":

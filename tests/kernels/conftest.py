@@ -80,7 +80,7 @@ def put(modules):
     import torch
 
     def to_tensor(array, dtype=None):
-        tensor = torch.from_numpy(np.ascontiguousarray(array)).to(DEVICE)
+        tensor = torch.from_numpy(np.array(array)).to(DEVICE)
         return tensor if dtype is None else tensor.to(getattr(torch, dtype))
 
     return to_tensor
