@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["OPERATIONS", "interpreted", "specs", "why_not"]
 
 OPERATIONS = (  # one module each
-    "assign", "decode_codes", "decode_pq", "encode_grid", "encode_pq", "label_sums", "norms", "pack_bits", "pack_codes", "project",
-    "recurrent",
+    "assign", "decode_codes", "decode_pq", "encode_grid", "encode_pq", "label_sums", "norms", "pack_bits", "pack_codes",
+    "project", "recurrent",
 )  # fmt: skip
 OLDEST = (8, 0)  # compute capability: bfloat16 and tf32 products
 

@@ -2,28 +2,28 @@
 
 Distances to a row's centroids differ as the scores s(c) = |c|^2 / 2 - <x, c> do. `_screen` finds for each row the two smallest
 scores that tensor cores give, and the third. What is within a bound of the smallest can be the nearest: nothing but the first,
-and `_settle` takes it; the first two, and it compares their distances by the definition; or more, and it puts the row on a list,
-whose rows `_every` compares with every centroid by the definition. So labels and distances are those of `vecpress.ops.assign`, bit
-for bit, whatever the precision of the products.
+and `_settle` takes it; the first two, and it compares their distances by the definition; or more, and it puts the row on a
+list, whose rows `_every` compares with every centroid by the definition. So labels and distances are those of
+`vecpress.ops.assign`, bit for bit, whatever the precision of the products.
 
-The bound. With |x|, C = the largest |c|, S = (|x| + C)^2, u = 2^-24, D(c) the exact squared distance, s(c) the exact score and
-s'(c) what is computed:
+The bound, with C = the largest |c|, S = (|x| + C)^2, u = 2^-24, D(c) the exact squared distance, s'(c) the computed score:
 
-1. Operands are rounded to numbers with relative errors of at most r: 2^-8 for bfloat16, 2^-10 for tf32, truncated or rounded. A sum of
-   products is then off by at most (2 r + r^2) |x| |c|, by Cauchy and Schwarz, and |x| |c| <= S / 4. tf32x3 multiplies what is left
-   over too, all but the product of the two rests, which is below 2^-20 |x| |c|.
-2. Sums: a tensor core adds exact products, aligned to the largest and truncated, at 24 bits at least, so each of d terms, and each of the
-   blocks of 4 or more of them, costs at most 2^-23 of the sum of magnitudes: (d + d / 4 + 1) 2^-23 |x| |c| < (d + 8) 2^-22 |x| |c|;
-   tf32x3 has three such sums.
+1. Operands are rounded with relative errors of at most r: 2^-8 for bfloat16, 2^-10 for tf32, truncated or rounded. A sum of
+   products is then off by at most (2 r + r^2) |x| |c|, by Cauchy and Schwarz, and |x| |c| <= S / 4. tf32x3 multiplies what is
+   left over too, all but the product of the two rests and what rounding the rests to tf32 loses: below 2^-18 |x| |c| together.
+2. A tensor core adds exact products, aligned to the largest and truncated, at 24 bits at least. So each of d terms, and each
+   block of 4 or more of them, costs at most 2^-23 of the sum of magnitudes: (d + d / 4 + 1) 2^-23 |x| |c| in all, which is
+   below (d + 8) 2^-22 S / 4; three such sums are below 3 (d + 8) 2^-24 S.
 3. |c|^2 / 2 is rounded from float64, and the difference of the two once: at most 2 u S.
    So |s' - s| <= E = S ((2 r + r^2) / 4 + 3 (d + 8) 2^-24 + 2^-23).
-4. The definition's distances are sums of d squares of rounded differences: relative errors of at most g = (d + 3) u each. Where c wins by
-   it and c1 has the smallest s', D(c) (1 - g) <= D(c1) (1 + g), so D(c) - D(c1) <= 2.1 g D(c1) <= 2.1 g S, and D(c) - D(c1) =
-   2 (s(c) - s(c1)). So s'(c) <= s'(c1) + 2 E + 1.05 g S.
+4. The definition's distances are sums of d squares of rounded differences, with relative errors of at most g = (d + 3) u.
+   Where c wins by it and c1 has the smallest s', D(c) (1 - g) <= D(c1) (1 + g), so D(c) - D(c1) <= 2.1 g S, and that is
+   2 (s(c) - s(c1)): so s'(c) <= s'(c1) + 2 E + 1.05 g S.
 
-The bound is S ((2 r + r^2) / 2 + (8 d + 64) 2^-24) 1.01 + (d + 4) 2^-120: the last for sums whose terms leave the normal numbers, 1 %
-for rounding |x| and S. Where S is not finite, nothing is decided by products. Source for 2: Fasi, Higham, Mikaitis, Pranesh, "Numerical
-behavior of NVIDIA tensor cores", PeerJ Computer Science 2021; not established for Blackwell, where the same is assumed.
+The bound is S ((2 r + r^2) / 2 + (8 d + 64) 2^-24) 1.01 + (d + 4) 2^-120: the last for sums whose terms leave the normal
+numbers, 1 % for rounding |x| and S. Where S is not finite, nothing is decided by products. Source for 2: Fasi, Higham,
+Mikaitis, Pranesh, "Numerical behavior of NVIDIA tensor cores", PeerJ Computer Science 2021, which is about devices up to
+Ampere; of Hopper and Blackwell the same is assumed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from .chains import nearest, squared_distances, tile_columns, tile_rows
 from .launch import FLOATS, INTERPRETED, Spec, Table, Tile, capability, on, tensor, tile, tiles
 
 PRECISIONS = ("bf16", "tf32", "tf32x3", "fp32")
-ROUNDING = {"bf16": 2.0**-8, "tf32": 2.0**-10, "tf32x3": 2.0**-20}
+ROUNDING = {"bf16": 2.0**-8, "tf32": 2.0**-10, "tf32x3": 2.0**-18}
 SCREENS: dict[str, Table] = {
     "bf16": {
         80: Tile({"ROWS": 128, "COLUMNS": 64, "DEPTH": 32}, warps=8, stages=3),
@@ -90,7 +90,7 @@ def _screen(
         scores = tl.where(columns[None, :] == two_at[:, None] + begin, float("inf"), scores)
         three = tl.min(scores, axis=1)
         one_at, two_at = one_at + begin, two_at + begin
-        # the smallest of both triples is that of one; second is then the smaller of the next of the one and the first of the other
+        # the smallest of both triples is that of one; second is the smaller of the next of that one and the first of the other
         after = one < first
         late, late_at = tl.where(after, first, one), tl.where(after, first_at, one_at)
         rival, rival_at = tl.where(after, two, second), tl.where(after, two_at, second_at)
@@ -118,7 +118,7 @@ def _part(x, rows, there, columns, d):
 
 @triton.jit
 def _multiplied(a, b, dots, PRECISION: tl.constexpr, INTERPRET: tl.constexpr):
-    """dots + a @ b.T, b as the precision has it. The interpreter has no products of bfloat16 and of tf32: numbers are rounded there, then multiplied."""
+    """dots + a @ b.T, b as the precision has it. The interpreter multiplies neither bfloat16 nor tf32, but float32."""
     if PRECISION == "bf16":
         if INTERPRET:  # which truncates where devices round to the nearest
             bits = a.to(tl.float32).to(tl.int32, bitcast=True)
@@ -201,15 +201,15 @@ def assign(x: torch.Tensor, centroids: torch.Tensor, *, precision: str = "tf32")
     ----------
     x : float32, float16 or bfloat16 [n, d]
     centroids : float32[k, d], k at least 1
-    precision : of the products that rows are screened by: "bf16", "tf32" or "tf32x3"; "fp32" for no screen, every distance by its
-        definition. Coarser products are quicker, and leave more rows to be compared again: soonest for well separated centroids
+    precision : of the products that rows are screened by: "bf16", "tf32" or "tf32x3"; "fp32" for no screen, every distance by
+        its definition. Coarser products are quicker and leave more rows to be compared again
 
     Returns
     -------
     labels int32[n], distances float32[n] : ties to the lower label
 
-    Cost: 2 n k d operations on tensor cores ("tf32x3" three times as many), about 11 instructions a score; 4 n d for distances; for
-    rows that more than two centroids are within the bound of, and with "fp32" for all, 2 k d instructions each.
+    Cost: 2 n k d operations on tensor cores ("tf32x3" three times as many), about 11 instructions a score; 4 n d for distances;
+    for rows that more than two centroids are within the bound of, and with "fp32" for all, 2 k d instructions each.
     Source: the fused search as in Yang et al., "Flash-KMeans", arXiv 2603.09229.
     """
     precision = check_choice("assign", "precision", precision, PRECISIONS)
@@ -239,9 +239,9 @@ def assign(x: torch.Tensor, centroids: torch.Tensor, *, precision: str = "tf32")
         screened = centroids.bfloat16() if precision == "bf16" else centroids
         chosen, settle = tile(SCREENS[precision], capability(x.device)), tile(SETTLE, capability(x.device))
         _screen[(tiles(n, chosen.sizes["ROWS"]),)](
-            candidates, x, screened, halves, largest, n, k, d, *bound(precision, d), PRECISION=precision, INTERPRET=INTERPRETED,
-            **chosen.launch,
-        )
+            candidates, x, screened, halves, largest, n, k, d, *bound(precision, d), PRECISION=precision,
+            INTERPRET=INTERPRETED, **chosen.launch,
+        )  # fmt: skip
         _settle[(tiles(n, settle.sizes["ROWS"]),)](
             labels, distances, listed, count, candidates, x, centroids, n, d, **settle.launch
         )

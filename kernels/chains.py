@@ -2,7 +2,8 @@
 
 Tiles are [ROWS, COLUMNS, THREADS]: along the last axis stand the threads of a program, along the first two what each has in
 registers, as Triton lays such tensors out. Thread i has the rows of its group, i // GROUPS, and the columns of its group,
-i % GROUPS: so a step loads ROWS + COLUMNS numbers for ROWS * COLUMNS terms, and the smallest of a row is found in registers first.
+i % GROUPS: so a step loads ROWS + COLUMNS numbers for ROWS * COLUMNS terms, and the smallest of a row is found in registers
+first.
 """
 
 from __future__ import annotations

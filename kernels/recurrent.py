@@ -1,4 +1,4 @@
-"""Recurrent binary codes made on the device: matrix products, and after each one kernel that takes signs, sums them and packs them."""
+"""Recurrent binary codes made on the device: matrix products, and after each a kernel that takes signs, sums and packs them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from vecpress.arrays import LONG
 from vecpress.arrays import SHORT as SHORT_ROW
 from vecpress.codecs.recurrentbinary import LONGEST, RecurrentBinary
 from vecpress.ops.factors import U2_LARGEST
-from vecpress.ops.pack_codes import packed_size
 from vecpress.recurrent import grid_levels
 from vecpress.scales import SHORT
 
@@ -75,9 +74,9 @@ class RecurrentEncoder:
 
     codec : fitted
     device : where its learned arrays are put, once: "cuda", "cuda:1", ...
-    exact : products are summed in the order of `vecpress.ops.project` on CUDA cores, and codes are those of `codec.encode`, bit for
-        bit. False: by `torch.addmm`, on tensor cores where torch is allowed tf32: several times sooner; a sign whose argument is within
-        rounding of 0 may then come out other than on the CPU, and so may the numbers that round after round build on it
+    exact : products are summed in the order of `vecpress.ops.project` on CUDA cores, and codes are those of `codec.encode`, bit
+        for bit. False: by `torch.addmm`, on tensor cores where torch is allowed tf32: several times sooner by their arithmetic.
+        A sign whose argument is within rounding of 0 may then be another than on the CPU, and so may those that build on it
 
     Cost: (2 u + 1) blocks of products, as `vecpress.RecurrentBinary` says; beside them a pass over m numbers a round.
     """
@@ -87,7 +86,6 @@ class RecurrentEncoder:
             raise TypeError(f"RecurrentEncoder: codec expected a RecurrentBinary, got {type(codec).__name__}")
         codec.check_fitted()
         self.codec, self.exact, self.device = codec, bool(exact), torch.device(device)
-        self._codes_head = codec.head
         network = codec.network
         self._maps = [self._block(network.maps, i) for i in range(network.rounds + 1)]
         self._backs = [self._block(network.backs, i) for i in range(network.rounds)]
@@ -109,8 +107,8 @@ class RecurrentEncoder:
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """uint8[n, code_size] of rows float32, float16 or bfloat16 [n, d].
 
-        Rows must be finite and of magnitudes that the codec accepts: `pack_bits_within` finds those that are not; looking here would
-        wait for the device.
+        Rows must be finite and of magnitudes that the codec accepts: `pack_bits_within` finds those that are not; looking here
+        would wait for the device.
         """
         codec = self.codec
         x = tensor("RecurrentEncoder", "x", x, list(FLOATS), (None, codec.dim), like=self._mean).float()
@@ -156,7 +154,7 @@ class RecurrentEncoder:
         return x @ matrix if offset is None else torch.addmm(offset, x, matrix)
 
     def _apply(self, block: Block, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """A block of the network, as `vecpress.recurrent.Network` has it; the second tensor, if there is one, is still to be added."""
+        """A block of the network, as `vecpress.recurrent.Network` has it; the second tensor, if any, is still to be added."""
         skip, bias, inward, inward_bias, outward = block
         if not inward.shape[1]:
             return self._product(x, skip, bias), None
@@ -253,8 +251,8 @@ def _to_u2(x: torch.Tensor) -> torch.Tensor:
 def specs(capability: int) -> list[Spec]:
     chosen = tile(TABLE, capability)
     types = {
-        "labels": "*u8", "total": "*fp32", "codes": "*u8", "z": "*fp32", "more": "*fp32", "n": "i32", "m": "i32", "stride": "i32",
-        "weight": "fp32",
+        "labels": "*u8", "total": "*fp32", "codes": "*u8", "z": "*fp32", "more": "*fp32", "n": "i32", "m": "i32",
+        "stride": "i32", "weight": "fp32",
     }  # fmt: skip
     aligned = ("labels", "total", "z", "more", "m")
     found = [

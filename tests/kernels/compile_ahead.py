@@ -16,7 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-SHARED = {80: 166_912, 90: 232_448, 100: 232_448}  # bytes that a block may have (CUDA C++ programming guide, "Technical specifications")
+# bytes that a block may have (CUDA C++ programming guide, technical specifications)
+SHARED = {80: 166_912, 90: 232_448, 100: 232_448}
 
 
 def compile_one(spec, capability: int, ones: bool = False) -> dict:
@@ -47,13 +48,19 @@ def compile_one(spec, capability: int, ones: bool = False) -> dict:
         "local": int(found["LOCAL"]), "spills": len(re.findall(r"\b(?:LDL|STL)\b", code)),
         "wanted": list(spec.wants), "has": [word for word in spec.wants if re.search(rf"\b{re.escape(word)}", code)],
         "instructions": len(re.findall(r"^\s*/\*[0-9a-f]{4,5}\*/", code, re.M)),
-        "narrow": narrow_offsets(compiled.asm["ttir"]),
+        "narrow": narrow_offsets(compiled.asm["ttir"]), "inexact": inexact(compiled.asm["ptx"]),
     }  # fmt: skip
 
 
 def narrow_offsets(ttir: str) -> list[str]:
     """The pointer additions whose offsets have fewer than 64 bits."""
-    return [line.strip()[:160] for line in ttir.splitlines() if "tt.addptr" in line and re.search(r"[x ,]i32>?( loc|$)", line)]
+    additions = [line.strip() for line in ttir.splitlines() if "tt.addptr" in line]
+    return [line[:160] for line in additions if re.search(r"[x ,]i(8|16|32)>?( loc|$)", line)]
+
+
+def inexact(ptx: str) -> list[str]:
+    """Instructions that are not rounded correctly, that flush to 0, or that may be fused with what comes next."""
+    return sorted({*re.findall(r"\b\S*(?:\.approx|\.full\.|\.ftz)\S*|\b(?:add|sub|mul)\.f(?:32|64)\b", ptx)})
 
 
 def main() -> None:

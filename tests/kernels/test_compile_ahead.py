@@ -19,8 +19,8 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("compile_ahead.py")
 WHY_NOT = next((f"{name} is not installed" for name in ("torch", "triton") if find_spec(name) is None), "")
 # by default one compilation of every operation, on the device that tables are made for
-SOME = ("assign, screen tf32 ", "assign, listed", "decode_codes, 2 bits ", "decode_pq, 256", "encode_grid, 2 bits", "encode_pq, 256",
-        "label_sums", "norms", "pack_bits ", "pack_codes, 3 bits", "project ", "recurrent, last of 3 bits")  # fmt: skip
+SOME = ("assign, screen tf32 ", "assign, listed", "decode_codes, 2 bits ", "decode_pq, 256", "encode_grid, 2 bits",
+        "encode_pq, 256", "label_sums", "norms", "pack_bits ", "pack_codes, 3", "project ", "recurrent, last of 3")  # fmt: skip
 compiles = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 
 
@@ -36,10 +36,11 @@ def compiled(capability: int, *arguments: str) -> list[dict]:
 def check(found: list[dict]) -> None:
     for one in found:
         what = f"{one['name']} for {one['capability']}"
-        assert one["shared"] <= one["most_shared"], f"{what}: {one['shared']} bytes of shared memory, {one['most_shared']} are there"
+        assert one["shared"] <= one["most_shared"], f"{what}: {one['shared']} bytes of shared memory of {one['most_shared']}"
         assert one["spills"] == one["stack"] == one["local"] == 0, f"{what}: spills"
         assert one["registers"] <= 255
         assert not one["wanted"] or one["has"], f"{what}: none of the instructions {one['wanted']}"
+        assert not one["inexact"] or "screen" in one["name"], f"{what}: {one['inexact']}"  # which allows for it in its bound
         assert not one["narrow"], f"{what}: offsets of less than 64 bits: {one['narrow']}"
 
 
@@ -85,7 +86,7 @@ def test_every_module_is_listed_and_named_as_its_operation():
     folder = ROOT / "kernels"
     shared = {"__init__", "launch", "chains"}
     assert {path.stem for path in folder.glob("*.py")} - shared == set(kernels.OPERATIONS)
-    own = {"decode_codes", "decode_pq", "recurrent"}  # the CPU has no operation for them: decoding is NumPy's, the network codec's
+    own = {"decode_codes", "decode_pq", "recurrent"}  # no operations on the CPU: decoding is NumPy's, networks are codecs'
     for op in set(kernels.OPERATIONS) - own:
         assert (ROOT / "vecpress" / "ops" / f"{op}.py").is_file()
 
@@ -102,7 +103,8 @@ def test_triton_is_imported_here_alone():
 def test_programs_count_rows_in_64_bits():
     for path in (ROOT / "kernels").glob("*.py"):
         for line in path.read_text().splitlines():
-            assert "tl.program_id(" not in line or re.search(r"tl\.program_id\(\d\)\.to\(tl\.int64\)", line), f"{path.name}: {line}"
+            wide = re.search(r"tl\.program_id\(\d\)\.to\(tl\.int64\)", line)
+            assert "tl.program_id(" not in line or wide, f"{path.name}: {line}"
 
 
 def test_nothing_is_tuned_when_it_is_called():

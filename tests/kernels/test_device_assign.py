@@ -1,4 +1,4 @@
-"""assign and label_sums on the device: the labels, distances, sums and moves of the references, whatever products are rounded to."""
+"""assign and label_sums on the device: labels, distances, sums and moves of the references, whatever products are rounded to."""
 
 from __future__ import annotations
 
@@ -113,11 +113,14 @@ def test_bound_holds_with_the_rounding_that_is_modelled(modules):
             off = np.abs((x.astype("d") * c).sum(axis=1) - (a.astype("d") * b).sum(axis=1))
             share, least = modules.assign.bound(precision, d)
             assert (2 * off <= size * share + least).all()
-            assert precision == "bf16" or (2 * off).max() > 0.2 * (size * share).min()  # truncation adds up: the bound is not idle
+            # truncation adds up: the bound is not idle
+            assert precision == "bf16" or (2 * off).max() > 0.2 * (size * share).min()
 
 
-@pytest.mark.parametrize("n, d, k, dtype", [(0, 5, 3, None), (1, 1, 1, None), (130, 129, 9, None), (257, 3, 65, None), (5, 0, 4, None),
-                                            (31, 33, 2, None), (31, 33, 2, "float16"), (31, 33, 2, "bfloat16")])  # fmt: skip
+@pytest.mark.parametrize("n, d, k, dtype", [
+    (0, 5, 3, None), (1, 1, 1, None), (130, 129, 9, None), (257, 3, 65, None), (5, 0, 4, None), (31, 33, 2, None),
+    (31, 33, 2, "float16"), (31, 33, 2, "bfloat16"),
+])  # fmt: skip
 def test_label_sums(modules, put, n, d, k, dtype):
     rows = put(values(n, n, d), dtype)
     labels = np.random.default_rng(n).integers(0, max(k - 1, 1), n).astype(np.int32)  # the last label has no row

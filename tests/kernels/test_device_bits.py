@@ -49,7 +49,9 @@ def test_pack_and_unpack_codes(modules, put, n, d, n_bits):
 
 
 @pytest.mark.parametrize("own", [False, True])
-@pytest.mark.parametrize("n_bits, dtype", [*((b, "float32") for b in range(1, 9)), (1, "float16"), (4, "float16"), (2, "bfloat16")])
+@pytest.mark.parametrize(
+    "n_bits, dtype", [*((b, "float32") for b in range(1, 9)), (1, "float16"), (4, "float16"), (2, "bfloat16")]
+)
 @pytest.mark.parametrize("n, d", [(0, 5), (31, 33), (3, 257)])
 def test_decode_codes(modules, put, n, d, n_bits, own, dtype):
     """Rows that stand apart: behind a head of 3 bytes."""
@@ -105,7 +107,7 @@ def test_a_tensor_that_is_elsewhere(modules, put):
 
     x = put(np.zeros((4, 6), np.float32))
     elsewhere = torch.zeros(6, device="meta")
-    with pytest.raises(ValueError, match="pack_bits: thresholds expected a tensor on .*, got one on meta"):
+    with pytest.raises(ValueError, match=r"pack_bits: thresholds expected a tensor on .*, got one on meta"):
         modules.pack_bits.pack_bits(x, elsewhere)
 
 
