@@ -101,10 +101,9 @@ def _screen(
     size = tl.sqrt(square) + tl.load(largest)
     size = size * size
     bound = (size * share + least) * 1.01
-    # comparisons with a bound that is not a finite number are false: such rows are not decided here
+    # nothing is larger than a bound that is infinite or NaN: such rows are not decided here
     alone, both = second - first > bound, third - first > bound
-    decided = bound < float("inf")
-    second_at = tl.where(alone & decided, first_at, tl.where(both & decided, second_at, -1))
+    second_at = tl.where(alone, first_at, tl.where(both, second_at, -1))
     tl.store(candidates + rows * 2, first_at, mask=there)
     tl.store(candidates + (rows * 2 + 1), second_at, mask=there)
 

@@ -44,14 +44,15 @@ def test_ties_go_to_the_lower_label(modules, put, precision):
     check(modules, put, x, centroids, precision)
 
 
+@pytest.mark.parametrize("group", [2, 3, 5])
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_near_ties(modules, put, precision):
-    """Pairs of centroids almost equally far from a row: products of few bits cannot tell which is nearer."""
-    rng = np.random.default_rng(6)
-    x = rng.standard_normal((150, 24)).astype(np.float32)
-    pairs = np.repeat(rng.standard_normal((40, 24)), 2, axis=0)
-    centroids = (pairs + 2e-4 * rng.standard_normal(pairs.shape)).astype(np.float32)
-    check(modules, put, x, centroids[rng.permutation(80)], precision)
+def test_near_ties(modules, put, precision, group):
+    """A few centroids almost equally far from a row, in one tile or in several: products of few bits cannot tell them apart."""
+    rng = np.random.default_rng(6 + group)
+    x = rng.standard_normal((140, 24)).astype(np.float32)
+    groups = np.repeat(rng.standard_normal((60, 24)), group, axis=0)
+    centroids = (groups + 2e-4 * rng.standard_normal(groups.shape)).astype(np.float32)
+    check(modules, put, x, centroids[rng.permutation(len(groups))], precision)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

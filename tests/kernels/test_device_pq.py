@@ -37,6 +37,17 @@ def test_encode_pq(modules, put, n, m, ks, dsub, ties, dtype):
         same(modules.encode_pq.encode_pq(rows, turned, by_column=True), wanted)
 
 
+def test_encode_pq_of_centroids_equally_far(modules, put):
+    """But for rounding: pairs of centroids on two sides of a row. Which is nearer hangs on every rounding of the sums."""
+    rng = np.random.default_rng(4)
+    n, dsub = 48, 5
+    rows = rng.standard_normal((n, dsub)).astype(np.float32)
+    half = rows[:, None, :] + 0.1 * rng.standard_normal((n, 8, dsub)).astype(np.float32)
+    codebooks = np.concatenate((half, 2 * rows[:, None, :] - half), axis=1).astype(np.float32)
+    x = np.tile(rows, (1, n))  # row i meets its own pairs in sub-vector i
+    same(modules.encode_pq.encode_pq(put(x), put(codebooks)), ops.encode_pq(x, codebooks))
+
+
 @pytest.mark.parametrize("ks", [16, 256])
 def test_encode_pq_of_what_is_not_finite(modules, put, ks):
     x, codebooks = pq_case(40, 3, ks, 4)

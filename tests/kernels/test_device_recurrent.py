@@ -6,9 +6,11 @@ import dataclasses
 
 import numpy as np
 import pytest
+from hard_values import FINITE
 from tensors import same
 
 import vecpress as vp
+from vecpress.ops.factors import to_u2
 from vecpress.recurrent import Network
 from vecpress.recurrentfit import set_network
 
@@ -76,6 +78,13 @@ def test_products_of_torch_give_nearly_the_same_signs(modules, put, base):
     assert ((labels >> 1) == first)[clear].all()
     assert (labels == codec.labels(f)).mean() > 0.999
     assert encoder.encode(put(base)).shape == (len(base), codec.code_size)
+
+
+def test_lengths_in_two_bytes(modules, put):
+    ties = (np.arange(1, 40, dtype=np.uint32) << 12 | 0x3F800000).view(np.float32)  # halfway between two, and those themselves
+    x = np.concatenate((np.abs(FINITE), np.nextafter(ties, np.float32(0)), ties, np.nextafter(ties, np.float32(4))))
+    got = modules.recurrent._to_u2(put(x)).cpu().numpy().astype(np.uint8)
+    assert got.tobytes() == to_u2(x).tobytes()
 
 
 def test_bad_arguments(modules, put, base):
