@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from calls import CALLS, DATA, FACTORS, SCANS, scan_call
 from hard_values import SIZES
-from worst_calls import rounded_levels, rounded_rows, rounded_tables
+from worst_calls import rounded_levels, rounded_rows, rounded_tables, rounded_words
 
 import vecpress as vp
 from vecpress import dispatch
@@ -116,6 +116,8 @@ def worst_rounding(op: str, factors: str):
         if op == "dot":
             shapes = [(seed, nq, finest) for seed in range(4) for nq in (2, 20) for finest in (127, 127 * 128)]
             calls = [rounded_rows(seed, factors, nq, finest) for seed, nq, finest in shapes]
+        elif op == "trellis":
+            calls = [rounded_words(seed, factors, nq) for seed in range(4) for nq in (2, 20)]
         else:
             calls = [rounded_tables(op, seed, factors, part) for seed in range(3) for part in ("fine", "coarse")]
         return [(call, outputs(call, 1)) for call in calls]
@@ -131,7 +133,7 @@ def worst_distances():
 
 
 @pytest.mark.parametrize("factors", ["one", "negative", "bias u1"])
-@pytest.mark.parametrize("op", ["lut4", "lut8", "dot"])
+@pytest.mark.parametrize("op", ["lut4", "lut8", "dot", "trellis"])
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_bounds_hold_when_all_roundings_point_the_same_way(op, factors, backend):
     for call, wanted in worst_rounding(op, factors):

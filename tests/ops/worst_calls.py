@@ -99,3 +99,31 @@ def rounded_levels(seed: int, finest: int, nq: int) -> Call:
     blocks, ids = Blocks.pack(np.hstack([head, codes]), 4), rng.permutation(n)
     rows, options = np.zeros((nq, m), np.float32), {"n_bits": 8, "levels": levels, "l2": True, "scale": Factor(0, "f4")}
     return Call(f"seed={seed} finest={finest} nq={nq}", lambda t: ops.dot(blocks, rows, 7, ids=ids, num_threads=t, **options))
+
+
+def rounded_words(seed: int, factors: str, nq: int) -> Call:
+    """`trellis` with queries of which rounding loses all that tells rows apart, as much as levels of their length allow.
+
+    The first component is 127 times a number of which each other is 0.49, so that these are zeros in 8 bits. All rows have the same
+    first level, and all levels are one size: the best rows have those of the query's signs, the others any.
+    """
+    rng = np.random.default_rng(seed)
+    n, size = 3000, 8
+    words = np.array([[size, 4]] * 3, np.uint8)
+    m, window = 16 * len(words), int(rng.choice([6, 8]))
+    levels = np.where(np.arange(2**window) % 2, 100, -100).astype(np.int8)[None].repeat(4, axis=0)
+    signs = rng.choice([-1, 1], m)
+    rows = 0.49 * signs * 2.0 ** rng.integers(-3, 4, (nq, 1))
+    rows[:, 0] *= 127 / 0.49
+    bits = rng.integers(0, 16, (n, m))  # the lowest of a component's four is its level's sign
+    best = n // 3 + rng.choice(n - n // 3, 40, replace=False)
+    bits[best] = bits[best] & 14 | (signs > 0)
+    bits[best, rng.integers(1, m, 40)] ^= 1
+    bits[:, 0] |= 1
+    codes = (bits[:, 0::2] | bits[:, 1::2] << 4).astype(np.uint8)
+    head, options = make_factors(rng, factors, n)
+    if factors == "bias u1":
+        options["bias"] = Factor(0, "u1", np.zeros(256, np.float32))
+    blocks, ids, query = Blocks.pack(np.hstack([head, codes]), head.shape[1]), rng.permutation(n), rows.astype(np.float32)
+    options |= {"words": words, "levels": levels, "ids": ids}
+    return Call(f"seed={seed} {factors} nq={nq}", lambda t: ops.trellis(blocks, query, 7, num_threads=t, **options))
