@@ -55,6 +55,8 @@ struct Rows : Dot<F, W, kL2> {
     float scale, bias;
   };
 
+  __host__ __device__ static constexpr int blocks() { return 2; }
+
   // shared: bounds of kMostQueries queries, then their bytes
   __device__ void stage(const Scan&, unsigned char* shared, int64_t q0, int count) const {
     const int thread = static_cast<int>(threadIdx.x);
@@ -83,20 +85,17 @@ struct Tiles : Dot<F, W, kL2> {
   static constexpr Product kProduct = Product::kBytes;
   struct Both {
     Gathered gathered[2];
-    RowBound own[2];
   };
   struct Nothing {};
   using State = std::conditional_t<kL2, Both, Nothing>;
   const uint8_t* queries;
   int steps;
 
+  __host__ __device__ static constexpr int blocks() { return F == Form::kJoint || (F == Form::kBytes && kL2) ? 1 : 2; }
   __device__ __forceinline__ void fragment(const Scan& s, int64_t group, int half, int step, uint32_t (&a)[4], State& state) const {
-    const int g = lane_id() / 4, t = lane_id() % 4;
-    const Row low(s.codes, group * kGroup + 16 * half + g), high(s.codes, group * kGroup + 16 * half + g + 8);
-    words_of<F, W>(low, this->numbers, step, t, a[0], a[2]);
-    words_of<F, W>(high, this->numbers, step, t, a[1], a[3]);
+    fragment_of<F, W>(s.codes, this->numbers, group, half, step, a);
     if constexpr (kL2) {
-      const uint32_t* valid = reinterpret_cast<const uint32_t*>(this->numbers.valid) + 8 * step + t;
+      const uint32_t* valid = reinterpret_cast<const uint32_t*>(this->numbers.valid) + 8 * step + lane_id() % 4;
       const uint32_t early = __ldg(valid), late = __ldg(valid + 4);
       state.gathered[0].add(a[0], early);
       state.gathered[0].add(a[2], late);
@@ -104,6 +103,7 @@ struct Tiles : Dot<F, W, kL2> {
       state.gathered[1].add(a[3], late);
     }
   }
+  __device__ __forceinline__ void fetch_ahead(const Scan& s, int64_t group, int step) const { fetch_numbers<F, W>(s.codes, group, step, kSlab); }
   // The four lanes of a row have a quarter of it each.
   __device__ __forceinline__ void gather(State& state) const {
     if constexpr (kL2) {
@@ -116,13 +116,25 @@ struct Tiles : Dot<F, W, kL2> {
         }
     }
   }
-  __device__ __forceinline__ void settle(const Scan&, const Row& row, State& state, int which) const {
-    if constexpr (kL2) state.own[which] = row_bound(*this->levels, state.gathered[which], this->numbers.planes.d, factor_value(this->scale, row));
+  // A lane's row is one of the rows g and g + 8 of lane 4 g, in the half that it is in.
+  __device__ __forceinline__ void settle(const Scan&, const Row& row, const State (&state)[2], RowFactors& out) const {
+    if constexpr (kL2) {
+      Gathered own;
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const Gathered& theirs = state[i / 2].gathered[i % 2];
+        const int from = lane_id() % 8 * 4, sum = __shfl_sync(kAllLanes, theirs.sum, from), square = __shfl_sync(kAllLanes, theirs.square, from);
+        if (lane_id() / 8 == i) own.sum = sum, own.square = square;
+      }
+      const RowBound bound = row_bound(*this->levels, own, this->numbers.planes.d, factor_value(this->scale, row));
+      out.scale = bound.scale;
+      out.bias = bound.bias;
+      out.biased = true;
+    }
   }
-  __device__ __forceinline__ float best(int product, int64_t q, const State& state, int which, const RowFactors& factors, float constant) const {
+  __device__ __forceinline__ float best(int product, int64_t q, const State&, int, const RowFactors& factors, float constant) const {
     const float4 bound = __ldg(reinterpret_cast<const float4*>(this->bounds + q));
-    if constexpr (kL2) return this->bound_of(product, bound, state.own[which].scale, state.own[which].bias, constant);
-    else return this->bound_of(product, bound, factors.scale, this->bias_of(factors), constant);
+    return this->bound_of(product, bound, factors.scale, this->bias_of(factors), constant);
   }
 };
 

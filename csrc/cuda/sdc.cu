@@ -86,10 +86,10 @@ struct Tiles {
   int steps;
 
   __device__ __forceinline__ void fragment(const Scan& s, int64_t group, int half, int step, uint32_t (&a)[4], State&) const {
-    const int g = lane_id() / 4, t = lane_id() % 4;
-    const Row low(s.codes, group * kGroup + 16 * half + g), high(s.codes, group * kGroup + 16 * half + g + 8);
-    words_of<Form::kSplit, W>(low, numbers, step, t, a[0], a[2]);
-    words_of<Form::kSplit, W>(high, numbers, step, t, a[1], a[3]);
+    fragment_of<Form::kSplit, W>(s.codes, numbers, group, half, step, a);
+  }
+  __device__ __forceinline__ void fetch_ahead(const Scan& s, int64_t group, int step) const {
+    fetch_numbers<Form::kSplit, W>(s.codes, group, step, kSlab);
   }
   __device__ __forceinline__ void gather(State&) const {}
   __device__ __forceinline__ float sum_of(int product, int64_t q, const State&, int) const {

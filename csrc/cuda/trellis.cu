@@ -325,7 +325,7 @@ struct Tiles : Exact<kWindow> {
       state.length[i] = root(state.square[i]);
     }
   }
-  __device__ __forceinline__ void settle(const Scan& s, const Row& row, State& state, int which) const {
+  __device__ __forceinline__ void visit(const Scan& s, const Row& row, State& state, int which) const {
     state.labels[which] = 0;
     for (int v = 0; v < operand.labels; ++v) state.labels[which] |= row.byte(s.codes.head + v) << 8 * v;
   }

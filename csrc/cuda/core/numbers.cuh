@@ -29,20 +29,53 @@ __device__ __forceinline__ uint32_t joint_number(const Row& row, const Numbers& 
   return !n.table ? labels : n.picks ? look_up_few(labels, *n.picks) : look_up(labels, n.table);
 }
 
-// What lane t of four holds of a row for one product: bytes 4 t .. and 16 + 4 t ..
+// Word t of a piece of rows `row` and row + 8 of a group, zeros behind the stored code.
+__device__ __forceinline__ void words_of_two(const Codes& c, int64_t group, int row, int chunk, int t, uint32_t& low, uint32_t& high) {
+  const uint8_t* at = c.data + group * group_bytes(c.stride) + chunk * (kGroup * kChunk);
+  const int left = (c.stride + 3) / 4 - 4 * chunk;
+  if (left >= 4) {
+    at += (row * 4 + t) * 4;
+    low = *reinterpret_cast<const uint32_t*>(at);
+    high = *reinterpret_cast<const uint32_t*>(at + 8 * kChunk);
+  } else {
+    at += (row * left + t) * 4;
+    low = t < left ? *reinterpret_cast<const uint32_t*>(at) : 0;
+    high = t < left ? *reinterpret_cast<const uint32_t*>(at + 8 * 4 * left) : 0;
+  }
+}
+
+// What a lane holds of 16 rows of a group for one product (core/mma.cuh).
 template <Form F, int W>
-__device__ __forceinline__ void words_of(const Row& row, const Numbers& n, int step, int t, uint32_t& a, uint32_t& b) {
+__device__ __forceinline__ void fragment_of(const Codes& c, const Numbers& n, int64_t group, int half, int step, uint32_t (&a)[4]) {
+  const int row = 16 * half + lane_id() / 4, t = lane_id() % 4;
   if constexpr (F == Form::kJoint) {
-    a = joint_number(row, n, 8 * step + t);
-    b = joint_number(row, n, 8 * step + 4 + t);
+    const Row low(c, group * kGroup + row), high(c, group * kGroup + row + 8);
+    a[0] = joint_number(low, n, 8 * step + t);
+    a[1] = joint_number(high, n, 8 * step + t);
+    a[2] = joint_number(low, n, 8 * step + 4 + t);
+    a[3] = joint_number(high, n, 8 * step + 4 + t);
   } else if constexpr (F == Form::kBytes) {
-    const int w = 8 * step + t;
-    a = (w < row.words ? row.word(w) : 0) ^ 0x80808080u;
-    b = (w + 4 < row.words ? row.word(w + 4) : 0) ^ 0x80808080u;
+    words_of_two(c, group, row, 2 * step, t, a[0], a[1]);
+    words_of_two(c, group, row, 2 * step + 1, t, a[2], a[3]);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) a[i] ^= 0x80808080u;
   } else {
     constexpr int kProducts = 4 / W;
-    const int w = step / kProducts * 4 + t;
-    pair_of<F, W>(w < row.words ? row.word(w) : 0, step % kProducts, F == Form::kPick ? *n.picks : make_uint4(0, 0, 0, 0), a, b);
+    const uint4 picks = F == Form::kPick ? __ldg(n.picks) : make_uint4(0, 0, 0, 0);
+    uint32_t low, high;
+    words_of_two(c, group, row, step / kProducts, t, low, high);
+    pair_of<F, W>(low, step % kProducts, picks, a[0], a[2]);
+    pair_of<F, W>(high, step % kProducts, picks, a[1], a[3]);
+  }
+}
+
+// Asks for a group's codes of `count` products from `step` on, by a warp: pieces of 32 rows are four lines.
+template <Form F, int W>
+__device__ __forceinline__ void fetch_numbers(const Codes& c, int64_t group, int step, int count) {
+  if constexpr (F != Form::kJoint) {
+    constexpr int kProducts = F == Form::kBytes ? 1 : 4 / W, kPieces = F == Form::kBytes ? 2 : 1;
+    const int64_t at = static_cast<int64_t>(step / kProducts) * kPieces * kGroup * kChunk + 128 * lane_id();
+    if (lane_id() < (count + kProducts - 1) / kProducts * kPieces * 4 && at < group_bytes(c.stride)) fetch(c.data + group * group_bytes(c.stride) + at);
   }
 }
 
@@ -52,7 +85,10 @@ __device__ __forceinline__ void all_words_of(const Row& row, const Numbers& n, c
                                              uint32_t (&a)[4], uint32_t (&b)[4]) {
   if constexpr (F == Form::kJoint) {
 #pragma unroll
-    for (int t = 0; t < 4; ++t) words_of<F, W>(row, n, step, t, a[t], b[t]);
+    for (int t = 0; t < 4; ++t) {
+      a[t] = joint_number(row, n, 8 * step + t);
+      b[t] = joint_number(row, n, 8 * step + 4 + t);
+    }
   } else if constexpr (F == Form::kBytes) {
     const uint4 other = row.four(2 * step + 1);
     a[0] = piece.x ^ 0x80808080u, a[1] = piece.y ^ 0x80808080u, a[2] = piece.z ^ 0x80808080u, a[3] = piece.w ^ 0x80808080u;
@@ -80,10 +116,11 @@ __device__ __forceinline__ void products_of(const Row& row, const Numbers& n, co
 #pragma unroll
   for (int q = 0; q < Q; ++q) out[q] = 0;
   [[maybe_unused]] constexpr int kAhead = Q == 1 && kProducts == 1 && F != Form::kJoint ? 4 : 1;  // pieces that are on their way
+  [[maybe_unused]] constexpr int kParts = kGather && Q > 1 ? 1 : kProducts;
 #pragma unroll kAhead
   for (int chunk = 0; chunk * kProducts < n.steps; ++chunk) {
     const uint4 piece = F == Form::kJoint ? none : row.four(F == Form::kBytes ? 2 * chunk : chunk);
-#pragma unroll
+#pragma unroll kParts
     for (int k = 0; k < kProducts; ++k) {
       const int step = chunk * kProducts + k;
       uint32_t a[4], b[4];

@@ -63,6 +63,15 @@ __device__ inline T* dynamic_shared() {
 
 __device__ __forceinline__ int lane_id() { return static_cast<int>(threadIdx.x) & 31; }
 
+// Asks for a line of memory that will be read soon.
+__device__ __forceinline__ void fetch(const void* at) {
+#if defined(VECPRESS_EMULATE)
+  (void)at;
+#else
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(at));
+#endif
+}
+
 // The first failure of several steps.
 inline int first_of(int a, int b) { return a ? a : b; }
 

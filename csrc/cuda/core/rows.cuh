@@ -7,6 +7,8 @@
 //   kExact                        whether a Sum is the reference's sum; else best(shared, i, sum, factors, constant) is at least the score, or no number, and
 //                                 survivors are scored as core/survivors.cuh says
 //
+//   blocks()                      where there is one: how many blocks a multiprocessor is to hold, else as the compiler likes
+//
 // Where it is not exact, only rows whose best reaches the bar are summed as the reference does.
 #pragma once
 
@@ -17,7 +19,7 @@ namespace vecpress::cuda {
 constexpr int kRowThreads = kEmulated ? 64 : 256;
 
 template <class Op, int Q>
-__global__ void __launch_bounds__(kRowThreads) rows_kernel(Scan s, Op op, int64_t first, int64_t last) {
+__global__ void __launch_bounds__(kRowThreads, LeastBlocks<Op, 0>::kCount) rows_kernel(Scan s, Op op, int64_t first, int64_t last) {
   unsigned char* shared = dynamic_shared<unsigned char>();
   const int64_t q0 = static_cast<int64_t>(blockIdx.y) * Q;
   const int count = static_cast<int>(s.nq - q0 < Q ? s.nq - q0 : Q);

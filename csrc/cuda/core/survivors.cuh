@@ -10,6 +10,16 @@
 
 namespace vecpress::cuda {
 
+// How many blocks of an operation a multiprocessor is to hold, in other words how few registers have to be enough.
+template <class Op, int kElse, class = void>
+struct LeastBlocks {
+  static constexpr int kCount = kElse;
+};
+template <class Op, int kElse>
+struct LeastBlocks<Op, kElse, std::void_t<decltype(Op::blocks())>> {
+  static constexpr int kCount = Op::blocks();
+};
+
 template <class Op, class = void>
 struct WorksTogether : std::false_type {};
 template <class Op>
