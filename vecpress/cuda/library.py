@@ -51,6 +51,7 @@ SCAN = POINTER(Scan)
 ARGUMENTS: dict[str, list[Any]] = {
     "abi": [],
     "emulated": [],
+    "exact_rows": [],
     "message": [c_int],
     "driver": [POINTER(c_int)],
     "devices": [POINTER(c_int)],
@@ -69,8 +70,19 @@ ARGUMENTS: dict[str, list[Any]] = {
     "scan_workspace": [c_int64, c_int64, c_int64, c_size_t, POINTER(c_size_t), POINTER(c_size_t)],
     "hamming_operand": [SCAN],
     "hamming": [SCAN, c_void_p],
+    "lut4_operand": [SCAN, c_int32],
+    "lut4": [SCAN, c_void_p, c_int32],
+    "lut8_operand": [SCAN],
+    "lut8": [SCAN, c_void_p],
 }
-RETURNS: dict[str, Any] = {"message": c_char_p, "codes_bytes": c_int64, "hamming_operand": c_size_t}
+RETURNS: dict[str, Any] = {
+    "message": c_char_p,
+    "exact_rows": c_int64,
+    "codes_bytes": c_int64,
+    "hamming_operand": c_size_t,
+    "lut4_operand": c_size_t,
+    "lut8_operand": c_size_t,
+}
 
 
 @dataclass(frozen=True)

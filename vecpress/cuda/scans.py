@@ -66,6 +66,16 @@ def _hamming(put: Put, bits: np.ndarray) -> tuple[Any, ...]:
     return (put(bits),)
 
 
+@operands_of("lut4")
+def _lut4(put: Put, tables: np.ndarray) -> tuple[Any, ...]:
+    return (put(tables), tables.shape[1])
+
+
+@operands_of("lut8")
+def _lut8(put: Put, tables: np.ndarray) -> tuple[Any, ...]:
+    return (put(tables),)
+
+
 def scan(
     op: str,
     codes: library.Codes,

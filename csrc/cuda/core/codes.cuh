@@ -97,11 +97,14 @@ __device__ inline float factor_value(const Factor& f, const Row& row) {
 
 // ---- scores: ((sum * scale) + bias) + constant, every step rounded; what is no number counts as -inf
 
-__device__ __forceinline__ float finished(float sum, float scale, const float* bias, float constant) {
+__device__ __forceinline__ float finished(float sum, float scale, bool biased, float bias, float constant) {
   float score = __fmul_rn(sum, scale);
-  if (bias) score = __fadd_rn(score, *bias);
+  if (biased) score = __fadd_rn(score, bias);
   score = __fadd_rn(score, constant);
   return score == score ? score : __uint_as_float(0xff800000u);
+}
+__device__ __forceinline__ float finished(float sum, float scale, const float* bias, float constant) {
+  return finished(sum, scale, bias != nullptr, bias ? *bias : 0.0f, constant);
 }
 
 // Scores as whole numbers in the same order, both zeros as one; 0 is below all of them.

@@ -4,7 +4,8 @@
 //
 //   Shared                        what a block keeps of its queries; stage(shared, q0, count): fills it, by all threads
 //   Sum                           what is summed of a row and a query; sums(shared, row, sums[Q]): by a thread
-//   kExact                        whether a Sum is the reference's sum; else best(...) is at least the score, and exact(...) the sum
+//   kExact                        whether a Sum is the reference's sum, by sum_of(sum, q); else best(shared, i, sum, factors, constant) is at least
+//                                 the score, and exact(s, q, row) the sum
 //
 // Where it is not exact, only rows whose best reaches the bar are summed as the reference does.
 #pragma once
@@ -13,10 +14,10 @@
 
 namespace vecpress::cuda {
 
-constexpr int kRowThreads = kEmulated ? 64 : 256;
+constexpr int kRowThreads = 256;
 
-template <class Op, int Q>
-__global__ void __launch_bounds__(kRowThreads) rows_kernel(Scan s, Op op, int64_t first, int64_t last) {
+template <class Op, int Q, int kThreads, int kBlocks>
+__global__ void __launch_bounds__(kThreads, kBlocks) rows_kernel(Scan s, Op op, int64_t first, int64_t last) {
   unsigned char* shared = dynamic_shared<unsigned char>();
   const int64_t q0 = static_cast<int64_t>(blockIdx.y) * Q;
   const int count = static_cast<int>(s.nq - q0 < Q ? s.nq - q0 : Q);
@@ -31,39 +32,53 @@ __global__ void __launch_bounds__(kRowThreads) rows_kernel(Scan s, Op op, int64_
     typename Op::Sum sums[Q];
     op.template sums<Q>(s, shared, codes, sums);
     const RowFactors factors(s, codes);
+    if constexpr (Op::kExact) {
 #pragma unroll
-    for (int i = 0; i < Q; ++i) {
-      if (i >= count) break;
-      const int64_t q = q0 + i;
-      const Bar bar = s.bars[q];
-      const float constant = constant_of(s, q);
-      bool enters = live;
-      float score;
-      if constexpr (Op::kExact) {
-        score = factors.finish(op.sum_of(sums[i], q), constant);
-      } else {
-        enters = live && order(op.best(shared, i, sums[i], factors, constant)) >= bar.score;
-        if (!__any_sync(kAllLanes, enters)) continue;
-        score = enters ? factors.finish(op.exact(s, q, codes), constant) : 0.0f;
+      for (int i = 0; i < Q; ++i) {
+        if (i >= count) break;
+        const int64_t q = q0 + i;
+        const float score = factors.finish(op.sum_of(sums[i], q), constant_of(s, q));
+        const bool enters = live && reaches(s, s.bars[q], score, static_cast<uint32_t>(row));
+        offer_rows(s, q, enters, score, static_cast<uint32_t>(row));
       }
-      enters = enters && reaches(s, bar, score, static_cast<uint32_t>(row));
-      offer_rows(s, q, enters, score, static_cast<uint32_t>(row));
+    } else {
+      unsigned may = 0;  // queries among whose best the row may be
+#pragma unroll
+      for (int i = 0; i < Q; ++i)
+        if (live && i < count && order(op.best(shared, i, sums[i], factors, constant_of(s, q0 + i))) >= s.bars[q0 + i].score) may |= 1u << i;
+      if (!__any_sync(kAllLanes, may != 0)) continue;
+#pragma unroll 1
+      for (int i = 0; i < count; ++i) {
+        const int64_t q = q0 + i;
+        bool enters = may >> i & 1;
+        if (!__any_sync(kAllLanes, enters)) continue;
+        if (enters) count_exact();
+        const float score = enters ? factors.finish(op.exact(s, q, codes), constant_of(s, q)) : 0.0f;
+        enters = enters && reaches(s, s.bars[q], score, static_cast<uint32_t>(row));
+        offer_rows(s, q, enters, score, static_cast<uint32_t>(row));
+      }
     }
   }
 }
 
-// Blocks that a device keeps busy: each takes rows until there are none.
-inline unsigned row_blocks(int64_t rows) {
-  const int64_t wanted = (rows + kRowThreads - 1) / kRowThreads, most = static_cast<int64_t>(multiprocessors()) * 8;
-  return static_cast<unsigned>(wanted < most ? wanted : most);
+// Threads of a block: they share what it stages, so many; but fewer where rows are few, so that all multiprocessors have some.
+inline int row_threads(int64_t rows, int most) {
+  if (kEmulated) return 64;
+  while (most > 64 && rows < static_cast<int64_t>(most) * multiprocessors()) most /= 2;
+  return most;
 }
 
-template <int Q, class Op>
+// As many blocks as run at once: each takes rows until there are none. kBlocks: that registers are to be spared for.
+template <int Q, int kThreads = kRowThreads, int kBlocks = 1, class Op>
 inline int launch_rows(const Scan& s, const Op& op, std::size_t shared, int64_t first, int64_t last) {
   const int64_t tiles = (s.nq + Q - 1) / Q;
   if (tiles > 65535) return VP_CUDA_ARGUMENT;
-  return launch(rows_kernel<Op, Q>, dim3(row_blocks(last - first), static_cast<unsigned>(tiles)), dim3(kRowThreads), shared, s.stream, s, op,
-                first, last);
+  const int threads = row_threads(last - first, kThreads);
+  int resident = 0;
+  if (const int code = resident_blocks(rows_kernel<Op, Q, kThreads, kBlocks>, threads, shared, resident)) return code;
+  const int64_t wanted = (last - first + threads - 1) / threads, most = static_cast<int64_t>(multiprocessors()) * resident;
+  return launch(rows_kernel<Op, Q, kThreads, kBlocks>, dim3(static_cast<unsigned>(wanted < most ? wanted : most), static_cast<unsigned>(tiles)),
+                dim3(static_cast<unsigned>(threads)), shared, s.stream, s, op, first, last);
 }
 
 }  // namespace vecpress::cuda

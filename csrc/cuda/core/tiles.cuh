@@ -6,20 +6,30 @@
 //   steps               how many products deep a code is; queries lie as uint8[nq, steps, 32] in `queries`, in the operand's order
 //   start(row)          State of a lane's rows g and g + 8 of 16, for what is gathered of their codes meanwhile
 //   fragment(s, group, half, step, a, state)    the bytes of 16 rows of a group for one product
-//   kExact, sum(product, q, state, which), best(...), exact(...)    as in core/rows.cuh, of row g (which = 0) or g + 8
+//   kExact              sum_of(product, q, state, which): the reference's sum of row g (which = 0) or g + 8; else
+//   best(product, q, state, which, factors, constant): at least the score, or no number; survivors as core/survivors.cuh says
+//   settle(s, codes, state, which)     where there is one: what best wants of each row, once
 #pragma once
 
 #include "core/mma.cuh"
-#include "core/scan.cuh"
+#include "core/survivors.cuh"
 
 namespace vecpress::cuda {
 
 constexpr int kTileQueries = 64, kSlab = 4;  // queries of a block; products that shared memory holds of them
 constexpr int kTileWarps = kEmulated ? 2 : 8;
-constexpr int kQueryStride = kSlab * 32 + 16;  // bytes; the 16 part the banks of 8 queries
+constexpr int kQueryStride = kSlab * 32 + 32;  // bytes; 32 more part the banks of 4 queries, which are read at a time
+
+template <class Op, class = void>
+struct Settles : std::false_type {};
+template <class Op>
+struct Settles<Op, std::void_t<decltype(&Op::settle)>> : std::true_type {};
+
+// A query's bar as a number that no score which reaches it is below: not a number where there is no bar yet.
+__device__ __forceinline__ float bar_of(const Scan& s, int64_t q) { return __uint_as_float(bits_of_order(s.bars[q].score)); }
 
 template <class Op>
-__global__ void __launch_bounds__(kTileWarps * 32) tiles_kernel(Scan s, Op op, int64_t first, int64_t last) {
+__global__ void __launch_bounds__(kTileWarps * 32, 2) tiles_kernel(Scan s, Op op, int64_t first, int64_t last) {
   __align__(16) __shared__ uint8_t queries[kTileQueries * kQueryStride];
   const int lane = lane_id(), g = lane / 4, t = lane % 4, warp = static_cast<int>(threadIdx.x) / 32;
   const int64_t q0 = static_cast<int64_t>(blockIdx.y) * kTileQueries;
@@ -32,11 +42,18 @@ __global__ void __launch_bounds__(kTileWarps * 32) tiles_kernel(Scan s, Op op, i
     for (int slab = 0; slab < op.steps; slab += kSlab) {
       const int deep = op.steps - slab < kSlab ? op.steps - slab : kSlab;
       __syncthreads();
-      for (int i = static_cast<int>(threadIdx.x); i < kTileQueries * deep * 2; i += kTileWarps * 32) {
-        const int q = i / (deep * 2), part = i % (deep * 2);
-        const uint4 value = q < count ? *reinterpret_cast<const uint4*>(op.queries + ((q0 + q) * op.steps + slab) * 32 + part * 16)
-                                      : make_uint4(0, 0, 0, 0);
-        *reinterpret_cast<uint4*>(queries + q * kQueryStride + part * 16) = value;
+      // words t and t + 4 of a product side by side, as lanes read them
+      for (int i = static_cast<int>(threadIdx.x); i < kTileQueries * deep; i += kTileWarps * 32) {
+        const int q = i / deep, part = i % deep;
+        uint4 a = make_uint4(0, 0, 0, 0), b = a;
+        if (q < count) {
+          const uint4* from = reinterpret_cast<const uint4*>(op.queries + ((q0 + q) * op.steps + slab + part) * 32);
+          a = from[0];
+          b = from[1];
+        }
+        uint4* to = reinterpret_cast<uint4*>(queries + q * kQueryStride + part * 32);
+        to[0] = make_uint4(a.x, b.x, a.y, b.y);
+        to[1] = make_uint4(a.z, b.z, a.w, b.w);
       }
       __syncthreads();
       for (int i = 0; i < deep; ++i) {
@@ -45,8 +62,8 @@ __global__ void __launch_bounds__(kTileWarps * 32) tiles_kernel(Scan s, Op op, i
         op.fragment(s, within / kGroup, 1, slab + i, a[1], state[1]);
 #pragma unroll
         for (int n = 0; n < kTileQueries / 8; ++n) {
-          const uint8_t* at = queries + (8 * n + g) * kQueryStride + i * 32 + 4 * t;
-          const uint32_t b[2] = {*reinterpret_cast<const uint32_t*>(at), *reinterpret_cast<const uint32_t*>(at + 16)};
+          const uint2 pair = *reinterpret_cast<const uint2*>(queries + (8 * n + g) * kQueryStride + i * 32 + 8 * t);
+          const uint32_t b[2] = {pair.x, pair.y};
           multiply<Op::kProduct>(products[0][n], a[0], b);
           multiply<Op::kProduct>(products[1][n], a[1], b);
         }
@@ -55,31 +72,54 @@ __global__ void __launch_bounds__(kTileWarps * 32) tiles_kernel(Scan s, Op op, i
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       op.gather(state[half]);
+      const int64_t mine = row0 + 16 * half + g;  // and that + 8
+      const int64_t rows[2] = {mine < last ? mine : last - 1, mine + 8 < last ? mine + 8 : last - 1};
+      const bool live[2] = {mine < last && allowed(s, mine), mine + 8 < last && allowed(s, mine + 8)};
+      const RowFactors factors[2] = {RowFactors(s, Row(s.codes, rows[0])), RowFactors(s, Row(s.codes, rows[1]))};
+      if constexpr (Settles<Op>::value) {
+        op.settle(s, Row(s.codes, rows[0]), state[half], 0);
+        op.settle(s, Row(s.codes, rows[1]), state[half], 1);
+      }
+      const int64_t own = q0 + 2 * t;
+      uint32_t passed = 0;  // bit 4 n + 2 column + which
 #pragma unroll
-      for (int which = 0; which < 2; ++which) {
-        const int64_t row = row0 + 16 * half + 8 * which + g;
-        if (row >= last || !allowed(s, row)) continue;
-        const Row codes(s.codes, row);
-        const RowFactors factors(s, codes);
+      for (int n = 0; n < kTileQueries / 8; ++n)
 #pragma unroll
-        for (int n = 0; n < kTileQueries / 8; ++n)
+        for (int column = 0; column < 2; ++column) {
+          const int in_tile = 8 * n + 2 * t + column;
+          if (in_tile >= count) continue;
+          const int64_t q = own + (8 * n + column);  // one address, and constants: 16 addresses would cost registers
+          const float bar = bar_of(s, q), constant = constant_of(s, q);
 #pragma unroll
-          for (int column = 0; column < 2; ++column) {
-            const int in_tile = 8 * n + 2 * t + column;
-            if (in_tile >= count) continue;
-            const int64_t q = q0 + in_tile;
-            const Bar bar = s.bars[q];
-            const float constant = constant_of(s, q);
+          for (int which = 0; which < 2; ++which) {
             const int product = products[half][n][2 * which + column];
-            float score;
-            if constexpr (Op::kExact) {
-              score = factors.finish(op.sum_of(product, q, state[half], which), constant);
-            } else {
-              if (order(op.best(product, q, state[half], which, factors, constant)) < bar.score) continue;
-              score = factors.finish(op.exact(s, q, codes), constant);
-            }
-            if (reaches(s, bar, score, static_cast<uint32_t>(row))) offer(s, q, score, static_cast<uint32_t>(row));
+            float best;
+            if constexpr (Op::kExact) best = factors[which].finish(op.sum_of(product, q, state[half], which), constant);
+            else best = op.best(product, q, state[half], which, factors[which], constant);
+            if (!(best < bar)) passed |= 1u << (4 * n + 2 * column + which);
           }
+        }
+      passed &= (live[0] ? 0x55555555u : 0) | (live[1] ? 0xaaaaaaaau : 0);
+      const auto query_of = [&](int bit) { return static_cast<uint32_t>(q0) + static_cast<uint32_t>(8 * (bit >> 2) + 2 * t + (bit >> 1 & 1)); };
+      if constexpr (Op::kExact) {
+        for (; passed; passed &= passed - 1) {
+          const int bit = __ffs(static_cast<int>(passed)) - 1;
+          const int64_t q = query_of(bit);
+          int product = 0;
+#pragma unroll
+          for (int i = 0; i < 32; ++i)  // registers have no numbers to choose by
+            if (i == bit) product = products[half][i >> 2][2 * (i & 1) + (i >> 1 & 1)];
+          const float low = op.sum_of(product, q, state[half], 0), high = op.sum_of(product, q, state[half], 1);
+          const float scale = bit & 1 ? factors[1].scale : factors[0].scale, bias = bit & 1 ? factors[1].bias : factors[0].bias;
+          const float score = finished(bit & 1 ? high : low, scale, factors[0].biased ? &bias : nullptr, constant_of(s, q));
+          const uint32_t row = static_cast<uint32_t>(mine) + 8 * static_cast<uint32_t>(bit & 1);
+          if (reaches(s, s.bars[q], score, row)) offer(s, q, score, row);
+        }
+      } else {
+        score_survivors(s, op, passed, [&](int bit, uint32_t& q, uint32_t& row) {
+          q = query_of(bit);
+          row = static_cast<uint32_t>(mine) + 8 * static_cast<uint32_t>(bit & 1);
+        });
       }
     }
   }
