@@ -9,8 +9,8 @@
 namespace vecpress::cuda {
 namespace {
 
-// From so many queries tiles pay. Estimate: for 32 rows and a byte, 64 queries take 16 products of 4096 multiplications, 25 clocks of a multiprocessor
-// at some 2600 a clock, and four queries a look-up 3.15 clocks: as many for 32 queries. The bounds are twice as wide, so a little later.
+// From so many queries tiles pay. Estimate: for 32 rows and a byte, 64 queries take 16 products of 4096 multiplications, 25 clocks of a
+// multiprocessor at some 2600 a clock, and four queries a look-up 3.15: as many for 32 queries. Bounds are twice as wide, so a little later.
 constexpr int64_t kTileBatch = kEmulated ? 5 : 48;
 
 bool by_tiles(int64_t nq) { return nq >= kTileBatch && (kEmulated || capability() >= 80); }

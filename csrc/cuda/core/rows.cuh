@@ -15,9 +15,15 @@
 namespace vecpress::cuda {
 
 constexpr int kRowThreads = 256;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+constexpr int kMostThreads = 1024;  // of a multiprocessor, on every device that the code is for
+#else
+constexpr int kMostThreads = 1536;
+#endif
 
 template <class Op, int Q, int kThreads, int kBlocks>
-__global__ void __launch_bounds__(kThreads, kBlocks) rows_kernel(Scan s, Op op, int64_t first, int64_t last) {
+__global__ void __launch_bounds__(kThreads, kBlocks * kThreads <= kMostThreads ? kBlocks : kMostThreads / kThreads)
+    rows_kernel(Scan s, Op op, int64_t first, int64_t last) {
   unsigned char* shared = dynamic_shared<unsigned char>();
   const int64_t q0 = static_cast<int64_t>(blockIdx.y) * Q;
   const int count = static_cast<int>(s.nq - q0 < Q ? s.nq - q0 : Q);
@@ -68,8 +74,9 @@ inline int row_threads(int64_t rows, int most) {
   return most;
 }
 
-// As many blocks as run at once: each takes rows until there are none. kBlocks: that registers are to be spared for.
-template <int Q, int kThreads = kRowThreads, int kBlocks = 1, class Op>
+// As many blocks as run at once: each takes rows until there are none. kBlocks: for how many registers are to
+// suffice, 0: as the compiler likes.
+template <int Q, int kThreads = kRowThreads, int kBlocks = 0, class Op>
 inline int launch_rows(const Scan& s, const Op& op, std::size_t shared, int64_t first, int64_t last) {
   const int64_t tiles = (s.nq + Q - 1) / Q;
   if (tiles > 65535) return VP_CUDA_ARGUMENT;
