@@ -12,6 +12,7 @@
 namespace vecpress::cuda {
 int multiprocessors() { return 2; }
 int capability() { return 90; }
+int shared_of_block() { return 64 << 10; }  // the least of all devices: so tests meet what does not fit
 }  // namespace vecpress::cuda
 
 extern "C" {
@@ -34,6 +35,7 @@ int vp_cuda_name(int device, char* name, size_t bytes, int* capability, int* pro
   *memory = size_t{1} << 30;
   return VP_CUDA_OK;
 }
+int64_t vp_cuda_exact_rows(void) { return vecpress::cuda::exact_rows(); }
 int vp_cuda_probe(int device) { return device ? VP_CUDA_ARGUMENT : VP_CUDA_OK; }
 int vp_cuda_allocate(int device, size_t bytes, void** out) {
   if (device || !out) return VP_CUDA_ARGUMENT;
@@ -107,6 +109,7 @@ __global__ void empty_kernel() {}
 
 int multiprocessors() { return attribute(cudaDevAttrMultiProcessorCount, 1); }
 int capability() { return attribute(cudaDevAttrComputeCapabilityMajor, 0) * 10 + attribute(cudaDevAttrComputeCapabilityMinor, 0); }
+int shared_of_block() { return attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, 48 << 10); }
 
 }  // namespace vecpress::cuda
 
@@ -114,6 +117,7 @@ using namespace vecpress::cuda;
 
 extern "C" {
 int vp_cuda_emulated(void) { return 0; }
+int64_t vp_cuda_exact_rows(void) { return -1; }
 int vp_cuda_driver(int* version) { return version ? status(cudaDriverGetVersion(version)) : VP_CUDA_ARGUMENT; }
 int vp_cuda_devices(int* count) {
   if (!count) return VP_CUDA_ARGUMENT;

@@ -29,6 +29,7 @@ extern "C" {
 
 VP_CUDA_API int vp_cuda_abi(void);                /* VP_CUDA_ABI of the library */
 VP_CUDA_API int vp_cuda_emulated(void);           /* 1 where kernels run on the processor: for tests, not for use */
+VP_CUDA_API int64_t vp_cuda_exact_rows(void);     /* rows that screens did not skip so far, counted where emulated; else -1 */
 VP_CUDA_API const char* vp_cuda_message(int code); /* what a code means, on the host */
 VP_CUDA_API int vp_cuda_driver(int* version);      /* such as 13000, 0 without a driver; host pointer */
 VP_CUDA_API int vp_cuda_devices(int* count);       /* host pointer */
@@ -133,6 +134,10 @@ VP_CUDA_API int vp_cuda_unpack_codes(uint8_t* out, const uint8_t* codes, int32_t
 VP_CUDA_API int vp_cuda_rotate(float* out, const float* x, const uint8_t* signs, int64_t n, int64_t d, int inverse, void* stream); /* not in place */
 VP_CUDA_API int vp_cuda_encode_grid(uint8_t* labels, double* sums, const float* y, const float* along, int32_t n_bits, int64_t n, int64_t d,
                                     void* stream);
+VP_CUDA_API size_t vp_cuda_lut4_operand(const VpScan* scan, int32_t m);
+VP_CUDA_API int vp_cuda_lut4(const VpScan* scan, const float* tables, int32_t m); /* [nq, m, 16], m = 2 (code_size - head), or one less */
+VP_CUDA_API size_t vp_cuda_lut8_operand(const VpScan* scan);
+VP_CUDA_API int vp_cuda_lut8(const VpScan* scan, const float* tables); /* [nq, code_size - head, 256] */
 
 #ifdef __cplusplus
 }

@@ -53,6 +53,7 @@ SCAN = POINTER(Scan)
 ARGUMENTS: dict[str, list[Any]] = {
     "abi": [],
     "emulated": [],
+    "exact_rows": [],
     "message": [c_int],
     "driver": [POINTER(c_int)],
     "devices": [POINTER(c_int)],
@@ -94,8 +95,12 @@ ARGUMENTS: dict[str, list[Any]] = {
     "unpack_codes": [c_void_p, c_void_p, c_int32, c_int64, c_int64, c_void_p],
     "rotate": [*[c_void_p] * 3, c_int64, c_int64, c_int, c_void_p],
     "encode_grid": [*[c_void_p] * 4, c_int32, c_int64, c_int64, c_void_p],
+    "lut4_operand": [SCAN, c_int32],
+    "lut4": [SCAN, c_void_p, c_int32],
+    "lut8_operand": [SCAN],
+    "lut8": [SCAN, c_void_p],
 }
-RETURNS: dict[str, Any] = {"message": c_char_p, "codes_bytes": c_int64}
+RETURNS: dict[str, Any] = {"message": c_char_p, "codes_bytes": c_int64, "exact_rows": c_int64}
 RETURNS |= {name: c_size_t for name in ARGUMENTS if name.endswith("_operand")}
 
 

@@ -88,6 +88,16 @@ def _sdc(put: Put, codes: np.ndarray, dim: int, n_bits: int, form: int, weights:
     return put(codes), dim, n_bits, put(weights)  # one form, the fastest
 
 
+@operands_of("lut4")
+def _lut4(put: Put, tables: np.ndarray) -> tuple[Any, ...]:
+    return (put(tables), tables.shape[1])
+
+
+@operands_of("lut8")
+def _lut8(put: Put, tables: np.ndarray) -> tuple[Any, ...]:
+    return (put(tables),)
+
+
 def scan(
     op: str,
     codes: library.Codes,

@@ -38,7 +38,8 @@ struct Row {
   const uint8_t* group;
   int lane, words;  // of the stored code
   __device__ __forceinline__ Row(const Codes& c, int64_t row)
-      : group(c.data + row / kGroup * group_bytes(c.stride)), lane(static_cast<int>(row % kGroup)), words(static_cast<int>(padded(c.stride) / 4)) {}
+      : group(c.data + static_cast<int64_t>(static_cast<uint32_t>(row) / kGroup) * group_bytes(c.stride)),  // rows are fewer than 2^32
+        lane(static_cast<int>(static_cast<uint32_t>(row) % kGroup)), words(static_cast<int>(padded(c.stride) / 4)) {}
   __device__ __forceinline__ bool whole(int chunk) const { return 4 * chunk + 4 <= words; }
   __device__ __forceinline__ uint4 chunk(int c) const {  // where `whole`
     return *reinterpret_cast<const uint4*>(group + (c * kGroup + lane) * kChunk);
@@ -97,11 +98,14 @@ __device__ inline float factor_value(const Factor& f, const Row& row) {
 
 // ---- scores: ((sum * scale) + bias) + constant, every step rounded; what is no number counts as -inf
 
-__device__ __forceinline__ float finished(float sum, float scale, const float* bias, float constant) {
+__device__ __forceinline__ float finished(float sum, float scale, bool biased, float bias, float constant) {
   float score = __fmul_rn(sum, scale);
-  if (bias) score = __fadd_rn(score, *bias);
+  if (biased) score = __fadd_rn(score, bias);
   score = __fadd_rn(score, constant);
   return score == score ? score : __uint_as_float(0xff800000u);
+}
+__device__ __forceinline__ float finished(float sum, float scale, const float* bias, float constant) {
+  return finished(sum, scale, bias != nullptr, bias ? *bias : 0.0f, constant);
 }
 
 // Scores as whole numbers in the same order, both zeros as one; 0 is below all of them.

@@ -358,6 +358,9 @@ inline unsigned __byte_perm(unsigned a, unsigned b, unsigned select) {
 inline unsigned __funnelshift_r(unsigned low, unsigned high, unsigned shift) {
   return static_cast<unsigned>((uint64_t{high} << 32 | low) >> (shift & 31));
 }
+inline unsigned __funnelshift_lc(unsigned low, unsigned high, unsigned shift) {  // shifts beyond 32 are 32
+  return static_cast<unsigned>(((uint64_t{high} << 32 | low) << std::min(shift, 32u)) >> 32);
+}
 inline int __dp4a(int a, int b, int c) {
   for (int i = 0; i < 4; ++i)
     c += static_cast<int8_t>(static_cast<unsigned>(a) >> 8 * i) * static_cast<int8_t>(static_cast<unsigned>(b) >> 8 * i);

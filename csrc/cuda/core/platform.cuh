@@ -28,6 +28,20 @@ inline int launch(void (*kernel)(P...), dim3 grid, dim3 block, std::size_t share
   return emulate::launch(grid, block, [=] { kernel(static_cast<P>(args)...); }) ? VP_CUDA_DEADLOCK : VP_CUDA_OK;
 }
 
+// How many blocks of a kernel a multiprocessor holds at once.
+template <class... P>
+inline int resident_blocks(void (*)(P...), int, std::size_t shared, int& out) {
+  out = 2;
+  return shared > emulate::kShared ? VP_CUDA_LAUNCH : VP_CUDA_OK;
+}
+
+// Rows that a screen has not skipped, counted for tests: that it skips is seen nowhere else.
+inline int64_t& exact_rows() {
+  static int64_t rows = 0;
+  return rows;
+}
+inline void count_exact() { ++exact_rows(); }
+
 // A block's own memory, as much as the launch gave.
 template <class T>
 inline T* dynamic_shared() {
@@ -41,14 +55,25 @@ constexpr bool kEmulated = false;
 
 int status(cudaError_t error);  // api.cu
 
+template <class... P>
+inline int allow_shared(void (*kernel)(P...), std::size_t shared) {
+  if (shared <= 48 << 10) return VP_CUDA_OK;  // what every device gives unasked
+  return status(
+      cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared)));
+}
+
+template <class... P>
+inline int resident_blocks(void (*kernel)(P...), int threads, std::size_t shared, int& out) {
+  if (const int code = allow_shared(kernel, shared)) return code;
+  return status(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&out, kernel, threads, shared));
+}
+
+__device__ __forceinline__ void count_exact() {}
+
 template <class... P, class... A>
 inline int launch(void (*kernel)(P...), dim3 grid, dim3 block, std::size_t shared, Stream stream, A... args) {
   if (!grid.x || !grid.y || !grid.z) return VP_CUDA_OK;
-  if (shared > 48 << 10) {  // more than every device gives unasked
-    const cudaError_t error =
-        cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared));
-    if (error != cudaSuccess) return status(error);
-  }
+  if (const int code = allow_shared(kernel, shared)) return code;
   kernel<<<grid, block, shared, stream>>>(static_cast<P>(args)...);
   return status(cudaGetLastError());
 }

@@ -4,9 +4,8 @@
 //
 //   Shared                        what a block keeps of its queries; stage(shared, q0, count): fills it, by all threads
 //   Sum                           what is summed of a row and a query; sums(shared, row, sums[Q]): by a thread
-//   kExact                        whether a Sum is the reference's sum; else best(shared, i, sum, factors, constant) is at least the score, or no number, and
-//                                 survivors are scored as core/survivors.cuh says
-//
+//   kExact                        whether a Sum is the reference's sum, by sum_of(sum, q); else best(shared, i, sum, factors, constant) is at least the
+//                                 score, or no number, and survivors are scored as core/survivors.cuh says
 //   blocks()                      where there is one: how many blocks a multiprocessor is to hold, else as the compiler likes
 //
 // Where it is not exact, only rows whose best reaches the bar are summed as the reference does.
@@ -16,10 +15,16 @@
 
 namespace vecpress::cuda {
 
-constexpr int kRowThreads = kEmulated ? 64 : 256;
+constexpr int kRowThreads = 256;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+constexpr int kMostThreads = 1024;  // of a multiprocessor, on every device that the code is for
+#else
+constexpr int kMostThreads = 1536;
+#endif
 
-template <class Op, int Q>
-__global__ void __launch_bounds__(kRowThreads, LeastBlocks<Op, 0>::kCount) rows_kernel(Scan s, Op op, int64_t first, int64_t last) {
+template <class Op, int Q, int kThreads, int kBlocks>
+__global__ void __launch_bounds__(kThreads, kBlocks * kThreads <= kMostThreads ? kBlocks : kMostThreads / kThreads)
+    rows_kernel(Scan s, Op op, int64_t first, int64_t last) {
   unsigned char* shared = dynamic_shared<unsigned char>();
   const int64_t q0 = static_cast<int64_t>(blockIdx.y) * Q;
   const int count = static_cast<int>(s.nq - q0 < Q ? s.nq - q0 : Q);
@@ -66,18 +71,26 @@ __global__ void __launch_bounds__(kRowThreads, LeastBlocks<Op, 0>::kCount) rows_
   }
 }
 
-// Blocks that a device keeps busy: each takes rows until there are none.
-inline unsigned row_blocks(int64_t rows) {
-  const int64_t wanted = (rows + kRowThreads - 1) / kRowThreads, most = static_cast<int64_t>(multiprocessors()) * 8;
-  return static_cast<unsigned>(wanted < most ? wanted : most);
+// Threads of a block: they share what it stages, so many; but fewer where rows are few, so that all multiprocessors have some.
+inline int row_threads(int64_t rows, int most) {
+  if (kEmulated) return 64;
+  while (most > 64 && rows < static_cast<int64_t>(most) * multiprocessors()) most /= 2;
+  return most;
 }
 
-template <int Q, class Op>
+// As many blocks as run at once: each takes rows until there are none. kBlocks: for how many registers are to suffice, 0: as the compiler
+// likes, -1: as the operation says.
+template <int Q, int kThreads = kRowThreads, int kBlocks = -1, class Op>
 inline int launch_rows(const Scan& s, const Op& op, std::size_t shared, int64_t first, int64_t last) {
   const int64_t tiles = (s.nq + Q - 1) / Q;
   if (tiles > 65535) return VP_CUDA_ARGUMENT;
-  return launch(rows_kernel<Op, Q>, dim3(row_blocks(last - first), static_cast<unsigned>(tiles)), dim3(kRowThreads), shared, s.stream, s, op,
-                first, last);
+  const int threads = row_threads(last - first, kThreads);
+  int resident = 0;
+  constexpr int kLeast = kBlocks >= 0 ? kBlocks : LeastBlocks<Op, 0>::kCount;
+  if (const int code = resident_blocks(rows_kernel<Op, Q, kThreads, kLeast>, threads, shared, resident)) return code;
+  const int64_t wanted = (last - first + threads - 1) / threads, most = static_cast<int64_t>(multiprocessors()) * resident;
+  return launch(rows_kernel<Op, Q, kThreads, kLeast>, dim3(static_cast<unsigned>(wanted < most ? wanted : most), static_cast<unsigned>(tiles)),
+                dim3(static_cast<unsigned>(threads)), shared, s.stream, s, op, first, last);
 }
 
 }  // namespace vecpress::cuda

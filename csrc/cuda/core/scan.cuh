@@ -58,7 +58,7 @@ struct RowFactors {
   bool biased;
   __device__ __forceinline__ RowFactors(const Scan& s, const Row& row)
       : scale(factor_value(s.scale, row)), bias(s.bias.kind ? factor_value(s.bias, row) : 0.0f), biased(s.bias.kind != kNone) {}
-  __device__ __forceinline__ float finish(float sum, float constant) const { return finished(sum, scale, biased ? &bias : nullptr, constant); }
+  __device__ __forceinline__ float finish(float sum, float constant) const { return finished(sum, scale, biased, bias, constant); }
 };
 
 __device__ __forceinline__ bool reaches(const Scan& s, const Bar& bar, float score, uint32_t row) {
@@ -103,6 +103,7 @@ int choose_best(const Scan& s, bool last);  // select.cu: the k best candidates 
 int begin_scan(const Scan& s);              // select.cu: bars below every score, no candidates
 int multiprocessors();                      // api.cu, of the current device
 int capability();                           // api.cu, 90 is 9.0
+int shared_of_block();                      // api.cu, the most bytes that a block may ask for
 
 inline bool bad_factor(const VpFactor& f, int32_t code_size) {
   return f.kind < 0 || f.kind >= kFactorKinds || (f.kind == kU1 && !f.table) ||

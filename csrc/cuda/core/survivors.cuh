@@ -69,6 +69,7 @@ __device__ __forceinline__ void score_survivors(const Scan& s, const Op& op, uin
     uint32_t q = 0, row = 0;
     if (wanted) place(__ffs(static_cast<int>(bits)) - 1, q, row);
     bits &= bits - 1;
+    if (wanted) count_exact();
     const float sum = exact_sums(s, op, wanted, q, row);
     if (!wanted) continue;
     const float score = RowFactors(s, Row(s.codes, row)).finish(sum, constant_of(s, q));
