@@ -4,7 +4,8 @@
 //
 //   Shared                        what a block keeps of its queries; stage(shared, q0, count): fills it, by all threads
 //   Sum                           what is summed of a row and a query; sums(shared, row, sums[Q]): by a thread
-//   kExact                        whether a Sum is the reference's sum; else best(shared, i, sum, factors, constant) is at least the score, or no number, and
+//   kExact                        whether a Sum is the reference's sum; else best(shared, i, sum, factors, constant) is at least
+//                                 the score, or no number, and
 //                                 survivors are scored as core/survivors.cuh says
 //
 //   blocks()                      where there is one: how many blocks a multiprocessor is to hold, else as the compiler likes
