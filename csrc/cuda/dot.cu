@@ -1,7 +1,7 @@
 // Scan of small whole numbers on a device. Definition: vecpress/ops/dot.py.
 //
-// Queries and levels are rounded to whole numbers of 8 bits, whose products bound every row's score (dot_queries.cuh); the few rows whose bound reaches the
-// bar are summed as the reference does, two at a time by a warp, a chain a lane. Few queries: 4 numbers an instruction, a thread a row.
+// Queries and levels are rounded to whole numbers of 8 bits, whose products bound every row's score (dot_queries.cuh); the few rows whose
+// bound reaches the bar are summed as the reference does, two at a time by a warp, a chain a lane. Few queries: 4 numbers an instruction, a thread a row.
 // Batches: the tensor cores. Numbers of 4 bits in even steps are shifted and masked out of a code; other levels of 1, 2 and 4 bits are picked
 // by byte permutes, 4 numbers each; widths of several planes are put together first (core/unpack.cuh).
 #include "dot_queries.cuh"

@@ -11,7 +11,8 @@
 //
 // the last for the reference's chains: ceil(d / 16) multiply-adds and 4 additions, each rounded once. Numbers too small for float32's
 // relative roundings add 2^-149 an operation. P becomes a float and is multiplied and added in float32: 3 roundings, of no more than
-// f step sum of |X| |N| + |center| + what is above, each 2^-24 of it: 2^-21 is allowed. What follows the sum, scale, bias and constant, is computed as the
+// f step sum of |X| |N| + |center| + what is above, each 2^-24 of it: 2^-21 is allowed. What follows the sum, scale, bias and constant, is
+// computed as the
 // reference computes it, and every rounded step is monotone: from a sum that is no less comes a score that is no less, or, for a negative
 // scale, from one that is no more. Infinite factors keep that order, as what is no number counts as -inf.
 //

@@ -75,7 +75,8 @@ __device__ __forceinline__ void fetch_numbers(const Codes& c, int64_t group, int
   if constexpr (F != Form::kJoint) {
     constexpr int kProducts = F == Form::kBytes ? 1 : 4 / W, kPieces = F == Form::kBytes ? 2 : 1;
     const int64_t at = static_cast<int64_t>(step / kProducts) * kPieces * kGroup * kChunk + 128 * lane_id();
-    if (lane_id() < (count + kProducts - 1) / kProducts * kPieces * 4 && at < group_bytes(c.stride)) fetch(c.data + group * group_bytes(c.stride) + at);
+    const int lines = (count + kProducts - 1) / kProducts * kPieces * 4;
+    if (lane_id() < lines && at < group_bytes(c.stride)) fetch(c.data + group * group_bytes(c.stride) + at);
   }
 }
 
