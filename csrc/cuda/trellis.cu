@@ -126,8 +126,8 @@ template <int kWindow>
 struct Tiles : Exact<kWindow> {
   static constexpr bool kExact = false;
   static constexpr Product kProduct = Product::kBytes;
-  // Of a step's 8: rows 12 words apart, and each 8 of them another word later, are in different banks, both for a word of 32 rows, which is written, and
-  // for 4 words of 8 rows, which are read.
+  // Of a step's 8: rows 12 words apart, and each 8 of them another word later, are in different banks, both for a word of 32 rows, which is written,
+  // and for 4 words of 8 rows, which are read.
   static constexpr int kRowWords = 12;
   using Exact<kWindow>::operand;
   struct State {
