@@ -104,8 +104,8 @@ def rounded_levels(seed: int, finest: int, nq: int) -> Call:
 def rounded_words(seed: int, factors: str, nq: int) -> Call:
     """`trellis` with queries of which rounding loses all that tells rows apart, as much as levels of their length allow.
 
-    The first component is 127 times a number of which each other is 0.49, so that these are zeros in 8 bits. All rows have the same
-    first level, and all levels are one size: the best rows have those of the query's signs, the others any.
+    The first component is 127 times a number of which each other is 0.49, so that these are zeros in 8 bits. All rows have the
+    same first level, and all levels are one size: the best rows have those of the query's signs, the others any.
     """
     rng = np.random.default_rng(seed)
     n, size = 3000, 8
