@@ -144,7 +144,7 @@ __device__ __forceinline__ void find_labels(const LabelBook& b, const Subspace& 
     }
   }
   uint32_t best[4] = {}, second[4] = {};
-#pragma unroll 4
+#pragma unroll(kSteps > 2 ? 2 : 4)
   for (int tile = 0; tile < kBookTiles; ++tile) {
     float sum[2][4] = {};
 #pragma unroll
