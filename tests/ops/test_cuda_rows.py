@@ -1,4 +1,4 @@
-"""Row operations on a device where screens are misled: near ties, rows of any length, numbers that are none. Equal to the reference bit for bit."""
+"""Row operations on a device where screens are misled: near ties, rows of any length, numbers that are none."""
 
 from __future__ import annotations
 
