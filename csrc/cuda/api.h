@@ -122,6 +122,9 @@ VP_CUDA_API int vp_cuda_assign(int32_t* labels, float* distances, const float* x
 VP_CUDA_API int vp_cuda_encode_pq_workspace(int64_t m, int64_t ks, int64_t dsub, size_t* least, size_t* most);
 VP_CUDA_API int vp_cuda_encode_pq(uint8_t* out, const float* x, const float* codebooks, int64_t n, int64_t m, int64_t ks, int64_t dsub,
                                   int by_column, void* workspace, size_t workspace_bytes, void* stream);
+VP_CUDA_API int vp_cuda_label_sums_workspace(int64_t n, int64_t k, size_t* least, size_t* most);
+VP_CUDA_API int vp_cuda_label_sums(double* out, const float* x, const int32_t* labels, int64_t n, int64_t d, int64_t k, void* workspace,
+                                   size_t workspace_bytes, void* stream); /* labels beyond k - 1 are not looked for */
 VP_CUDA_API int vp_cuda_norms(float* out, const float* x, int64_t n, int64_t d, void* stream);
 /* first: int64[1] on the device */
 VP_CUDA_API int vp_cuda_pack_bits(uint8_t* out, int64_t* first, const float* x, const float* thresholds, float largest, int64_t n, int64_t d,

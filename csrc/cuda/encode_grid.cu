@@ -91,7 +91,8 @@ __device__ inline int best_scale(const Grid& a, const float* y, float factor, ui
       squares += one * one;
     }
     for (int by = 16; by; by /= 2) squares += __shfl_xor_sync(kAllLanes, squares, by);
-    const double normal = kNormal[a.n_bits] * static_cast<double>(1 << (30 - a.n_bits)) / sqrt(static_cast<double>(squares) / static_cast<double>(a.d));
+    const double spread = sqrt(static_cast<double>(squares) / static_cast<double>(a.d));
+    const double normal = kNormal[a.n_bits] * static_cast<double>(1 << (30 - a.n_bits)) / spread;
     const double low = normal < 16384.0 ? normal : 16384.0, high = (normal > 16384.0 ? normal : 16384.0) * 4 / 3;
     scales = {static_cast<int>(0.75 * low), static_cast<int>(high < 65535.0 ? high : 65535.0), kCoarse[a.n_bits]};
   }

@@ -77,7 +77,8 @@ __global__ void __launch_bounds__(kWarps * 32) products_kernel(EncodePq a, Label
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = lane_id();
   const int64_t begin = static_cast<int64_t>(blockIdx.y) * group, end = begin + group < a.m ? begin + group : a.m;
   const uint4* from = reinterpret_cast<const uint4*>(book.fragments + begin * kEach);
-  for (int i = static_cast<int>(threadIdx.x); i < static_cast<int>(end - begin) * kEach / 2; i += kWarps * 32) reinterpret_cast<uint4*>(fragments)[i] = from[i];
+  for (int i = static_cast<int>(threadIdx.x); i < static_cast<int>(end - begin) * kEach / 2; i += kWarps * 32)
+    reinterpret_cast<uint4*>(fragments)[i] = from[i];
   __syncthreads();
   const bool whole = end - begin == kCodeBytes && a.m % kCodeBytes == 0 && reinterpret_cast<uintptr_t>(a.out) % kCodeBytes == 0;
   const int64_t d = a.m * a.dsub;

@@ -15,7 +15,10 @@ from .blocks import DeviceBlocks
 RANK = -1  # below the reference: arrays on the host are never taken to a device unasked
 GROUPS = {"flat": 0}  # where the option stands that says in what groups bytes lie; 1 for the others
 OUTPUTS = {"assign": 2, "encode_grid": 2, "encode_sq": 2, "pack_bits": 2}  # results that an operation writes, where more than one
-SHAPES = {"label_sums": (0,), "unpack_codes": (1,)}  # axes of the result whose lengths no operand says: arguments behind the others
+SHAPES = {
+    "label_sums": (0,),
+    "unpack_codes": (1,),
+}  # axes of the result whose lengths no operand says: arguments behind the others
 
 
 def register() -> None:

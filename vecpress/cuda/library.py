@@ -87,6 +87,8 @@ ARGUMENTS: dict[str, list[Any]] = {
     "assign": [*[c_void_p] * 4, *[c_int64] * 3, c_void_p, c_size_t, c_void_p],
     "encode_pq_workspace": [*[c_int64] * 3, POINTER(c_size_t), POINTER(c_size_t)],
     "encode_pq": [*[c_void_p] * 3, *[c_int64] * 4, c_int, c_void_p, c_size_t, c_void_p],
+    "label_sums_workspace": [c_int64, c_int64, POINTER(c_size_t), POINTER(c_size_t)],
+    "label_sums": [*[c_void_p] * 3, *[c_int64] * 3, c_void_p, c_size_t, c_void_p],
     "norms": [c_void_p, c_void_p, c_int64, c_int64, c_void_p],
     "pack_bits": [*[c_void_p] * 4, c_float, c_int64, c_int64, c_void_p],
     "encode_sq": [*[c_void_p] * 5, c_int32, c_float, c_int64, c_int64, c_void_p],

@@ -1,4 +1,4 @@
-"""Row operations on a device: encoders, products, k-means' steps. Each takes arrays of the host or of a device and gives `DeviceArray`s.
+"""Row operations on a device: encoders, products, k-means' steps. Arrays of the host or of a device in, `DeviceArray`s out.
 
 Shapes, dtypes and meaning are those of the operation of the same name in `vecpress/ops`, and so are the bits of what comes out.
 """
@@ -15,7 +15,6 @@ import numpy as np
 from ..checks import check_choice
 from ..ops.pack_codes import BITS, packed_size
 from ..ops.rotate import ROUNDS
-from . import library
 from .library import call
 from .memory import DeviceArray, Stream, as_device_array, scratch
 from .scans import workspace_limit
@@ -62,7 +61,7 @@ class Work:
         return out
 
     def run(self, *arguments: Any, workspace: tuple[int, int] | None = None) -> None:
-        """Calls the library's function; arrays become pointers. workspace: the least bytes it does with and the most that help."""
+        """Calls the library's function; arrays become pointers. workspace: the least bytes that do, the most that help."""
         pointers = [x.pointer or None if isinstance(x, DeviceArray) else x for x in arguments]
         memory = None
         if workspace is not None:
@@ -89,7 +88,9 @@ def workspace_of(op: str, *sizes: int) -> tuple[int, int]:
 
 
 @_row
-def project(x: Array, matrix: Array, offset: Array | None = None, *, device: int | None = None, stream: Stream = 0) -> DeviceArray:
+def project(
+    x: Array, matrix: Array, offset: Array | None = None, *, device: int | None = None, stream: Stream = 0
+) -> DeviceArray:
     work = Work("project", device, stream, x, matrix)
     x = work.put("x", x, np.float32, None, None)
     matrix = work.put("matrix", matrix, np.float32, x.shape[1], None)
@@ -101,7 +102,9 @@ def project(x: Array, matrix: Array, offset: Array | None = None, *, device: int
 
 
 @_row
-def tables(q: Array, codebooks: Array, l2: bool, by_column: bool, *, device: int | None = None, stream: Stream = 0) -> DeviceArray:
+def tables(
+    q: Array, codebooks: Array, l2: bool, by_column: bool, *, device: int | None = None, stream: Stream = 0
+) -> DeviceArray:
     work = Work("tables", device, stream, q, codebooks)
     codebooks = work.put("codebooks", codebooks, np.float32, None, None, None)
     m, ks, dsub = _book(codebooks.shape, by_column)
@@ -236,3 +239,14 @@ def encode_grid(
     labels, sums = work.make(np.uint8, *y.shape), work.make(np.float64, len(y), 5)
     work.run(labels, sums, y, along, n_bits, *y.shape)
     return labels, sums
+
+
+@_row
+def label_sums(x: Array, labels: Array, k: int, *, device: int | None = None, stream: Stream = 0) -> DeviceArray:
+    """As `vecpress.ops.label_sums`; labels must be 0 to k - 1, which nobody checks on a device."""
+    work = Work("label_sums", device, stream, x, labels)
+    x = work.put("x", x, np.float32, None, None)
+    labels = work.put("labels", labels, np.int32, len(x))
+    out = work.make(np.float64, k, x.shape[1])
+    work.run(out, x, labels, *x.shape, k, workspace=workspace_of("label_sums", len(x), k))
+    return out

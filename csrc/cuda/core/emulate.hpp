@@ -335,6 +335,14 @@ inline unsigned __ballot_sync(unsigned mask, int predicate) {
     return out;
   });
 }
+template <class T>
+inline unsigned __match_any_sync(unsigned mask, T value) {
+  return emulate::exchange(mask, value, [&](auto at) {
+    T out = 0;
+    for (int i = 0; i < emulate::kWarp; ++i) out = static_cast<T>(out | static_cast<T>((mask >> i & 1) && at(i) == value) << i);
+    return out;
+  });
+}
 inline int __any_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) != 0; }
 inline int __all_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) == mask; }
 
@@ -343,7 +351,7 @@ inline int __ffs(int x) { return __builtin_ffs(x); }
 inline int __clz(int x) { return x ? __builtin_clz(static_cast<unsigned>(x)) : 32; }
 inline unsigned __brev(unsigned x) {
   unsigned out = 0;
-  for (int i = 0; i < 32; ++i) out |= (x >> i & 1) << (31 - i);
+  for (int i = 0; i < 32; ++i, x >>= 1) out = out << 1 | (x & 1);
   return out;
 }
 inline unsigned __byte_perm(unsigned a, unsigned b, unsigned select) {
@@ -378,10 +386,8 @@ inline double __dmul_rn(double a, double b) { return a * b; }
 inline unsigned __float_as_uint(float x) { unsigned u; std::memcpy(&u, &x, 4); return u; }
 inline float __uint_as_float(unsigned u) { float x; std::memcpy(&x, &u, 4); return x; }
 
-template <class T>
-inline T __ldg(const T* p) { return *p; }
-template <class T>
-inline T atomicAdd(T* p, T x) { const T old = *p; *p = old + x; return old; }
+template <class T> inline T __ldg(const T* p) { return *p; }
+template <class T> inline T atomicAdd(T* p, T x) { const T old = *p; *p = old + x; return old; }
 template <class T>
 inline T atomicMax(T* p, T x) { const T old = *p; *p = std::max(old, x); return old; }
 template <class T>

@@ -112,8 +112,8 @@ __device__ __forceinline__ Nearest nearest_of_lanes(Nearest best) {
 // apart, `count` of them; fragments: of this sub-quantizer; up64: 64, kept from the compiler: it would shift,
 // in the pipe that maxima need.
 template <int kSteps>
-__device__ __forceinline__ void find_labels(const LabelBook& b, const Subspace& space, const uint2* fragments, int64_t j, const float* x, int64_t stride,
-                                            int count, bool pairs, uint32_t up64, int (&label)[4]) {
+__device__ __forceinline__ void find_labels(const LabelBook& b, const Subspace& space, const uint2* fragments, int64_t j, const float* x,
+                                            int64_t stride, int count, bool pairs, uint32_t up64, int (&label)[4]) {
   const int lane = lane_id(), g = lane / 4, t = lane % 4;
   uint32_t a[2][kSteps][4];
   float square[4] = {}, off[4] = {};
@@ -144,7 +144,7 @@ __device__ __forceinline__ void find_labels(const LabelBook& b, const Subspace& 
     }
   }
   uint32_t best[4] = {}, second[4] = {};
-#pragma unroll 4
+#pragma unroll(kSteps > 2 ? 2 : 4)
   for (int tile = 0; tile < kBookTiles; ++tile) {
     float sum[2][4] = {};
 #pragma unroll

@@ -13,7 +13,8 @@ struct Nearest {
 // Whether b comes before a: as numpy.argmin has it, what is no number is first of all.
 __device__ __forceinline__ bool nearer(float b, float a) { return !(b >= a) && a == a; }
 __device__ __forceinline__ bool nearer(const Nearest& b, const Nearest& a) {
-  return nearer(b.distance, a.distance) || ((b.distance == a.distance || (b.distance != b.distance && a.distance != a.distance)) && b.label < a.label);
+  const bool tie = b.distance == a.distance || (b.distance != b.distance && a.distance != a.distance);
+  return nearer(b.distance, a.distance) || (tie && b.label < a.label);
 }
 
 // What run_chains uses, and behind it the nearest so far of each row and thread across: in registers these would be too many.

@@ -1,0 +1,92 @@
+"""Row operations on a device where screens are misled: near ties, rows of any length, numbers that are none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from test_equality import same_bits
+
+import vecpress as vp
+from vecpress import ops
+
+if vp.backends().get("cuda") != "ok":
+    pytest.skip("no device, and no emulated library in VECPRESS_CUDA_LIBRARY", allow_module_level=True)
+
+
+def check(call) -> None:
+    with vp.use("reference"):
+        wanted = call()
+    with vp.use("cuda"):
+        got = call()
+    for a, b in zip(got if isinstance(got, tuple) else (got,), wanted if isinstance(wanted, tuple) else (wanted,), strict=True):
+        assert same_bits(a, b), np.argwhere(a != b)[:5]
+
+
+def near_ties(rng: np.random.Generator, n: int, k: int, d: int, apart: float) -> tuple[np.ndarray, np.ndarray]:
+    """Centroids in small groups that differ by `apart` of their length; rows near groups' middles."""
+    groups = rng.standard_normal((-(-k // 6), d))
+    centroids = np.repeat(groups, 6, axis=0)[:k]
+    centroids = centroids * (1 + apart * rng.standard_normal(centroids.shape))
+    rows = groups[rng.integers(0, len(groups), n)] * (1 + apart * rng.standard_normal((n, d)))
+    return rows.astype(np.float32), rng.permutation(centroids).astype(np.float32)
+
+
+APART = (0.0, 1e-7, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0)
+
+
+@pytest.mark.parametrize("apart", APART)
+@pytest.mark.parametrize("k, d", [(9, 3), (40, 33), (300, 70), (530, 16)])
+def test_assign_finds_the_nearest_of_near_ones(k, d, apart):
+    x, centroids = near_ties(np.random.default_rng(k), 150, k, d, apart)
+    check(lambda: ops.assign(x, centroids))
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e12, 1e18])
+def test_assign_of_rows_of_any_length(scale):
+    rng = np.random.default_rng(1)
+    x, centroids = near_ties(rng, 140, 50, 20, 0.1)
+    x *= (10.0 ** rng.integers(-8, 9, (140, 1))).astype(np.float32)
+    x[:, ::3] *= np.float32(1e-6)
+    x[7], x[20, 3], x[21, 0] = 0, np.inf, np.nan
+    for c in (centroids, np.abs(centroids), centroids * np.float32(0), np.where(centroids > 2, np.float32(np.inf), centroids)):
+        check(lambda c=c: ops.assign(x, c))
+        check(lambda c=c: ops.assign(x * np.float32(scale), c * np.float32(scale)))
+
+
+@pytest.mark.parametrize("apart", APART)
+@pytest.mark.parametrize("m, dsub", [(5, 8), (17, 4), (2, 13), (3, 16), (2, 29), (1, 45), (1, 46)])
+def test_labels_of_near_centroids(m, dsub, apart):
+    rng = np.random.default_rng(m)
+    parts = [near_ties(rng, 70, 256, dsub, apart) for _ in range(m)]
+    x, books = np.concatenate([p[0] for p in parts], axis=1), np.stack([p[1] for p in parts])
+    check(lambda: ops.encode_pq(x, books))
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e12, 1e18])
+def test_labels_of_rows_of_any_length(scale):
+    rng = np.random.default_rng(2)
+    x, book = near_ties(rng, 100, 256, 8, 0.1)
+    x *= (10.0 ** rng.integers(-8, 9, (100, 1))).astype(np.float32)
+    x[7], x[20, 3], x[21, 0] = 0, np.inf, np.nan
+    x, books = np.tile(x, 4), np.stack([book, book * np.float32(0), np.where(book > 2, np.float32(np.inf), book), book[::-1]])
+    check(lambda: ops.encode_pq(x, books))
+    check(lambda: ops.encode_pq(x * np.float32(scale), books * np.float32(scale)))
+
+
+def test_arrays_on_the_device_stay_there():
+    from vecpress.cuda import rows
+    from vecpress.cuda.memory import DeviceArray
+
+    rng = np.random.default_rng(3)
+    x, matrix = rng.standard_normal((40, 12)).astype(np.float32), rng.standard_normal((12, 8)).astype(np.float32)
+    books = rng.standard_normal((2, 256, 4)).astype(np.float32)
+    projected = rows.project(DeviceArray.of(x, 0), matrix)
+    assert isinstance(projected, DeviceArray)
+    codes = rows.encode_pq(projected, books, False)
+    assert np.array_equal(codes.numpy(), ops.encode_pq(ops.project(x, matrix), books))
+    labels, distances = rows.assign(projected, books[0].reshape(-1, 8)[:30])
+    assert (labels.shape, distances.shape) == ((40,), (40,))
+    with pytest.raises(ValueError, match="project: matrix expected shape"):
+        rows.project(x, matrix[:5])
+    with pytest.raises(TypeError, match="project: x expected a float32 array"):
+        rows.project(x.astype(np.float64), matrix)
