@@ -15,6 +15,7 @@ import numpy as np
 from ..checks import check_choice
 from ..ops.pack_codes import BITS, packed_size
 from ..ops.rotate import ROUNDS
+from . import library
 from .library import call
 from .memory import DeviceArray, Stream, as_device_array, scratch
 from .scans import workspace_limit

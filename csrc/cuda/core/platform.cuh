@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #if defined(VECPRESS_EMULATE)
-#include "core/emulate.hpp"
+#include "core/intrinsics.hpp"
 #else
 #include <cuda_runtime.h>
 #endif
