@@ -93,6 +93,7 @@ struct Fibre {
 
 struct Warp {
   uint64_t slot[kWarp];
+  uint32_t words[kWarp][8];  // of a lane, for products of whole warps
 };
 
 struct Machine {

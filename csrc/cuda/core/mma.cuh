@@ -18,27 +18,21 @@ enum class Product { kBits, kBytes };  // bits that both have; int8 times int8
 
 template <Product P>
 inline void multiply(int (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
-  uint32_t rows[16][8], columns[8][8];
-  for (int i = 0; i < 6; ++i) {
-    const uint32_t own = i < 4 ? a[i] : b[i - 4];
-    emulate::exchange(kAllLanes, own, [&](auto at) {
-      for (int lane = 0; lane < 32; ++lane) {
-        const int g = lane / 4, t = lane % 4;
-        if (i < 4) {
-          rows[g + 8 * (i & 1)][t + 4 * (i >> 1)] = at(lane);
-        } else {
-          columns[g][t + 4 * (i - 4)] = at(lane);
-        }
-      }
-      return own;
-    });
-  }
+  emulate::Warp& warp = emulate::warp();
   const int g = lane_id() / 4, t = lane_id() % 4;
+  uint32_t* own = warp.words[lane_id()];
+  std::copy(a, a + 4, own);
+  std::copy(b, b + 2, own + 4);
+  emulate::meet(emulate::Wait::kWarp, kAllLanes);
   for (int i = 0; i < 4; ++i) {
-    const uint32_t *row = rows[g + 8 * (i >> 1)], *column = columns[2 * t + (i & 1)];
-    for (int w = 0; w < 8; ++w)
-      c[i] = P == Product::kBits ? c[i] + __popc(row[w] & column[w]) : __dp4a(static_cast<int>(row[w]), static_cast<int>(column[w]), c[i]);
+    const int column = 2 * t + (i & 1), high = i >> 1;
+    for (int w = 0; w < 8; ++w) {
+      const uint32_t x = warp.words[4 * g + w % 4][high + 2 * (w / 4)], y = warp.words[4 * column + w % 4][4 + w / 4];
+      if (P == Product::kBits) c[i] += __popc(x & y);
+      else if (x && y) c[i] = __dp4a(static_cast<int>(x), static_cast<int>(y), c[i]);
+    }
   }
+  emulate::meet(emulate::Wait::kWarp, kAllLanes);
 }
 
 #else
