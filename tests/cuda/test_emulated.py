@@ -12,23 +12,33 @@ import sys
 import pytest
 from cuda_builds import ROOT
 
-EVERYTHING = ["tests/ops/test_equality.py", "tests/cuda"]
+EQUALITY = "tests/ops/test_equality.py"
+# the smallest workspace: rows 32 at a time, so that all but the first have a bar to reach, and screens something to skip
+IN_PIECES = {"VECPRESS_CUDA_WORKSPACE": "1"}
 
 
 def run(library, tests: list[str], **environment: str) -> None:
     env = os.environ | {"VECPRESS_CUDA_LIBRARY": str(library), "OMP_NUM_THREADS": "1"} | environment
     env = {name: value for name, value in env.items() if not name.startswith("PYTEST_")}
-    command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", "-n0", "-x", *tests]
+    command = [sys.executable, "-m", "pytest", "-m", "gpu", "-p", "no:cacheprovider", "-n0", "-x", *tests]
     done = subprocess.run(command, env=env, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert " passed" in done.stdout
 
 
-@pytest.mark.parametrize("tests", EVERYTHING)
-def test_on_the_processor(emulated, tests):
-    run(emulated, [tests])
+def test_scans_and_row_operations(emulated):
+    run(emulated, [EQUALITY, "tests/ops/test_cuda_batches.py", "-k", "batches or long_payloads or ]-3 or ]-33 or ]-130"])
 
 
-def test_in_pieces(emulated):
-    """The smallest workspace: rows 32 at a time, so that every piece but the first has a bar to reach."""
-    run(emulated, ["tests/ops/test_equality.py", "-k", "many_rows or long_payloads"], VECPRESS_CUDA_WORKSPACE="1")
+def test_screens_in_pieces(emulated):
+    run(emulated, [EQUALITY, "-k", "bounds or (many_rows and (negative or both))"], **IN_PIECES)
+
+
+def test_indexes_and_screens(emulated):
+    run(emulated, ["tests/cuda", "tests/ops/test_cuda_rows.py", "tests/bench/test_gpu_bench.py"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("environment", [{}, IN_PIECES], ids=["whole", "in pieces"])
+def test_everything(emulated, environment):
+    run(emulated, [EQUALITY, "tests/ops/test_cuda_batches.py"], **environment)

@@ -10,7 +10,10 @@ from vecpress import ops
 from vecpress.cuda import library
 from vecpress.ops import Blocks
 
-pytestmark = pytest.mark.skipif(vp.backends()["cuda"] != "ok", reason="there is no device, nor a library that emulates one")
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(vp.backends()["cuda"] != "ok", reason="there is no device, nor a library that does without"),
+]
 
 # an operation, queries, payload bytes: one query, four a look-up, tables too large for shared memory, products
 PATHS = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from calls import ALLOW, DATA, FACTORS, IDS, SCANS, scan_call
-from test_equality import BACKENDS, check, outputs
+from test_equality import check, outputs
 
 import vecpress as vp
 from vecpress import dispatch
@@ -15,7 +15,10 @@ ROWS = (1, 31, 65, 300, 700)
 PAYLOADS = (1, 9, 16, 24, 47, 130)
 CALLS = 6
 
-pytestmark = pytest.mark.skipif("cuda" not in BACKENDS, reason="there is no device, nor a library that does without")
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(vp.backends()["cuda"] != "ok", reason="there is no device, nor a library that does without"),
+]
 
 
 @pytest.mark.parametrize("part", range(6))

@@ -9,8 +9,10 @@ from test_equality import same_bits
 import vecpress as vp
 from vecpress import ops
 
-if vp.backends().get("cuda") != "ok":
-    pytest.skip("no device, and no emulated library in VECPRESS_CUDA_LIBRARY", allow_module_level=True)
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(vp.backends()["cuda"] != "ok", reason="there is no device, nor a library that does without"),
+]
 
 
 def check(call) -> None:

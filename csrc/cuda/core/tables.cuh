@@ -346,8 +346,8 @@ inline int scan_rows(const Scan& s, const Source& source, const Places& at, int6
   const std::size_t most = static_cast<std::size_t>(shared_of_block()), one = One::shared_bytes(at), four = Four::shared_bytes(at);
   if (s.nq > 1 && four <= most && 4 * at.words <= kMostAdded)
     return launch_rows<4, kTableThreads, 2>(s, Four{source, at, rounded}, four, first, last);
-  if (one <= most) return launch_rows<1, kTableThreads, 3>(s, One{source, at, rounded}, one, first, last);
-  return launch_rows<1, kTableThreads, 3>(s, Large{source, at, rounded}, Large::shared_bytes(at), first, last);
+  if (one <= most) return launch_rows<1, kTableThreads, 2>(s, One{source, at, rounded}, one, first, last);
+  return launch_rows<1, kTableThreads, 2>(s, Large{source, at, rounded}, Large::shared_bytes(at), first, last);
 }
 
 }  // namespace vecpress::cuda
