@@ -16,7 +16,7 @@ struct Assign {
 
 // Every distance by the definition.
 template <class T>
-__global__ void __launch_bounds__(T::kThreads, T::kBlocks) differences_kernel(Assign a) {
+__global__ void __launch_bounds__(T::kThreads, kNearestBlocks<T>) differences_kernel(Assign a) {
   __align__(16) __shared__ float shared[kNearestShared<T>];
   const int64_t i0 = static_cast<int64_t>(blockIdx.x) * T::kRows;
   const Part<By::kRow> x{a.x + i0 * a.d, a.d, some_of(a.n - i0), nullptr}, y{a.centroids, a.d, static_cast<int>(a.k), nullptr};

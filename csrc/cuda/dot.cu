@@ -55,7 +55,7 @@ struct Rows : Dot<F, W, kL2> {
     float scale, bias;
   };
 
-  __host__ __device__ static constexpr int blocks() { return 2; }
+  __host__ __device__ static constexpr int blocks() { return kL2 ? 1 : 2; }
 
   // shared: bounds of kMostQueries queries, then their bytes
   __device__ void stage(const Scan&, unsigned char* shared, int64_t q0, int count) const {

@@ -5,6 +5,16 @@
 
 namespace vecpress::cuda {
 
+// Blocks of a tile that a multiprocessor is to hold; what they compare leaves too few registers for two from sm_100 on.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
+template <class T>
+constexpr int kNearestBlocks = 1;
+#else
+template <class T>
+constexpr int kNearestBlocks = T::kBlocks;
+#endif
+
+
 struct Nearest {
   float distance;
   int label;

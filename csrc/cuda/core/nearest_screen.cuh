@@ -328,7 +328,7 @@ static __global__ void __launch_bounds__(kMeasureWarps * 32) measure_kernel(Scre
 
 // Rows in doubt from all centroids. Blocks stop at the number that there are.
 template <class T>
-static __global__ void __launch_bounds__(T::kThreads, T::kBlocks) doubtful_kernel(Screen s, int32_t* labels, float* distances) {
+static __global__ void __launch_bounds__(T::kThreads, kNearestBlocks<T>) doubtful_kernel(Screen s, int32_t* labels, float* distances) {
   __align__(16) __shared__ float shared[kNearestShared<T>];
   const int64_t doubts = s.book->doubts;
   for (int64_t i0 = static_cast<int64_t>(blockIdx.x) * T::kRows; i0 < doubts; i0 += static_cast<int64_t>(gridDim.x) * T::kRows) {
