@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..checks import check_int, check_path
+from ..checks import check_choice, check_int, check_path
 from ..codec import Codec, codec_class
 from ..codecs.raw import Raw
 from ..container import replacing
@@ -29,6 +29,14 @@ MANIFEST = "store.json"
 NAMES = {"index": re.compile(r"index-[0-9a-f]{16}\.vpz"), "documents": re.compile(r"documents-[0-9a-f]{16}\.jsonl")}
 
 Where = Callable[[Any], Any]
+
+
+class KnownKey(ValueError):
+    """A key is there already: `key`."""
+
+    def __init__(self, key: str):
+        super().__init__(f"documents: expected new keys, {key!r} is there already")
+        self.key = key
 
 
 class DocumentIndex:
@@ -66,6 +74,11 @@ class DocumentIndex:
     def codec(self) -> Codec:
         """The codec of the vectors, a copy; unfitted while there are none."""
         return self._held if self._index is None else self._index.codec
+
+    @property
+    def wanted(self) -> Codec:
+        """The codec that is handed in for a store that is to become like this one: the one that waits, or that of the vectors."""
+        return self.codec if self._waiting is None else self._waiting
 
     @property
     def metric(self) -> str:
@@ -128,26 +141,28 @@ class DocumentIndex:
 
     # ---- change
 
-    def upsert(self, documents: Mapping[str, Any], vectors: Mapping[str, Any], *, replace: bool = True) -> None:
-        """Takes in documents, which take the place of those with the same keys; so do their vectors, where they have one.
+    def upsert(self, documents: Mapping[str, Any], vectors: Mapping[str, Any], *, existing: str = "replace") -> int:
+        """Takes in documents, and returns how many.
 
         vectors : some of the keys' vectors, all of one width. A document without one is kept, and never found by `search`
-        replace : False raises ValueError, which names it, for the first key that is there already
+        existing : of those whose keys are there already: "replace" puts documents and vectors in the place of what was there,
+            "skip" leaves that, "fail" raises KnownKey for the first
 
         Raises TypeError or ValueError for bad keys or vectors, and then changes nothing.
         """
-        keys = list(vectors)
-        x = None if not keys else _matrix([vectors[key] for key in keys], keys)
+        check_choice("documents", "existing", existing, ("replace", "skip", "fail"))
         with self._lock.exclusive:
-            there = next((key for key in documents if key in self.documents), None) if not replace else None
-            if there is not None:
-                raise ValueError(f"documents: expected new keys, {there!r} is there already")
-            stale = [] if self._index is None else [key for key in documents if key not in vectors and key in self._index]
             before = {key: self.documents[key] for key in documents if key in self.documents}
-            index = self._index
+            if before and existing == "fail":
+                raise KnownKey(next(iter(before)))
+            if existing == "skip":
+                documents, before = {key: doc for key, doc in documents.items() if key not in before}, {}
+            index, keys = self._index, [key for key in vectors if key in documents]
+            stale = [] if index is None else [key for key in documents if key not in vectors and key in index]
             self.documents.update(documents)
             try:
-                if x is not None:
+                if keys:
+                    x = _matrix([vectors[key] for key in keys], keys)
                     if index is None:
                         index = KeyedIndex(type(self._held)(**self._held.config()).fit(x))
                     index.upsert(x, keys)
@@ -161,6 +176,7 @@ class DocumentIndex:
                     elif index is None or key not in index:
                         del self.documents[key]
                 raise
+            return len(documents)
 
     def remove(self, keys: Iterable[str]) -> int:
         """Removes those of the documents that are known, and returns how many. O(1) each, amortised."""
