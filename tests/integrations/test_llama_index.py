@@ -26,6 +26,7 @@ from llama_index.core.vector_stores.types import (
 import vecpress as vp
 from vecpress.integrations.llama_index import VecpressVectorStore
 
+NEWER = hasattr(FilterCondition, "NOT")  # before, nothing differed from nothing, and there were fewer words
 X = np.random.default_rng(0).normal(size=(300, 8))
 OPERATORS = [
     ("i", "==", 3), ("i", "!=", 3), ("i", ">", 250), ("i", ">=", 250), ("i", "<", 4), ("i", "<=", 4), ("name", "==", "n5"),
@@ -119,6 +120,8 @@ def test_the_same_as_the_simple_store():
 
 @pytest.mark.parametrize(("key", "operator", "value"), OPERATORS)
 def test_operators_are_those_of_the_simple_store(key, operator, value):
+    if not NEWER and (operator == "text_match_insensitive" or (key == "rare" and operator in ("!=", "nin"))):
+        pytest.skip("this LlamaIndex does not know it so")
     mine, simple = filled(), SimpleVectorStore()
     simple.add([node(i) for i in range(300)])
     expected = set(simple.query(ask(0, 300, one(key, operator, value))).ids)
@@ -139,6 +142,8 @@ def test_conditions_nest():
     assert found(FilterCondition.OR, even, third)[:6] == [0, 2, 3, 4, 6, 8]
     either = MetadataFilters(filters=[even, third], condition=FilterCondition.OR)
     assert found(FilterCondition.AND, either, small) == [0, 2, 3, 4, 6, 8, 9, 10]
+    if not NEWER:
+        return
     neither = MetadataFilters(filters=[even, third], condition=FilterCondition.NOT)
     assert found(FilterCondition.AND, neither, small) == [1, 5, 7, 11]
     assert len(store.get_nodes(filters=MetadataFilters(filters=[]))) == 300

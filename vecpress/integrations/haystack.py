@@ -298,7 +298,14 @@ def _where(filters: Filters) -> Callable[[Document], bool] | None:
         return None
     if not isinstance(filters, dict) or ("operator" not in filters and "conditions" not in filters):
         raise FilterError(f"filters: expected a comparison or a condition as Haystack has them, got {str(filters)[:80]}")
-    return lambda document: document_matches_filter(filters, document)
+
+    def holds(document: Document) -> bool:
+        try:
+            return document_matches_filter(filters, document)
+        except KeyError as error:  # of older versions
+            raise FilterError(f"filters: expected an operator of Haystack, got {error}") from None
+
+    return holds
 
 
 def _copied(document: Document, embedding: list[float] | None, score: float | None) -> Document:
