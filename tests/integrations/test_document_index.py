@@ -121,14 +121,14 @@ def test_a_save_that_fails_leaves_one_store(step, tmp_path, monkeypatch):
         monkeypatch.setattr(module.os, "unlink", lambda path: (_ for _ in ()).throw(OSError("busy")))
         store.save(tmp_path, lambda value: value, word="second")  # what is left over is no matter
         monkeypatch.undo()
-        again, about = DocumentIndex.load(tmp_path, lambda value: value)
+        again, about = DocumentIndex.load(tmp_path, lambda key, value: value)
         assert len(again) == 299 and about == {"word": "second"} and len(list(tmp_path.iterdir())) == 5
         return
     with pytest.raises(OSError, match="disk full"):
         store.save(tmp_path, lambda value: value)
     monkeypatch.undo()
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
-    again, about = DocumentIndex.load(tmp_path, lambda value: value)
+    again, about = DocumentIndex.load(tmp_path, lambda key, value: value)
     assert len(again) == 300 and about == {"word": "first"}
 
 

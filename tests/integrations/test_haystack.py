@@ -202,6 +202,16 @@ def test_saved_and_loaded(tmp_path):
     again.delete_documents(["d1"])
     again.save()
     assert VecpressDocumentStore(path=tmp_path / "s").count_documents() == 300
+    (written,) = (tmp_path / "s").glob("documents-*.jsonl")
+    for change, match in (
+        (('"id": "d7"', '"id": "d8"'), "document expected id 'd7', got 'd8'"),
+        (('"document": {', '"document": [], "x": {'), "line 1: AttributeError"),
+    ):
+        whole = written.read_text()
+        written.write_text(whole.replace(*change, 1))
+        with pytest.raises(vp.CorruptFileError, match=match):
+            VecpressDocumentStore(path=tmp_path / "s")
+        written.write_text(whole)
 
 
 def test_pipelines_are_written_and_read(tmp_path):

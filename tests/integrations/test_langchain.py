@@ -256,6 +256,7 @@ def test_damaged_folders_are_refused(tmp_path):
         ({"index": "/etc/passwd"}, "index expected a name of the folder's own"),
         ({"held": {"name": "Nope", "config": {}}}, "there is no codec 'Nope'"),
         ({"waiting": {"name": "PQ", "config": {"x": 1}}}, "TypeError"),
+        ({"index": None, "held": {"name": "Sign", "config": {}}}, "expected an index, as vectors are held by Sign"),
     ):
         refused("store.json", json.dumps(manifest | change).encode(), match)
     store = made()

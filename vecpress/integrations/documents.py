@@ -276,10 +276,10 @@ class DocumentIndex:
         _unlink(folder, before or {})
 
     @classmethod
-    def load(cls, path: Any, parse: Callable[[Any], Any], *, mmap: bool = False) -> tuple[Self, dict[str, Any]]:
+    def load(cls, path: Any, parse: Callable[[str, Any], Any], *, mmap: bool = False) -> tuple[Self, dict[str, Any]]:
         """What `save` wrote, and its `about`.
 
-        parse : a document from its JSON values
+        parse : a document from its key and its JSON values
         mmap : leave the codes in the file; then nothing can be changed
 
         Nothing in the folder is trusted or run. Raises FileNotFoundError or another OSError, CorruptFileError for anything that
@@ -304,14 +304,16 @@ class DocumentIndex:
                 crc = zlib.crc32(line, crc)
                 try:
                     record = json.loads(line)
-                    key, document = record["key"], parse(record["document"])
+                    key = record["key"]
                     if not isinstance(key, str) or key in store.documents:
                         raise ValueError(f"key expected a new str, got {key!r}")
-                except (ValueError, TypeError, KeyError, RecursionError) as error:
+                    store.documents[key] = parse(key, record["document"])
+                except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
                     raise CorruptFileError(f"{name}: line {number}: {type(error).__name__}: {error}") from None
-                store.documents[key] = document
         if checksum != f"crc32:{crc:08x}":
             raise CorruptFileError(f"{name}: checksum expected {checksum}, got crc32:{crc:08x}")
+        if manifest["index"] is None and not isinstance(store._held, Raw):
+            raise CorruptFileError(f"{where}: expected an index, as vectors are held by {store._held!r}")
         if manifest["index"] is not None:
             index = load_file(folder / manifest["index"], mmap=mmap)
             if not isinstance(index, KeyedIndex) or index.codec.metric != store._held.metric:

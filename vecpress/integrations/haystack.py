@@ -312,5 +312,8 @@ def _copied(document: Document, embedding: list[float] | None, score: float | No
     return replace(document, meta=copy.deepcopy(document.meta), embedding=embedding, score=score)
 
 
-def _parsed(value: Any) -> Document:
-    return Document.from_dict(value)
+def _parsed(key: str, value: Any) -> Document:
+    document = Document.from_dict(value)
+    if document.id != key:
+        raise ValueError(f"document expected id {key!r}, got {document.id!r}")
+    return document

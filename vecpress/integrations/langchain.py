@@ -230,8 +230,6 @@ class VecpressVectorStore(VectorStore):
         """
         store = cls(embedding)
         store._documents, _ = DocumentIndex.load(path, _parse, mmap=mmap)
-        for key, document in store._documents.documents.items():
-            document.id = key
         return store
 
 
@@ -270,7 +268,7 @@ def _copied(document: Document) -> Document:
     return document.model_copy(update={"metadata": copy.deepcopy(document.metadata)})
 
 
-def _parse(value: Any) -> Document:
+def _parse(key: str, value: Any) -> Document:
     if not isinstance(value["page_content"], str) or not isinstance(value["metadata"], dict):
         raise ValueError("document expected page_content and metadata")
-    return Document(page_content=value["page_content"], metadata=value["metadata"])
+    return Document(id=key, page_content=value["page_content"], metadata=value["metadata"])

@@ -204,9 +204,9 @@ def _parsed(value: dict[str, Any]) -> BaseNode:
     return metadata_dict_to_node(value["metadata"])
 
 
-def _checked(value: Any) -> dict[str, Any]:
+def _checked(key: str, value: Any) -> dict[str, Any]:
     node = _parsed(value)
-    if (value["id"], value["ref_doc_id"]) != (node.node_id, node.ref_doc_id):
+    if (key, value["id"], value["ref_doc_id"]) != (node.node_id, node.node_id, node.ref_doc_id):
         raise ValueError(f"node expected id {node.node_id!r} of document {node.ref_doc_id!r}")
     return {name: value[name] for name in ("id", "ref_doc_id", "metadata")}
 
