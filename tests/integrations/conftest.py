@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 
@@ -11,16 +13,21 @@ def pytest_runtest_call(item):
     try:
         return (yield)
     except ImportError as error:
+        if "needs a newer" not in str(error):
+            raise
         import faiss
 
-        if hasattr(faiss, "IndexEDEN") or "needs a newer" not in str(error):
+        if hasattr(faiss, "IndexEDEN"):
             raise
         pytest.skip(str(error))
 
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    faiss = pytest.importorskip("faiss")
+    faiss = sys.modules.get("faiss")  # not imported for tests of other stacks
+    if faiss is None:
+        yield
+        return
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
     yield

@@ -1,0 +1,43 @@
+"""The pages of docs/integrations: their examples run, a page in order, in a folder of its own, if its packages are there."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+PAGES = Path(__file__).parents[2] / "docs" / "integrations"
+
+
+def examples(page: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def packages(source: str) -> set[str]:
+    """What an example imports; it imports what its adapter needs itself, so that this is all."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+    return {name.split(".")[0] for name in found if name}
+
+
+def there(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+@pytest.mark.parametrize("page", sorted(p for p in PAGES.glob("*.md") if examples(p)), ids=lambda p: p.stem)
+def test_the_page_runs_when_pasted(page, tmp_path, monkeypatch):
+    blocks = examples(page)
+    missing = [name for name in sorted(set().union(*map(packages, blocks))) if not there(name)]
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)}")
+    monkeypatch.chdir(tmp_path)
+    scope: dict = {"__name__": page.stem}
+    for block in blocks:
+        exec(compile(block, page.name, "exec"), scope)
