@@ -11,7 +11,7 @@ import numpy as np
 from . import dispatch
 
 if TYPE_CHECKING:
-    from ._native import IdTable, LockSide
+    from ._native import CodeMetric, IdTable, LockSide
 
 _loaded = False
 
@@ -51,6 +51,16 @@ def id_table(n: int = 0, ids: np.ndarray | None = None, next_id: int = 0) -> IdT
     from . import _native
 
     return _native.IdTable(n, ids, next_id)
+
+
+def code_metric(table: np.ndarray) -> CodeMetric:
+    """The sum over bytes of table float32[bytes, 256, 256] at both codes' bytes, as a function in C (csrc/core/code_metric.cpp).
+
+    Raises RuntimeError where 64 are in use.
+    """
+    from . import _native
+
+    return _native.CodeMetric(table)
 
 
 def read_write_lock() -> tuple[LockSide, LockSide, LockSide]:
