@@ -11,7 +11,6 @@ from typing import Any
 import griffe
 
 DOCS = Path(__file__).parent
-LATER = {"gpu.md"}  # pages that others link to already
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s#]+)(?:#[^)\s]*)?\)")
 NAME = re.compile(r"^(\*{0,2}\w+(?:, \*{0,2}\w+)*) : (.*)$")
 
@@ -44,7 +43,7 @@ def _targets(entry: Any) -> Iterator[str]:
 
 def _pages(folder: Path) -> list[str]:
     """The names of a folder's pages, README first."""
-    names = [p.name for p in sorted(folder.glob("*.md")) if not p.name.startswith("rows-")]
+    names = [p.name for p in sorted(folder.glob("*.md"))]
     return sorted(names, key=lambda name: name != "README.md")
 
 
@@ -56,7 +55,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         place = Path(os.path.normpath(DOCS / Path(page.file.src_uri).parent / target))
         if ":" in target:
             return match[0]
-        if not place.is_relative_to(DOCS) or (place.name in LATER and not place.exists()):
+        if not place.is_relative_to(DOCS):
             return text
         return f"[{text}]({target.rstrip('/')}/{_pages(place)[0]})" if place.is_dir() else match[0]
 
