@@ -108,7 +108,7 @@ __device__ __forceinline__ void mask(const Shape& shape, int piece, uint32_t (&w
 }
 
 template <int Q, int R, int kAhead, bool kHalf, bool kL2>
-__global__ void __launch_bounds__(kThreads, R == 1 ? 4 : R == 2 ? 2 : 1)
+__global__ void __launch_bounds__(kThreads, R == 1 ? 3 : R == 2 ? 2 : 1)
     flat_kernel(Scan s, const float* rows, Shape shape, unsigned query_tiles, int64_t first, int64_t last) {
   constexpr int kPer = kPerPiece<kHalf>, kSlab = kSlabBytes / (Q * kPer * 4);  // pieces
   __align__(16) __shared__ float queries[kSlab * Q * kPer];

@@ -150,6 +150,9 @@ struct Tiles : Exact<kWindow> {
     return *reinterpret_cast<Shared*>(memory);
   }
 
+  // Decoding wants more registers than two blocks leave.
+  __host__ __device__ static constexpr int blocks() { return 1; }
+
   __device__ __forceinline__ void begin() const { Levels<kWindow>::stage(shared().levels, operand.levels); }
 
   __device__ __forceinline__ uint32_t next(const Row& row, State& state) const {

@@ -23,7 +23,7 @@ constexpr int kMostThreads = 1536;
 #endif
 
 template <class Op, int Q, int kThreads, int kBlocks>
-__global__ void __launch_bounds__(kThreads, kBlocks * kThreads <= kMostThreads ? kBlocks : kMostThreads / kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocks == 0 ? 1 : kBlocks * kThreads <= kMostThreads ? kBlocks : kMostThreads / kThreads)
     rows_kernel(Scan s, Op op, int64_t first, int64_t last) {
   unsigned char* shared = dynamic_shared<unsigned char>();
   const int64_t q0 = static_cast<int64_t>(blockIdx.y) * Q;
