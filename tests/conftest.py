@@ -7,6 +7,15 @@ import os
 # the threads of BLAS spin for a while after every product, and take the processors from what is tested: three times the time
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import importlib.util
+
+# which of its two ways Triton takes is settled when it is imported, and a library that uses it may be the first to do that
+if importlib.util.find_spec("triton") and os.environ.get("VECPRESS_TEST_DEVICE", "cpu") == "cpu":
+    os.environ["TRITON_INTERPRET"] = "1"
+    import triton  # noqa: F401
+
+    del os.environ["TRITON_INTERPRET"]  # what tests start gets no interpreter unasked
+
 import numpy as np
 import pytest
 from helpers import clustered, poisoned

@@ -20,6 +20,9 @@ from .ops.blocks import BLOCK
 T = TypeVar("T")
 
 
+Staging = tuple[DeviceArray, DeviceArray]  # codes on their way, and the rows that they come from and go to
+
+
 class DeviceColumn(Column):
     """Codes of one codec in a device's groups, and room for more behind the last row."""
 
@@ -35,7 +38,8 @@ class DeviceColumn(Column):
 
     @property
     def nbytes(self) -> int:
-        return self.memory.nbytes + (0 if self._ids is None else self._ids.nbytes)
+        ids = self._ids
+        return self.memory.nbytes + (0 if ids is None else ids.nbytes)
 
     def blocks(self, n: int, ids: np.ndarray | None = None) -> DeviceBlocks:
         """ids: those of the rows, of which the device keeps a copy."""
@@ -53,11 +57,23 @@ class DeviceColumn(Column):
         call("wait", self.number, None)
         self.memory, self._blocks = new, blocks
 
-    def move(self, moves: np.ndarray) -> None:
-        """The codes of rows moves[:, 0] over rows moves[:, 1], all at once."""
-        if len(moves):
-            blocks = self.blocks(0)
-            blocks.set_rows(moves[:, 1], blocks.rows_there(moves[:, 0]))
+    def staging(self, count: int) -> Staging:
+        """What moving so many rows takes; MemoryError where it is not there."""
+        shape = (count, self.codec.code_size)
+        return DeviceArray.empty(shape, np.uint8, self.number), DeviceArray.empty((2, count), np.int64, self.number)
+
+    def move(self, moves: np.ndarray, staging: Staging) -> None:
+        """The codes of rows moves[:, 0] over rows moves[:, 1], all at once; takes no memory of the device."""
+        count = len(moves)
+        if count:
+            codes, rows = staging
+            numbers = np.ascontiguousarray(moves.T)
+            call("copy", self.number, rows.pointer, numbers.ctypes.data, numbers.nbytes, None)
+            size, data = self.codec.code_size, self.memory.pointer or None
+            with library.on(self.number):
+                call("get_rows", codes.pointer or None, data, size, rows.pointer, count, None)
+                call("set_rows", data, size, rows.pointer + 8 * count, count, codes.pointer or None, None)
+            call("wait", self.number, None)
 
     def changed(self) -> None:
         with self._lock:
@@ -83,35 +99,41 @@ class DeviceContents(Contents):
     def _append_rows(self, r: int, ids: np.ndarray | None) -> None:
         def change() -> None:
             self.ids.append(r, ids)
-            self._follow(np.empty((0, 2), np.int64))
+            for column in self._there:
+                column.changed()
 
         uninterrupted(change)
 
     def _upsert_rows(self, ids: np.ndarray) -> None:
-        moves = np.full((len(ids), 2), -1, np.int64)
+        moves, room = self._moves(len(ids))
 
         def change() -> None:
             self.ids.upsert(ids, self._layouts, moves)
-            self._follow(moves)
+            self._follow(moves, room)
 
         uninterrupted(change)
 
     def _remove_rows(self, ids: np.ndarray) -> bool:
-        moves = np.full((len(ids), 2), -1, np.int64)
+        moves, room = self._moves(len(ids))
 
         def change() -> bool:
             removed = self.ids.remove(ids, self._layouts, moves)
-            self._follow(moves)
+            self._follow(moves, room)
             return removed
 
         return uninterrupted(change)
 
-    def _follow(self, moves: np.ndarray) -> None:
+    def _moves(self, count: int) -> tuple[np.ndarray, list[Staging]]:
+        """What a change of so many rows fills in and moves by: taken before anything changes, for then nothing may fail."""
+        return np.full((count, 2), -1, np.int64), [column.staging(count) for column in self._there]
+
+    def _follow(self, moves: np.ndarray, room: list[Staging]) -> None:
         made = moves[moves[:, 0] >= 0]
         for column in self._there:
-            call("wait_all", column.number)  # searches may still read what is moved
-            column.move(made)
             column.changed()
+        for column, staging in zip(self._there, room, strict=True):
+            call("wait_all", column.number)  # searches may still read what is moved
+            column.move(made, staging)
 
 
 def uninterrupted(function: Callable[[], T]) -> T:
@@ -119,17 +141,25 @@ def uninterrupted(function: Callable[[], T]) -> T:
     results: list[T] = []
     errors: list[BaseException] = []
 
+    done = threading.Event()
+
     def run() -> None:
         try:
             results.append(function())
         except BaseException as error:
             errors.append(error)
+        finally:
+            done.set()
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    while thread.is_alive():
+    try:
+        threading.Thread(target=run).start()
+    except RuntimeError:  # there is no thread to be had: nothing has begun
+        raise
+    except BaseException as error:  # it has: starting waits for the thread
+        errors.append(error)
+    while not done.is_set():
         try:
-            thread.join()
+            done.wait()
         except BaseException as error:
             errors.append(error)
     if errors:
@@ -147,4 +177,5 @@ def device_number(device: str, call: str) -> int:
     count = len(library.devices())
     if int(number or 0) >= count:
         raise BackendError(f"{call}: device {device!r} is not there: {count} device{'s' if count != 1 else ''}")
+    library.call("probe", int(number or 0))  # raises for a device that the library has no code for
     return int(number or 0)

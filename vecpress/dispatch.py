@@ -33,7 +33,7 @@ class Backend:
 
     name: str
     rank: int
-    ask: Callable[[], str]
+    ask: Callable[[], str] = str  # "", which is no reason
 
     @property
     def why_not(self) -> str:
@@ -41,7 +41,7 @@ class Backend:
         return self.ask()
 
 
-_backends: dict[str, Backend] = {"reference": Backend("reference", 0, str)}
+_backends: dict[str, Backend] = {"reference": Backend("reference", 0)}
 _kernels: dict[str, dict[str, Callable[..., None]]] = {}
 _forced: str | None = None
 _forced_by = ""  # begins the errors about `_forced`: "VECPRESS_ISA: " where the environment named it

@@ -24,7 +24,8 @@ def encoded(
     """Vectors for `Index.add` and `upsert`, which say what x and ids are. Raises TypeError or ValueError for what is none."""
     what = f"{call}: x"
     # as Codec.encode; the rows are checked under another name
-    encode = [codec._encode if contents.columns[0].device == "cpu" else functools.partial(_encode_there, codec)]
+    where = contents.columns[0].device
+    encode = [codec._encode if where == "cpu" else functools.partial(_encode_there, codec, int(where.partition(":")[2]))]
     if x is None:
         if not isinstance(store, VectorStore):
             raise TypeError(f"{what} expected vectors, got None, and the index has no store to take them from")
@@ -42,12 +43,18 @@ def encoded(
     return sum(len(codes[0]) for _, codes in made), ids, made
 
 
-def _encode_there(codec: Codec, block: np.ndarray, num_threads: int | None) -> np.ndarray:
+def _encode_there(codec: Codec, device: int, block: np.ndarray, num_threads: int | None) -> np.ndarray:
     """The same codes, made by the device where it has kernels for the codec's operations and the rows are worth the way."""
     if len(block) < WORTH_THE_WAY:
         return codec._encode(block, num_threads)
-    with dispatch.prefer("cuda"):
-        return codec._encode(block, num_threads)
+    from .cuda import backend
+
+    token = backend.device.set(device)
+    try:
+        with dispatch.prefer("cuda"):
+            return codec._encode(block, num_threads)
+    finally:
+        backend.device.reset(token)
 
 
 def parts_of(

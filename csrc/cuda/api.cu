@@ -71,13 +71,17 @@ int vp_cuda_set_device(int device, int* before) {
 
 namespace vecpress::cuda {
 
-int status(cudaError_t error) { return error == cudaSuccess ? VP_CUDA_OK : VP_CUDA_DRIVER + static_cast<int>(error); }
+int status(cudaError_t error) {
+  if (error == cudaSuccess) return VP_CUDA_OK;
+  (void)cudaGetLastError();  // or the next launch, which may be a good one, would report it again
+  return VP_CUDA_DRIVER + static_cast<int>(error);
+}
 
 namespace {
 
 int attribute(cudaDeviceAttr which, int fallback) {
   int device = 0, value = 0;
-  if (cudaGetDevice(&device) != cudaSuccess || cudaDeviceGetAttribute(&value, which, device) != cudaSuccess) return fallback;
+  if (status(cudaGetDevice(&device)) || status(cudaDeviceGetAttribute(&value, which, device))) return fallback;
   return value;
 }
 

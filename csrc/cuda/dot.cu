@@ -190,7 +190,9 @@ int scan_form(const VpScan& a, const Request& r, int first_number, int times) {
         const Numbers numbers = {planes, steps, o.out.bytes, o.out.valid, listed ? o.levels->number : nullptr,
                                  few ? reinterpret_cast<const uint4*>(o.levels->picks) : nullptr};
         const Dot<F, W, kL2> common = {numbers, o.levels, o.out.bounds, r.rows, given.scale};
-        if (s.nq >= kBatch && (kEmulated || capability() >= 80))
+        // rows' kernels keep a whole query in shared memory, tiles a piece of it
+        const bool fits = row + kBoundBytes + (1 << 10) <= static_cast<std::size_t>(shared_of_block());
+        if ((s.nq >= kBatch || !fits) && (kEmulated || capability() >= 80))
           return launch_tiles(s, Tiles<F, W, kL2>{common, o.out.bytes, steps}, first, last);
         const Rows<F, W, kL2> rows = {common};
         if (s.nq == 1 || row * kMostQueries > 40 << 10) return launch_rows<1>(s, rows, row + kBoundBytes, first, last);

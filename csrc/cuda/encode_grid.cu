@@ -102,7 +102,7 @@ __device__ inline int best_scale(const Grid& a, const float* y, float factor, ui
   return try_scales(a, y, factor, numbers, fine, 1, {coarse.gain, 0, coarse.scale}).scale;  // the coarse one comes first
 }
 
-__global__ void __launch_bounds__(kWarps * 32) encode_grid_kernel(Grid a) {
+__global__ void __launch_bounds__(kWarps * 32, 1) encode_grid_kernel(Grid a) {
   __align__(16) __shared__ uint16_t shared[kWarps][kChunk];
   const int lane = lane_id(), warp = static_cast<int>(threadIdx.x) / 32;
   const uint32_t most = (1u << a.n_bits) - 1;

@@ -31,7 +31,8 @@ def test_scans_and_row_operations(emulated):
 
 
 def test_screens_in_pieces(emulated):
-    run(emulated, [EQUALITY, "-k", "bounds or (many_rows and (negative or both))"], **IN_PIECES)
+    some = "(bounds and negative) or (many_rows and (negative or both) and (steep or ties))"
+    run(emulated, [EQUALITY, "-k", some], **IN_PIECES)
 
 
 def test_indexes_and_screens(emulated):

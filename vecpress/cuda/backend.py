@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ SHAPES = {
     "label_sums": (0,),
     "unpack_codes": (1,),
 }  # axes of the result whose lengths no operand says: arguments behind the others
+
+device: ContextVar[int] = ContextVar("device", default=0)  # where row operations run
 
 
 def register() -> None:
@@ -48,6 +51,6 @@ def _rows(op: str, *args: Any) -> None:
     count = OUTPUTS.get(op, 1)
     outputs, inputs = args[:count], args[count:-1]
     more = tuple(outputs[0].shape[axis] for axis in SHAPES.get(op, ()))
-    made = rows.ROWS[op](*inputs, *more)
+    made = rows.ROWS[op](*inputs, *more, device=device.get())
     for out, array in zip(outputs, made if isinstance(made, tuple) else (made,), strict=True):
         out[...] = array.numpy()

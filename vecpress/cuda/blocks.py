@@ -47,23 +47,11 @@ class DeviceBlocks(Blocks):
         call("wait", self.device, None)
 
     def rows(self, rows: np.ndarray, *, num_threads: int | None = None) -> np.ndarray:
-        return self.rows_there(rows).numpy()
-
-    def rows_there(self, rows: np.ndarray) -> DeviceArray:
-        """As `rows`, left on the device."""
         wanted = DeviceArray.of(rows.astype(np.int64, copy=False), self.device)
         out = DeviceArray.empty((len(rows), self.stride), np.uint8, self.device)
         with library.on(self.device):
             call("get_rows", out.pointer or None, self.pointer, self.stride, wanted.pointer or None, len(rows), None)
-        call("wait", self.device, None)  # until then, the numbers of the rows must be there
-        return out
-
-    def set_rows(self, rows: np.ndarray, codes: DeviceArray) -> None:
-        """Codes [count, stride] on the device over different rows int64[count]."""
-        wanted = DeviceArray.of(np.ascontiguousarray(rows, np.int64), self.device)
-        with library.on(self.device):
-            call("set_rows", self.pointer, self.stride, wanted.pointer or None, len(rows), codes.pointer or None, None)
-        call("wait", self.device, None)
+        return out.numpy()
 
     def prefix(self, code_size: int, head: int) -> DeviceBlocks:
         if not 0 <= head <= code_size <= self.code_size:

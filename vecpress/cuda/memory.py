@@ -30,7 +30,7 @@ class Pool:
         self._free: dict[tuple[int, int], list[int]] = {}  # (device, bytes) -> addresses
         self._held: dict[int, int] = {}
         self._most = POOLED
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # collecting garbage, which may come at any line, gives pieces back
 
     def take(self, device: int, nbytes: int) -> int:
         """An address, 0 where there is none."""
@@ -38,8 +38,16 @@ class Pool:
             free = self._free.get((device, nbytes))
             if not free:
                 return 0
-            self._held[device] -= nbytes
+            self._held[device] = self._held.get(device, 0) - nbytes
             return free.pop()
+
+    def clear(self) -> None:
+        """Gives everything back to the driver."""
+        with self._lock:
+            pieces = [(device, address) for (device, _), free in self._free.items() for address in free]
+            self._free, self._held = {}, {}
+        for device, address in pieces:
+            library.load().vp_cuda_free(device, address)
 
     def give(self, device: int, nbytes: int, address: int) -> bool:
         """Whether the piece is kept; else it is to be freed."""
@@ -55,20 +63,32 @@ pool = Pool()
 
 
 class Memory:
-    """Bytes on a device; given back with the object."""
+    """Bytes on a device, for work of a stream; given back with the object.
 
-    def __init__(self, nbytes: int, device: int):
+    Raises MemoryError where there are too few, after what was kept for later has been given back.
+    """
+
+    def __init__(self, nbytes: int, device: int, stream: Stream = 0):
         self.pointer, self.nbytes, self.device = 0, int(nbytes), device
         self._library, self._pool = library.load(), pool  # at the interpreter's end, modules go before objects
         self._piece = 0  # bytes of it, where it is to go to the pool
         # memory that nobody has written is poisoned there, so that tests see it
-        if 0 < nbytes <= LARGEST_POOLED and not library.emulated():
+        if 0 < nbytes <= LARGEST_POOLED and not stream and not library.emulated():
             self._piece = max(SMALLEST_POOLED, 1 << (self.nbytes - 1).bit_length())
             self.pointer = pool.take(device, self._piece)
         if not self.pointer:
             out = ctypes.c_void_p()
-            call("allocate", device, self._piece or self.nbytes, ctypes.byref(out))
+            try:
+                call("allocate", device, self._piece or self.nbytes, ctypes.byref(out))
+            except MemoryError:
+                scratch.clear()
+                pool.clear()
+                call("allocate", device, self._piece or self.nbytes, ctypes.byref(out))
             self.pointer = out.value or 0
+
+    def hand_out(self) -> None:
+        """Others, with streams of their own, use it too: it goes back to the driver, which waits for them."""
+        self._piece = 0
 
     def __del__(self) -> None:
         if getattr(self, "pointer", 0) and not (self._piece and self._pool.give(self.device, self._piece, self.pointer)):
@@ -89,11 +109,12 @@ class DeviceArray:
     def __init__(self, pointer: int, shape: tuple[int, ...], dtype: Any, device: int, stream: Stream = 0, owner: Any = None):
         self.pointer, self.shape, self.dtype = pointer, tuple(int(x) for x in shape), np.dtype(dtype)
         self.device, self.stream, self.owner = device, stream, owner
+        self.memory = owner if isinstance(owner, Memory) else None
 
     @classmethod
     def empty(cls, shape: tuple[int, ...], dtype: Any, device: int, stream: Stream = 0) -> DeviceArray:
         """A new one; its contents are whatever they are."""
-        memory = Memory(math.prod(shape) * np.dtype(dtype).itemsize, device)
+        memory = Memory(math.prod(shape) * np.dtype(dtype).itemsize, device, stream)
         return cls(memory.pointer, shape, dtype, device, stream, memory)
 
     @classmethod
@@ -130,8 +151,13 @@ class DeviceArray:
             raise ValueError("an array on a device expected copy=True, for its values are not on the host")
         return self.numpy().astype(dtype or self.dtype, copy=False)
 
+    def _hand_out(self) -> None:
+        if self.memory is not None:
+            self.memory.hand_out()
+
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
+        self._hand_out()
         return {
             "shape": self.shape,
             "typestr": self.dtype.str,
@@ -145,6 +171,7 @@ class DeviceArray:
         return dlpack.CUDA, self.device
 
     def __dlpack__(self, *, stream: int | None = None, **_: Any) -> Any:
+        self._hand_out()
         if stream != -1:  # the consumer asks for it to be ready
             call("wait", self.device, self.stream)
         return dlpack.export(self.pointer, self.shape, self.dtype, self.device, self)
@@ -180,8 +207,20 @@ def as_device_array(x: Any, what: str) -> DeviceArray:
     if strides is not None and tuple(strides) != packed and math.prod(shape) > 1:
         raise ValueError(f"{what} expected a C-contiguous array, got strides {tuple(strides)}")
     stream = interface.get("stream") or 0
-    device = getattr(getattr(x, "device", None), "id", getattr(x, "device", 0))
+    if hasattr(x, "__dlpack_device__"):
+        device = x.__dlpack_device__()[1]
+    else:
+        device = getattr(getattr(x, "device", None), "id", getattr(x, "device", 0))
     return DeviceArray(int(interface["data"][0]), shape, dtype, int(device) if isinstance(device, int) else 0, _plain(stream), x)
+
+
+def ready_for(array: DeviceArray, device: int, stream: Stream, what: str) -> DeviceArray:
+    """The array, when work of `stream` on `device` may read it. Raises ValueError for one on another device."""
+    if array.device != device:
+        raise ValueError(f"{what} expected an array on cuda:{device}, got one on cuda:{array.device}")
+    if array.stream != stream:
+        call("wait", array.device, array.stream)
+    return array
 
 
 def _packed(shape: tuple[int, ...], dtype: np.dtype) -> tuple[int, ...]:
@@ -201,7 +240,7 @@ class Scratch:
 
     def __init__(self) -> None:
         self._free: dict[tuple[int, Stream], list[Memory]] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def take(self, nbytes: int, device: int, stream: Stream) -> Memory:
         with self._lock:
@@ -210,7 +249,7 @@ class Scratch:
                 if memory.nbytes >= nbytes:
                     return free.pop(i)
             free.clear()  # too small for what is wanted now
-        return Memory(max(nbytes, 1 << 20), device)
+        return Memory(max(nbytes, 1 << 20), device, stream)
 
     def give(self, memory: Memory, stream: Stream) -> None:
         with self._lock:

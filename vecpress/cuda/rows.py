@@ -17,7 +17,7 @@ from ..ops.pack_codes import BITS, packed_size
 from ..ops.rotate import ROUNDS
 from . import library
 from .library import call
-from .memory import DeviceArray, Stream, as_device_array, scratch
+from .memory import DeviceArray, Stream, as_device_array, ready_for, scratch
 from .scans import workspace_limit
 
 Array = Any  # a NumPy array, or one on a device, of whatever framework
@@ -52,7 +52,10 @@ class Work:
         if not fits:
             listed = ", ".join("any" if w is None else str(w) for w in shape)
             raise ValueError(f"{self.op}: {name} expected shape ({listed}), got {array.shape}")
-        out = array if isinstance(array, DeviceArray) else DeviceArray.of(array, self.device, self.stream)
+        if isinstance(array, DeviceArray):
+            out = ready_for(array, self.device, self.stream, f"{self.op}: {name}")
+        else:
+            out = DeviceArray.of(array, self.device, self.stream)
         self.kept.append(out)
         return out
 
@@ -61,16 +64,17 @@ class Work:
         self.made.append(out)
         return out
 
-    def run(self, *arguments: Any, workspace: tuple[int, int] | None = None) -> None:
-        """Calls the library's function; arrays become pointers. workspace: the least bytes that do, the most that help."""
+    def run(self, *arguments: Any, workspace: tuple[int, ...] | None = None) -> None:
+        """Calls the library's function; arrays become pointers. workspace: the sizes that say how much of one it wants."""
         pointers = [x.pointer or None if isinstance(x, DeviceArray) else x for x in arguments]
         memory = None
-        if workspace is not None:
-            least, most = workspace
-            nbytes = max(least, min(most, workspace_limit()))
-            memory = scratch.take(nbytes, self.device, self.stream)
-            pointers += [memory.pointer, nbytes]
-        with library.on(self.device):
+        with library.on(self.device):  # whose kind says how much is needed
+            if workspace is not None:
+                least, most = ctypes.c_size_t(), ctypes.c_size_t()
+                call(f"{self.op}_workspace", *workspace, ctypes.byref(least), ctypes.byref(most))
+                nbytes = max(least.value, min(most.value, workspace_limit()))
+                memory = scratch.take(nbytes, self.device, self.stream)
+                pointers += [memory.pointer, nbytes]
             call(self.op, *pointers, self.stream)
         if memory is not None:
             scratch.give(memory, self.stream)
@@ -80,12 +84,6 @@ class Work:
 
 def _viewed(x: Array) -> np.ndarray | DeviceArray:
     return x if isinstance(x, np.ndarray) else as_device_array(x, "an operand")
-
-
-def workspace_of(op: str, *sizes: int) -> tuple[int, int]:
-    least, most = ctypes.c_size_t(), ctypes.c_size_t()
-    call(f"{op}_workspace", *sizes, ctypes.byref(least), ctypes.byref(most))
-    return least.value, most.value
 
 
 @_row
@@ -129,7 +127,7 @@ def assign(x: Array, centroids: Array, *, device: int | None = None, stream: Str
         raise ValueError("assign: centroids expected at least 1 row, got 0")
     labels, distances = work.make(np.int32, len(x)), work.make(np.float32, len(x))
     sizes = *x.shape, len(centroids)
-    work.run(labels, distances, x, centroids, *sizes, workspace=workspace_of("assign", *sizes))
+    work.run(labels, distances, x, centroids, *sizes, workspace=sizes)
     return labels, distances
 
 
@@ -142,7 +140,7 @@ def encode_pq(x: Array, codebooks: Array, by_column: bool, *, device: int | None
         raise ValueError(f"encode_pq: codebooks expected 16 or 256 on axis {1 + by_column}, got shape {codebooks.shape}")
     x = work.put("x", x, np.float32, None, m * dsub)
     out = work.make(np.uint8, len(x), m if ks == 256 else (m + 1) // 2)
-    work.run(out, x, codebooks, len(x), m, ks, dsub, by_column, workspace=workspace_of("encode_pq", m, ks, dsub))
+    work.run(out, x, codebooks, len(x), m, ks, dsub, by_column, workspace=(m, ks, dsub))
     return out
 
 
@@ -249,5 +247,5 @@ def label_sums(x: Array, labels: Array, k: int, *, device: int | None = None, st
     x = work.put("x", x, np.float32, None, None)
     labels = work.put("labels", labels, np.int32, len(x))
     out = work.make(np.float64, k, x.shape[1])
-    work.run(out, x, labels, *x.shape, k, workspace=workspace_of("label_sums", len(x), k))
+    work.run(out, x, labels, *x.shape, k, workspace=(len(x), k))
     return out

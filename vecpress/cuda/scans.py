@@ -14,7 +14,7 @@ from ..ops.encode_trellis import window_of
 from ..ops.factors import KernelFactor
 from . import library
 from .library import call
-from .memory import DeviceArray, Stream, scratch
+from .memory import DeviceArray, Stream, ready_for, scratch
 
 WORKSPACE = 256 << 20  # bytes
 MAX_ROWS = 2**32 - 1
@@ -40,7 +40,10 @@ class Put:
     def __call__(self, array: np.ndarray | DeviceArray | None) -> int | None:
         if array is None:
             return None
-        put = array if isinstance(array, DeviceArray) else DeviceArray.of(array, self.device, self.stream)
+        if isinstance(array, DeviceArray):
+            put = ready_for(array, self.device, self.stream, "an operand")
+        else:
+            put = DeviceArray.of(array, self.device, self.stream)
         self.kept.append(put)
         return put.pointer or None
 
@@ -125,14 +128,15 @@ def scan(
     arguments = OPERANDS[op](put, operand, *options)
     request.constant = put(constant)
     request.nq, request.scores, request.found = nq, scores.pointer, found.pointer
-    needed = getattr(library.load(), f"vp_cuda_{op}_operand")(ctypes.byref(request), *arguments[1:])
-    least, most = ctypes.c_size_t(), ctypes.c_size_t()
-    call("scan_workspace", codes.n, nq, k, needed, ctypes.byref(least), ctypes.byref(most))
-    nbytes = max(least.value, min(most.value, workspace_limit()))
-    memory = scratch.take(nbytes, device, stream)
-    request.workspace, request.workspace_bytes = memory.pointer, nbytes
-    with library.on(device):
+    with library.on(device):  # whose kind says how much is needed
+        needed = getattr(library.load(), f"vp_cuda_{op}_operand")(ctypes.byref(request), *arguments[1:])
+        least, most = ctypes.c_size_t(), ctypes.c_size_t()
+        call("scan_workspace", codes.n, nq, k, needed, ctypes.byref(least), ctypes.byref(most))
+        nbytes = max(least.value, min(most.value, workspace_limit()))
+        memory = scratch.take(nbytes, device, stream)
+        request.workspace, request.workspace_bytes = memory.pointer, nbytes
         call(op, ctypes.byref(request), *arguments)
     scratch.give(memory, stream)
-    scores.owner = found.owner, scores.owner, put.kept  # until the results are taken, what makes them is there
+    for result in (scores, found):  # until the results are taken, what makes them is there
+        result.owner = result.owner, put.kept
     return scores, found

@@ -21,6 +21,8 @@ constexpr unsigned kAllLanes = 0xffffffffu;
 using Stream = void*;
 constexpr bool kEmulated = true;
 
+int shared_of_block();  // api.cu, the most bytes that a block may ask for
+
 template <class... P, class... A>
 inline int launch(void (*kernel)(P...), dim3 grid, dim3 block, std::size_t shared, Stream, A... args) {
   if (!grid.x || !grid.y || !grid.z) return VP_CUDA_OK;
@@ -54,12 +56,19 @@ using Stream = cudaStream_t;
 constexpr bool kEmulated = false;
 
 int status(cudaError_t error);  // api.cu
+int shared_of_block();          // api.cu, the most bytes that a block of the current device may ask for
 
+// Lets a kernel have more shared memory than every device gives unasked. Always the most that there is: calls of several threads set the same.
 template <class... P>
 inline int allow_shared(void (*kernel)(P...), std::size_t shared) {
-  if (shared <= 48 << 10) return VP_CUDA_OK;  // what every device gives unasked
-  return status(
-      cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared)));
+  if (shared <= 16 << 10) return VP_CUDA_OK;  // with what any kernel has beside, less than that
+  const void* function = reinterpret_cast<const void*>(kernel);
+  cudaFuncAttributes its;
+  if (const int code = status(cudaFuncGetAttributes(&its, function))) return code;
+  if (shared + its.sharedSizeBytes <= 48 << 10) return VP_CUDA_OK;
+  const int most = shared_of_block() - static_cast<int>(its.sharedSizeBytes);
+  if (static_cast<int64_t>(shared) > most) return VP_CUDA_LAUNCH;
+  return status(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, most));
 }
 
 template <class... P>

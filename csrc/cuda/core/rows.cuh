@@ -88,6 +88,7 @@ inline int launch_rows(const Scan& s, const Op& op, std::size_t shared, int64_t 
   int resident = 0;
   constexpr int kLeast = kBlocks >= 0 ? kBlocks : LeastBlocks<Op, 0>::kCount;
   if (const int code = resident_blocks(rows_kernel<Op, Q, kThreads, kLeast>, threads, shared, resident)) return code;
+  if (resident < 1) return VP_CUDA_LAUNCH;
   const int64_t wanted = (last - first + threads - 1) / threads, most = static_cast<int64_t>(multiprocessors()) * resident;
   return launch(rows_kernel<Op, Q, kThreads, kLeast>, dim3(static_cast<unsigned>(wanted < most ? wanted : most), static_cast<unsigned>(tiles)),
                 dim3(static_cast<unsigned>(threads)), shared, s.stream, s, op, first, last);

@@ -103,7 +103,6 @@ int choose_best(const Scan& s, bool last);  // select.cu: the k best candidates 
 int begin_scan(const Scan& s);              // select.cu: bars below every score, no candidates
 int multiprocessors();                      // api.cu, of the current device
 int capability();                           // api.cu, 90 is 9.0
-int shared_of_block();                      // api.cu, the most bytes that a block may ask for
 
 inline bool bad_factor(const VpFactor& f, int32_t code_size) {
   return f.kind < 0 || f.kind >= kFactorKinds || (f.kind == kU1 && !f.table) ||
