@@ -46,6 +46,20 @@ def test_hamming_multiplies_bits(code):
         assert code[name].count("BMMA.168256.AND.POPC") >= 16, name
 
 
+def test_batches_multiply_by_tensor_cores(code):
+    """Every operation's batches: 16 products a step, for 32 rows and 64 queries."""
+    for name in named(code, "tiles_kernel"):
+        assert code[name].count("IMMA.16832.S8.S8") + code[name].count("BMMA.168256") >= 16, name
+    for name in [*named(code, "13screen_kernel"), *named(code, "products_kernel")]:  # nearest centroids; labels
+        assert "HMMA" in code[name], name
+
+
+def test_few_queries_multiply_four_numbers_at_once(code):
+    for op in ("dot_cu", "trellis_cu"):
+        for name in named(code, "rows_kernel", op):
+            assert "IDP.4A" in code[name], name
+
+
 def test_rows_are_read_in_pieces_of_16_bytes(code):
     for name in named(code, "rows_kernel", "hamming"):
         assert "LDG.E.128" in code[name], name
