@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 import pytest
-from cuda_builds import ROOT
+from cuda_builds import ROOT, builder
 
 EQUALITY = "tests/ops/test_equality.py"
 # the smallest workspace: rows 32 at a time, so that all but the first have a bar to reach, and screens something to skip
@@ -43,3 +43,20 @@ def test_indexes_and_screens(emulated):
 @pytest.mark.parametrize("environment", [{}, IN_PIECES], ids=["whole", "in pieces"])
 def test_everything(emulated, environment):
     run(emulated, [EQUALITY, "tests/ops/test_cuda_batches.py"], **environment)
+
+
+@pytest.mark.slow
+def test_no_kernel_leaves_its_memory(tmp_path, monkeypatch):
+    """Under sanitizers of addresses and of what the language leaves undefined: memory of the device, shared memory, shifts."""
+    compiler = os.environ.get("CXX", "g++").split()[0]
+    found = subprocess.run([compiler, "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
+    if not os.path.isabs(found):
+        pytest.skip(f"{compiler} has no sanitizers")
+    options = "-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
+    monkeypatch.setenv("VECPRESS_EMULATE_OPTIONS", options)
+    builder.build(tmp_path / builder.FILE, emulate=True)
+    some = "]-3 or ]-33 or ]-130 or batches or device_index or cuda_rows or (long_payloads and one)"
+    tests = [EQUALITY, "tests/ops/test_cuda_batches.py", "tests/ops/test_cuda_rows.py", "tests/cuda/test_device_index.py"]
+    # fibres change stacks, which the check of returned frames takes for errors
+    quiet = "detect_leaks=0:detect_stack_use_after_return=0"
+    run(tmp_path / builder.FILE, [*tests, "-k", some], LD_PRELOAD=found, ASAN_OPTIONS=quiet)
