@@ -48,6 +48,9 @@ class BuildExt(build_ext):
             self.compiler.cc = clang
             self.compiler.compile_options.remove("/GL")  # Microsoft's format of object files
         super().build_extensions()
+
+    def run(self) -> None:
+        super().run()  # to the build folder, from where it is copied where the package is built in place
         if os.environ.get("VECPRESS_CUDA", "0") not in ("", "0"):
             self.build_cuda()
 
