@@ -183,7 +183,7 @@ def batch_hamming(work: Work) -> list[Row]:
         row.peers["PyTorch, int8 products and topk"] = row.rate / (fewer * nq / theirs)
     if work.cupy is not None:
         cupy, fewer = work.cupy, min(n, 10**6)
-        words, asked = cupy.random.randint(0, 2**31, (fewer, 32)), cupy.random.randint(0, 2**31, (1, 32))
+        words, asked = (cupy.random.randint(0, 2**62, (rows, 16)) for rows in (fewer, 1))  # 16 words of 64 bits
         count = cupy.ElementwiseKernel("int64 a, int64 b", "int32 c", "c = __popcll(a ^ b)", "count_bits")
         theirs = work.timer(lambda: cupy.argpartition(count(words, asked).sum(axis=1), K))
         row.peers["CuPy, one query at a time"] = row.rate / (fewer / theirs)

@@ -63,7 +63,7 @@ def to_device(array: np.ndarray, x: Any) -> Any:
 def like(x: Any, *arrays: np.ndarray) -> Any:
     """`arrays` as the kind of thing x is: NumPy in gives NumPy out, torch in gives torch out on the same device.
 
-    For other arrays on a CUDA device: `vecpress.cuda.DeviceArray` there, which frameworks take without a copy.
+    For other arrays on a CUDA device: `vecpress.cuda.memory.DeviceArray` there, which frameworks take without a copy.
     """
     if is_torch(x):
         torch = sys.modules["torch"]

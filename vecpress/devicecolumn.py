@@ -20,6 +20,7 @@ from .ops.blocks import BLOCK
 T = TypeVar("T")
 
 
+MOVED = 1 << 16  # rows that are moved at a time
 Staging = tuple[DeviceArray, DeviceArray]  # codes on their way, and the rows that they come from and go to
 
 
@@ -58,16 +59,20 @@ class DeviceColumn(Column):
         self.memory, self._blocks = new, blocks
 
     def staging(self, count: int) -> Staging:
-        """What moving so many rows takes; MemoryError where it is not there."""
+        """What moving so many rows takes, `MOVED` at a time; MemoryError where it is not there."""
+        count = min(count, MOVED)
         shape = (count, self.codec.code_size)
         return DeviceArray.empty(shape, np.uint8, self.number), DeviceArray.empty((2, count), np.int64, self.number)
 
     def move(self, moves: np.ndarray, staging: Staging) -> None:
-        """The codes of rows moves[:, 0] over rows moves[:, 1], all at once; takes no memory of the device."""
-        count = len(moves)
-        if count:
-            codes, rows = staging
-            numbers = np.ascontiguousarray(moves.T)
+        """The code of row moves[i, 0] over that of row moves[i, 1], one after the other; takes no memory of the device.
+
+        No move reads where an earlier one has written, so many can be read before any is written.
+        """
+        codes, rows = staging
+        for start in range(0, len(moves), MOVED):
+            numbers = np.ascontiguousarray(moves[start : start + MOVED].T)
+            count = numbers.shape[1]
             call("copy", self.number, rows.pointer, numbers.ctypes.data, numbers.nbytes, None)
             size, data = self.codec.code_size, self.memory.pointer or None
             with library.on(self.number):

@@ -63,6 +63,59 @@ def test_coded_queries_while_it_changes(codec, device, x, q):
     changes(Pair(codec.fit(x), device), x, q, symmetric=True)
 
 
+@pytest.mark.parametrize(
+    "codec", [example for codec in vp.codecs() for example in codec.examples()], ids=lambda codec: repr(codec)[:80]
+)
+def test_every_codec(codec, device, x, q):
+    """Float and coded queries, filters; codes that the device makes, where it has the codec's operations."""
+    pair = Pair(codec.fit(x[:600, :24]), device)
+    pair.do(lambda index: index.add(x[:600, :24]))
+    pair.do(lambda index: index.remove([5, 77]))
+    for symmetric in (False, True):
+        pair.check(q[:20, :24], symmetric=symmetric)
+        pair.check(q[:3, :24], symmetric=symmetric, k=40, allow=np.arange(100, 300, 3))
+
+
+def test_layers_are_scanned_in_place_and_cut(device, x, q):
+    codec = vp.TransformCodec(16, progressive=[8]).fit(x)
+    pair = Pair(codec, device)
+    pair.do(lambda index: index.add(x))
+    pair.check(q, rerank=40)
+    short = [index.truncate(8) for index in pair.both]
+    assert short[1].device == "cuda:0"
+    for a, b in zip(*(index.search(q) for index in short), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_range_and_queries_with_filters_of_their_own(device, x, q):
+    pair = Pair(vp.PQ(m=8, n_bits=4).fit(x), device)
+    pair.do(lambda index: index.add(x))
+    bound = float(np.median(pair.both[0].search(q, 30)[0][:, -1]))
+    for a, b in zip(*(index.search_radius(q, bound) for index in pair.both), strict=True):
+        np.testing.assert_array_equal(a, b)
+    pair.check(q[:3], allow=[np.arange(50), None, [7]])
+
+
+def test_moves_in_several_pieces(device, x, q, monkeypatch):
+    monkeypatch.setattr("vecpress.devicecolumn.MOVED", 7)
+    changes(Pair(vp.Sign().fit(x), device), x, q, symmetric=True)
+
+
+@pytest.mark.parametrize("change", [lambda i, x: i.remove([3, 4]), lambda i, x: i.upsert(x[:2], ids=[3, 4])])
+def test_no_memory_for_a_change_changes_nothing(change, device, x, q, monkeypatch):
+    pair = Pair(vp.Sign().fit(x), device)
+    pair.do(lambda index: index.add(x[:100]))
+
+    def none(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vecpress.devicecolumn.DeviceColumn.staging", none)
+        with pytest.raises(MemoryError):
+            change(pair.both[1], x)
+    pair.check(q, symmetric=True)
+
+
 def test_files_are_the_same(device, x, q, tmp_path):
     pair = Pair(vp.Sign().fit(x), device)
     pair.do(lambda index: index.add(x))

@@ -43,6 +43,13 @@ def test_assign_finds_the_nearest_of_near_ones(k, d, apart):
     check(lambda: ops.assign(x, centroids))
 
 
+@pytest.mark.parametrize("apart", [1e-5, 0.1])
+def test_assign_in_several_pieces(apart):
+    """More rows than a screen takes at once."""
+    x, centroids = near_ties(np.random.default_rng(8), 1500, 40, 9, apart)
+    check(lambda: ops.assign(x, centroids))
+
+
 @pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e12, 1e18])
 def test_assign_of_rows_of_any_length(scale):
     rng = np.random.default_rng(1)

@@ -27,6 +27,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _row(function: F) -> F:
+    name = function.__name__
+    function.__doc__ = function.__doc__ or f"As `vecpress.ops.{name}`, for arrays on a device: put into `stream`, not waited for."
     ROWS[function.__name__] = function
     return function
 

@@ -113,7 +113,7 @@ def scan(
     allow: np.ndarray | DeviceArray | None,
     scale: KernelFactor,
     bias: KernelFactor,
-    constant: np.ndarray,
+    constant: np.ndarray | None,
 ) -> tuple[DeviceArray, DeviceArray]:
     """Scores float32[nq, k] and ids int64[nq, k] on the device, put into the stream. Arguments as kernels of scans take them."""
     if op not in OPERANDS:
