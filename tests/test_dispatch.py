@@ -77,6 +77,29 @@ def test_forced_backend_runs_for_a_block_or_from_here_on(calls):
     assert [name for name, _ in calls[5:]] == ["reference", "good"]
 
 
+def test_a_preferred_backend_runs_where_it_has_a_kernel_and_none_is_forced(calls):
+    dispatch.register_backend("far", -1)
+    dispatch.register("trial", "far", lambda *args: calls.append(("far", args)))
+    dispatch.register("other", "good", lambda *args: calls.append(("good", args)))
+    with dispatch.prefer("far"):
+        dispatch.run("trial")
+        dispatch.run("other")
+        with vp.use("reference"):
+            dispatch.run("trial")
+    dispatch.run("trial")
+    assert [name for name, _ in calls] == ["far", "good", "reference", "good"]
+
+
+def test_a_backend_below_the_reference_is_never_taken_unasked(calls):
+    dispatch.register_backend("far", -1)
+    dispatch.register("lonely", "reference", lambda *args: calls.append(("reference", args)))
+    dispatch.register("lonely", "far", lambda *args: calls.append(("far", args)))
+    dispatch.run("lonely")
+    with vp.use("far"):
+        dispatch.run("lonely")
+    assert [name for name, _ in calls] == ["reference", "far"]
+
+
 def test_an_error_inside_a_block_ends_the_forcing(calls):
     with pytest.raises(KeyError), vp.use("reference"):
         raise KeyError
