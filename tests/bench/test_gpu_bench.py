@@ -8,7 +8,7 @@ import warnings
 import pytest
 
 import vecpress as vp
-from bench import gpu
+from vecpress.bench import gpu
 
 
 @pytest.mark.gpu

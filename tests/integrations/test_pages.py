@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 PAGES = Path(__file__).parents[2] / "docs" / "integrations"
+ADAPTERS = Path(__file__).parents[2] / "vecpress" / "integrations"
 
 
 def examples(page: Path) -> list[str]:
@@ -17,14 +18,23 @@ def examples(page: Path) -> list[str]:
 
 
 def packages(source: str) -> set[str]:
-    """What an example imports; it imports what its adapter needs itself, so that this is all."""
-    found = set()
+    """What an example imports itself, and what the adapters it takes import when they are loaded."""
+    found: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             found.add(node.module or "")
-    return {name.split(".")[0] for name in found if name}
+    adapters = {name for name in found if name.startswith("vecpress.integrations.")}
+    return {name.split(".")[0] for name in found if name}.union(*map(needs, adapters))
+
+
+def needs(adapter: str) -> set[str]:
+    """The packages of an adapter's imports outside functions."""
+    body = ast.parse((ADAPTERS / f"{adapter.split('.')[2]}.py").read_text()).body
+    names = {alias.name for node in body if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in body if isinstance(node, ast.ImportFrom) and not node.level}
+    return {name.split(".")[0] for name in names}
 
 
 def there(package: str) -> bool:
