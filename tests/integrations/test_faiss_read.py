@@ -222,9 +222,9 @@ def behind(transform, body: str, metric: int = L2):
 
 
 UNREADABLE = [
-    (lambda: faiss.IndexHNSWFlat(16, 4), "no codec for IndexHNSWFlat; supported are IndexPQ, IndexPQFastScan"),
-    (lambda: faiss.IndexIVFFlat(faiss.IndexFlatL2(16), 16, 2), "no codec for IndexIVFFlat"),
-    (lambda: faiss.IndexBinaryHNSW(16), "no codec for IndexBinaryHNSW"),
+    (lambda: faiss.IndexNSGFlat(16, 4), "no codec for IndexNSGFlat; supported are IndexPQ, IndexPQFastScan"),
+    (lambda: faiss.IndexResidualQuantizer(16, 2, 4), "no codec for IndexResidualQuantizer"),
+    (lambda: faiss.IndexBinaryHash(16, 4), "no codec for IndexBinaryHash"),
     (lambda: faiss.IndexPQ(16, 4, 6), "IndexPQ expected 8 or 4 bits, got 6"),
     (lambda: faiss.IndexLSH(16, 8), "IndexLSH expected a bit a column and no rotation, got 8 bits of 16"),
     (lambda: faiss.IndexScalarQuantizer(16, faiss.ScalarQuantizer.QT_6bit), "expected 8 or 4 bits or fp16"),

@@ -23,25 +23,31 @@ def export(
         str | None,
         Opt(("--kind",), "pq, pqfs, binary, lsh, rabitq, eden, sq or flat (default: the first that the codec has)", "NAME"),
     ] = None,
+    ivf: Annotated[int | None, Opt(("--ivf",), "in so many inverted lists, 0 for as many as suit", "LISTS")] = None,
+    hnsw: Annotated[int | None, Opt(("--hnsw",), "in a graph of so many links a vector, say 32", "LINKS")] = None,
     console: Console,
 ) -> Result:
     from ..integrations import faiss
 
     check_output(output, (".faiss",), index)
+    if ivf is not None and hnsw is not None:
+        raise ValueError("export: one of --ivf and --hnsw expected, got both")
+    structure = faiss.IVF(ivf or None) if ivf is not None else None if hnsw is None else faiss.HNSW(hnsw)
     start = time.perf_counter()
     source = io.load(index, mmap=True, verify=True)  # in the new file damage would be hidden
     if not isinstance(source, (Codec, Index)):
         raise ValueError(f"{index}: expected an index without keys, which faiss has no place for, got one with keys")
     codec = source if isinstance(source, Codec) else source.codec
     try:
-        faiss.write(source, output, kind)
+        faiss.write(source, output, kind, structure)
     except ValueError as error:
         raise type(error)(f"{index}: {error}") from None
     if isinstance(source, Index) and source.store is not None:
         console.note(f"{output}: codes only, without what {index} reranks by")
-    n, nbytes, kind = 0 if source is codec else len(source), Path(output).stat().st_size, kind or faiss.kinds(codec)[0]  # type: ignore[arg-type]
+    n, nbytes, kind = 0 if source is codec else len(source), Path(output).stat().st_size, faiss.kind_of(codec, kind, structure)
+    way = "" if structure is None else f" in {type(structure).__name__}"
     data = {
-        "output": output, "codec": repr(codec), "kind": kind, "vectors": n, "file_nbytes": nbytes,
-        "seconds": time.perf_counter() - start,
+        "output": output, "codec": repr(codec), "kind": kind, "structure": type(structure).__name__ if structure else None,
+        "vectors": n, "file_nbytes": nbytes, "seconds": time.perf_counter() - start,
     }  # fmt: skip
-    return Result(data, f"{output}: {count(n, 'vector')} of {codec!r} as {kind!r} in {size(nbytes)}")
+    return Result(data, f"{output}: {count(n, 'vector')} of {codec!r} as {kind!r}{way} in {size(nbytes)}")

@@ -10,26 +10,28 @@ import numpy as np
 from ..checks import check_choice, check_path
 from ..codec import METRICS, Codec
 from ..container import replacing
-from ..contents import Contents
 from ..errors import CorruptFileError, NotFittedError
 from ..index import Index
 from .faiss_codes import NoFaissForm
 from .faiss_export import Form, form, kinds, load_faiss
 from .faiss_import import Mismatch, check_same, check_width, recognize
 from .faiss_parts import Parts, take_apart
+from .faiss_structures import HNSW, IVF, Codes, Structure, choose_kind, graph, inverted
 
-__all__ = ["NoFaissForm", "from_faiss", "kinds", "read", "to_faiss", "write"]
+__all__ = ["HNSW", "IVF", "NoFaissForm", "from_faiss", "kinds", "read", "to_faiss", "write"]
 
 BLOCK_NBYTES = 2 << 20  # of codes, a byte a bit, at a time: what they are unpacked to stays in the cache
 CHUNK = 1 << 20  # bytes that faiss hands over at a time
 
 
-def to_faiss(source: Index | Codec, kind: str | None = None) -> Any:
+def to_faiss(source: Index | Codec, kind: str | None = None, structure: Structure | None = None) -> Any:
     """An index of vecpress as one of faiss: a `faiss.Index`, or `faiss.IndexBinary` for kind "binary".
 
     source : an index, or a fitted codec for an empty index; vectors that faiss adds are coded as the codec codes them, but for
         the rounding of faiss's products (not for RaBitQ and LloydMax, whose levels faiss chooses otherwise)
-    kind : what the codec is to become, one of `kinds(codec)`, the first of them if None
+    kind : what the codec is to become, one of `kinds(codec)`, if None the first of them, or the first that `structure` has
+    structure : `IVF()` for inverted lists, `HNSW()` for a graph over the same codes, so that not all of them are looked at; None
+        for an index that looks at all
 
     | kind | index | of |
     |---|---|---|
@@ -42,26 +44,60 @@ def to_faiss(source: Index | Codec, kind: str | None = None) -> Any:
     | "sq" | IndexScalarQuantizer | SQ, Raw("float16") |
     | "flat" | IndexFlat | Raw |
 
-    Rotations and other maps stand in front as an IndexPreTransform, "cos" as inner products of normalised vectors. Vectors are
-    in the order of their ids; ids other than 0 .. n - 1 are kept in an IndexIDMap2 or IndexBinaryIDMap2.
+    | kind | with IVF | with HNSW |
+    |---|---|---|
+    | "pq" | IndexIVFPQ | IndexHNSWPQ |
+    | "pqfs" | IndexIVFPQFastScan | none |
+    | "binary" | IndexBinaryIVF | IndexBinaryHNSW |
+    | "sq" | IndexIVFScalarQuantizer | IndexHNSWSQ |
+    | "flat" | IndexIVFFlat | IndexHNSWFlat |
+    | "rabitq", "eden" | none: faiss's lists score residuals of centroids | IndexHNSW |
 
-    Raises TypeError for anything else, an index with text keys too; ValueError for another kind; NoFaissForm, a ValueError, for a
-    codec that faiss has nothing for; NotFittedError; ImportError without faiss, or with one that is too old for the kind.
-    Cost: a copy of the codes, converted in blocks; changes to the index wait meanwhile.
+    Lists hold the codes themselves, not residuals: one that looks at all lists gives the answers of the index without.
+
+    Rotations and other maps stand in front as an IndexPreTransform, "cos" as inner products of normalised vectors. Vectors are
+    in the order of their ids; ids other than 0 .. n - 1 are kept: in the lists, or in an IndexIDMap2 or IndexBinaryIDMap2.
+
+    Raises TypeError for anything else, an index with text keys too; ValueError for another kind, for more lists than vectors, for
+    lists of an empty index without `vectors`; NoFaissForm, a ValueError, for a codec that faiss has nothing for; NotFittedError;
+    ImportError without faiss, or with one that is too old for the kind.
+    Cost: a copy of the codes, converted in blocks; for lists k-means of at most 64 nlist vectors, and n nlist distances; for a
+    graph the decoded vectors, and faiss's time to link them. Changes to the index wait meanwhile.
     """
-    if isinstance(source, Codec):
-        return _assemble(form(source, kind))
-    if not isinstance(source, Index):
+    if structure is not None and not isinstance(structure, (IVF, HNSW)):
+        raise TypeError(f"to_faiss: structure expected an IVF, an HNSW or None, got {type(structure).__name__}")
+    if not isinstance(source, (Codec, Index)):
         raise TypeError(f"to_faiss: source expected an Index or a Codec, got {type(source).__name__}")
-    codec = source.codec
-    made, contents = form(codec, kind), source._contents
+    codec = source if isinstance(source, Codec) else source.codec
+    kind = kind_of(codec, kind, structure)
+    made = form(codec, kind)
+    if structure is None and source is codec:
+        return _assemble(made)
+    contents = source._contents if isinstance(source, Index) else Index(codec)._contents
     with contents.lock.shared:
         ids = contents.all_ids()
         order = np.argsort(ids, kind="stable")
-        _fill(made, codec, contents, order)
-    ids = ids[order]
+        ids, n = ids[order], len(ids)
+
+        def codes(rows: np.ndarray) -> np.ndarray:
+            return contents.columns[0].rows(n, order[rows], None)
+
+        if isinstance(structure, IVF):
+            made.body = inverted(structure, kind, made, codec, codes, ids)
+        else:
+            _fill(made, codec, codes, n)
+            if structure is not None:
+                made.body = graph(structure, kind, made, codec, codes, n)
+    if isinstance(structure, IVF):
+        return _assemble(made)
     plain = np.array_equal(ids, np.arange(len(ids)))
     return _assemble(made, fast=kind == "pqfs", ids=None if plain else ids)
+
+
+def kind_of(codec: Codec, kind: str | None, structure: Structure | None) -> str | None:
+    """The kind that `to_faiss` takes where `kind` is None; it is None for a codec that faiss has nothing for."""
+    known = kinds(codec)
+    return choose_kind(structure, kind, known, codec) if structure else kind or next(iter(known), None)
 
 
 def from_faiss(index: Any, codec: Codec | None = None, *, metric: str | None = None) -> Index:
@@ -71,6 +107,8 @@ def from_faiss(index: Any, codec: Codec | None = None, *, metric: str | None = N
         what the index holds, which may be less (docs/faiss.md): IndexBinaryFlat holds bits only, so thresholds are 0; of
         IndexRaBitQ and IndexEDEN only those that vecpress exported can be read, with a `seed` below 4096
     metric : of an index that compares bits, which says none: "l2", whose scores are then Hamming distances, if None
+
+    Inverted lists and graphs come back as their codes and ids; lists must hold codes of vectors, not of residuals.
 
     Raises TypeError for what is no faiss index; NoFaissForm, a ValueError, for one that no codec can be made of, the message
     names it and what is supported, and for rows that faiss added to an IndexRaBitQ or IndexEDEN itself; ValueError for one that
@@ -104,10 +142,10 @@ def from_faiss(index: Any, codec: Codec | None = None, *, metric: str | None = N
     return out
 
 
-def write(source: Index | Codec, path: Any, kind: str | None = None) -> None:
+def write(source: Index | Codec, path: Any, kind: str | None = None, structure: Structure | None = None) -> None:
     """`to_faiss`, written to a file that faiss reads: whole or not at all. Raises as that, TypeError for no path, OSError."""
     check_path("write", path)
-    faiss, index = load_faiss(), to_faiss(source, kind)
+    faiss, index = load_faiss(), to_faiss(source, kind, structure)
     writer = faiss.write_index_binary if isinstance(index, faiss.IndexBinary) else faiss.write_index
     with replacing(path) as file:
         writer(index, faiss.PyCallbackIOWriter(file.write, CHUNK))  # not buffered: that would lose errors of its last bytes
@@ -140,9 +178,9 @@ def read(path: Any, codec: Codec | None = None, *, metric: str | None = None) ->
         raise CorruptFileError(f"{name}: {error}") from None
 
 
-def _fill(made: Form, codec: Codec, contents: Contents, order: np.ndarray) -> None:
-    """Puts the codes of rows `order` into the empty index."""
-    faiss, n, body = load_faiss(), len(order), made.body
+def _fill(made: Form, codec: Codec, codes: Codes, n: int) -> None:
+    """Puts the codes of rows 0 .. n - 1 into the empty index."""
+    faiss, body = load_faiss(), made.body
     stored = body.xb if isinstance(body, faiss.IndexBinary) else body.codes
     stored.resize(n * made.code_size)
     body.ntotal = n
@@ -151,8 +189,8 @@ def _fill(made: Form, codec: Codec, contents: Contents, order: np.ndarray) -> No
     out = faiss.rev_swig_ptr(stored.data(), n * made.code_size).reshape(n, made.code_size)
     step = max(1, BLOCK_NBYTES // (8 * codec.code_size))
     for start in range(0, n, step):
-        rows = order[start : start + step]
-        out[start : start + len(rows)] = made.theirs(contents.columns[0].rows(n, rows, None))
+        end = min(start + step, n)
+        out[start:end] = made.theirs(codes(np.arange(start, end)))
 
 
 def _assemble(made: Form, fast: bool = False, ids: np.ndarray | None = None) -> Any:

@@ -15,8 +15,8 @@ from .faiss_codes import FAST_ROWS, NoFaissForm, unpack_fast
 from .faiss_export import load_faiss
 
 SUPPORTED = (
-    "IndexPQ, IndexPQFastScan, IndexLSH, IndexScalarQuantizer and IndexFlat, behind transforms or not, IndexBinaryFlat, and "
-    "IndexRaBitQ and IndexEDEN that vecpress exported"
+    "IndexPQ, IndexPQFastScan, IndexLSH, IndexScalarQuantizer and IndexFlat, behind transforms or not, IndexBinaryFlat, "
+    "IndexRaBitQ and IndexEDEN that vecpress exported, graphs of these, and inverted lists without residuals"
 )
 MOST_DIM = 2**20
 BLOCK_NBYTES = 2 << 20  # of IndexPQFastScan's codes, unpacked at a time
@@ -61,13 +61,27 @@ def take_apart(whole: Any) -> Parts:
         raise ValueError(f"faiss: columns expected 1 to {MOST_DIM}, got {index.d}")
     if not index.is_trained:
         raise ValueError(f"faiss: {type(index).__name__} expected to be trained")
+    if isinstance(index, (faiss.IndexHNSW, faiss.IndexBinaryHNSW)):  # its links stay behind
+        inner = _downcast(faiss, index.storage)
+        _expect("columns and rows of the graph", (inner.d, inner.ntotal), (index.d, index.ntotal))
+        index = inner
+    lists = isinstance(index, (faiss.IndexIVF, faiss.IndexBinaryIVF))
     body, code_size = _body(faiss, index)
     metric = None
     if body[0] not in ("binary", "lsh"):
         metric = {faiss.METRIC_INNER_PRODUCT: "ip", faiss.METRIC_L2: "l2"}.get(index.metric_type)
         if metric is None:
             raise NoFaissForm(f"faiss: metric expected inner product or L2, got number {index.metric_type}")
-    return Parts(front, body, metric, ids, _codes(faiss, index, body[0], code_size))
+    if not lists:
+        return Parts(front, body, metric, ids, _codes(faiss, index, body[0], code_size))
+    codes, own = _of_lists(faiss, index, code_size)
+    if ids is not None:  # that the lists number
+        if len(own) and not 0 <= own.min() <= own.max() < len(ids):
+            raise ValueError(f"faiss: ids in lists expected 0 to {len(ids) - 1}, got {own.min()} to {own.max()}")
+        own = ids[own]
+    order = np.argsort(own, kind="stable")
+    codes, own = codes[order], own[order]
+    return Parts(front, body, metric, None if np.array_equal(own, np.arange(len(own))) else own, codes)
 
 
 def _downcast(faiss: Any, index: Any) -> Any:
@@ -100,11 +114,13 @@ def _transform(faiss: Any, transform: Any) -> tuple[Any, ...]:
 def _body(faiss: Any, index: Any) -> tuple[tuple[Any, ...], int]:
     """The description and the bytes of a code."""
     name, d = type(index).__name__, index.d
-    if name == "IndexBinaryFlat":
+    if isinstance(index, faiss.IndexIVF) and name in ("IndexIVFPQ", "IndexIVFScalarQuantizer") and index.by_residual:
+        raise NoFaissForm(f"faiss: {name} expected codes of vectors, by_residual=False, got codes of what centroids leave")
+    if name in ("IndexBinaryFlat", "IndexBinaryIVF"):
         return ("binary", d), d // 8
-    if name in ("IndexFlat", "IndexFlatIP", "IndexFlatL2"):
+    if name in ("IndexFlat", "IndexFlatIP", "IndexFlatL2", "IndexIVFFlat"):
         return ("flat", d), 4 * d
-    if name in ("IndexPQ", "IndexPQFastScan"):
+    if name in ("IndexPQ", "IndexPQFastScan", "IndexIVFPQ"):
         pq = index.pq
         if pq.nbits not in (4, 8):
             raise NoFaissForm(f"faiss: {name} expected 8 or 4 bits, got {pq.nbits}")
@@ -112,13 +128,13 @@ def _body(faiss: Any, index: Any) -> tuple[tuple[Any, ...], int]:
             _expect("rows of a block", index.bbs, FAST_ROWS)
         _expect("columns of all sub-vectors", pq.M * pq.dsub, d)
         books = _floats(faiss, "the codebooks", pq.centroids, pq.M, 2**pq.nbits, pq.dsub)
-        return ("pq" if name == "IndexPQ" else "pqfs", pq.nbits, books), (pq.M * pq.nbits + 7) // 8
+        return ("pqfs" if name == "IndexPQFastScan" else "pq", pq.nbits, books), (pq.M * pq.nbits + 7) // 8
     if name == "IndexLSH":
         if index.rotate_data or index.nbits != d:
             raise NoFaissForm(f"faiss: IndexLSH expected a bit a column and no rotation, got {index.nbits} bits of {d} columns")
         thresholds = _floats(faiss, "the thresholds", index.thresholds, d) if index.train_thresholds else np.zeros(d, np.float32)
         return ("lsh", thresholds), (d + 7) // 8
-    if name == "IndexScalarQuantizer":
+    if name in ("IndexScalarQuantizer", "IndexIVFScalarQuantizer"):
         return _scalar(faiss, index.sq, d)
     if name == "IndexRaBitQ":
         n_bits = getattr(index.rabitq, "nb_bits", 1)
@@ -162,6 +178,24 @@ def _codes(faiss: Any, index: Any, kind: str, code_size: int) -> np.ndarray:
     if n == 0:
         return np.zeros((0, code_size), np.uint8)
     return faiss.rev_swig_ptr(stored.data(), size).reshape(n, code_size)
+
+
+def _of_lists(faiss: Any, index: Any, code_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The codes and the ids of all lists, one list behind the other: copies."""
+    lists, n, at = index.invlists, int(index.ntotal), 0
+    _expect("bytes of a code in lists", lists.code_size, code_size)
+    sizes = [int(lists.list_size(label)) for label in range(lists.nlist)]
+    _expect("rows of all lists", sum(sizes), n)
+    codes, ids = np.empty((n, code_size), np.uint8), np.empty(n, np.int64)
+    for label, size in enumerate(sizes):
+        if size:
+            held, own = lists.get_codes(label), lists.get_ids(label)
+            codes[at : at + size] = faiss.rev_swig_ptr(held, size * code_size).reshape(size, code_size)
+            ids[at : at + size] = faiss.rev_swig_ptr(own, size)
+            lists.release_codes(label, held)
+            lists.release_ids(label, own)
+            at += size
+    return codes, ids
 
 
 def _expect(what: str, got: Any, expected: Any) -> None:
