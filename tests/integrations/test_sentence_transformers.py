@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +94,9 @@ def test_signs_of_a_codec_are_ubinary(x):
     """Of Sign whose means are 0: the same bits in the same order, so that codes are their "ubinary" bytes."""
     sign = vp.Sign().fit(np.concatenate([x, -x]))
     zero = vp.Sign.restore({"metric": "ip"}, 24, {"mean_": np.zeros(24, np.float32), "level_": sign.level_})
-    for n in (24, 13):
+    # 5.0 packs bits across rows where they are no whole bytes, and then cannot make rows of them
+    ragged = version("sentence-transformers").split(".")[:2] != ["5", "0"]
+    for n in (24, 13) if ragged else (24,):
         codec = vp.Sign.restore({"metric": "ip"}, n, {"mean_": np.zeros(n, np.float32), "level_": zero.level_})
         codes = quantize_embeddings(x[:, :n], codec)
         np.testing.assert_array_equal(codes, theirs.quantize_embeddings(x[:, :n], "ubinary"))
@@ -134,7 +137,8 @@ def test_their_searches_are_theirs(name, precision, x, q):
     got, seconds = ours(q, corpus, **options)
     wanted, _ = getattr(theirs, ours.__name__)(q, corpus, **options)
     assert seconds > 0  # and equal scores, for usearch orders ties by chance
-    assert [[hit["score"] for hit in row] for row in got] == [[hit["score"] for hit in row] for row in wanted]
+    scores = ([[hit["score"] for hit in row] for row in found] for found in (got, wanted))
+    np.testing.assert_array_equal(*scores)  # among them nan: what 5.0 makes of usearch's distances of int8
 
 
 @pytest.mark.parametrize("search", [semantic_search_faiss, semantic_search_usearch])
@@ -270,6 +274,13 @@ def test_minilm_finds_passages_by_their_codes(tmp_path):
 def test_the_table_of_the_page_is_measured():
     """By the function that the page prints it with."""
     pytest.importorskip("faiss")
+    if int(version("sentence-transformers").split(".")[0]) < 6:
+        with np.errstate(all="raise"):
+            constant = np.ones((2, 8), np.float32)  # the shipped set has two constant columns
+            try:
+                theirs.quantize_embeddings(constant, "uint8", calibration_embeddings=constant)
+            except FloatingPointError:
+                pytest.skip("this version divides by the range of a column, which is 0 where it is constant")
     text = PAGE.read_text()
     scope: dict = {}
     (block,) = [b for b in re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE) if "def measured" in b]

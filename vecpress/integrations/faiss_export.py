@@ -52,7 +52,7 @@ def load_faiss() -> Any:
     try:
         return importlib.import_module("faiss")
     except ImportError:
-        raise ImportError("faiss indexes need faiss: pip install faiss-cpu, or vecpress[bench]") from None
+        raise ImportError("faiss indexes need faiss: pip install faiss-cpu, or vecpress[faiss]") from None
 
 
 @dataclass
