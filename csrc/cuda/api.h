@@ -137,6 +137,9 @@ VP_CUDA_API int vp_cuda_unpack_codes(uint8_t* out, const uint8_t* codes, int32_t
 VP_CUDA_API int vp_cuda_rotate(float* out, const float* x, const uint8_t* signs, int64_t n, int64_t d, int inverse, void* stream); /* not in place */
 VP_CUDA_API int vp_cuda_encode_grid(uint8_t* labels, double* sums, const float* y, const float* along, int32_t n_bits, int64_t n, int64_t d,
                                     void* stream);
+/* words: uint8 [count, 2] of host memory, read before the call returns; levels int8 [4, 2^window], window 6 or 8 */
+VP_CUDA_API int vp_cuda_encode_trellis(uint8_t* codes, int8_t* values, const float* y, const uint8_t* words, int64_t count, const int8_t* levels,
+                                       int window, int64_t n, void* stream);
 VP_CUDA_API size_t vp_cuda_lut4_operand(const VpScan* scan, int32_t m);
 VP_CUDA_API int vp_cuda_lut4(const VpScan* scan, const float* tables, int32_t m); /* [nq, m, 16], m = 2 (code_size - head), or one less */
 VP_CUDA_API size_t vp_cuda_lut8_operand(const VpScan* scan);

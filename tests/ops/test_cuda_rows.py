@@ -8,6 +8,8 @@ from test_equality import same_bits
 
 import vecpress as vp
 from vecpress import ops
+from vecpress.ops.encode_trellis import WINDOWS, steps_of
+from vecpress.ops.trellis_levels import TABLES
 
 pytestmark = [
     pytest.mark.gpu,
@@ -80,6 +82,30 @@ def test_labels_of_rows_of_any_length(scale):
     x, books = np.tile(x, 4), np.stack([book, book * np.float32(0), np.where(book > 2, np.float32(np.inf), book), book[::-1]])
     check(lambda: ops.encode_pq(x, books))
     check(lambda: ops.encode_pq(x * np.float32(scale), books * np.float32(scale)))
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_more_words_than_a_launch_takes(window):
+    rng = np.random.default_rng(5)
+    words = np.stack((rng.integers(1, 3, 450), rng.choice([3, 4], 450)), axis=1).astype(np.uint8)
+    y = (40 * rng.standard_normal((35, int(steps_of(words).sum())))).astype(np.float32)
+    check(lambda: ops.encode_trellis(y, words, TABLES[window].levels))
+
+
+def test_trellis_codes_of_rows_on_the_device():
+    from vecpress.cuda import rows
+    from vecpress.cuda.memory import DeviceArray
+
+    rng, levels = np.random.default_rng(6), TABLES[6].levels
+    words = np.array([[8, 1], [5, 3]], np.uint8)
+    y = (40 * rng.standard_normal((33, 77))).astype(np.float32)
+    codes, values = rows.encode_trellis(DeviceArray.of(y, 0), words, levels)
+    for got, wanted in zip((codes.numpy(), values.numpy()), ops.encode_trellis(y, words, levels), strict=True):
+        assert same_bits(got, wanted)
+    with pytest.raises(ValueError, match="encode_trellis: words expected 1 to 8 bytes"):
+        rows.encode_trellis(y, words + np.uint8(4), levels)
+    with pytest.raises(ValueError, match=r"encode_trellis: levels expected shape \(4, 64\) or \(4, 256\), got \(4, 32\)"):
+        rows.encode_trellis(y, words, levels[:, :32])
 
 
 def test_arrays_on_the_device_stay_there():

@@ -16,7 +16,7 @@ from .blocks import DeviceBlocks
 RANK = -1  # below the reference: arrays on the host are never taken to a device unasked
 GROUPS = {"flat": 0}  # where the option stands that says in what groups bytes lie; 1 for the others
 # results that an operation writes, where more than one
-OUTPUTS = {"assign": 2, "encode_grid": 2, "encode_sq": 2, "pack_bits": 2}
+OUTPUTS = {"assign": 2, "encode_grid": 2, "encode_sq": 2, "encode_trellis": 2, "pack_bits": 2}
 SHAPES = {
     "label_sums": (0,),
     "unpack_codes": (1,),

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..checks import check_choice
+from ..ops.encode_trellis import RATES, check_level_shape, check_word_sizes, steps_of, window_of
+from ..ops.numerics import array
 from ..ops.pack_codes import BITS, packed_size
 from ..ops.rotate import ROUNDS
 from . import library
@@ -240,6 +242,22 @@ def encode_grid(
     labels, sums = work.make(np.uint8, *y.shape), work.make(np.float64, len(y), 5)
     work.run(labels, sums, y, along, n_bits, *y.shape)
     return labels, sums
+
+
+@_row
+def encode_trellis(
+    y: Array, words: np.ndarray, levels: Array, *, device: int | None = None, stream: Stream = 0
+) -> tuple[DeviceArray, DeviceArray]:
+    """As `vecpress.ops.encode_trellis`; words are on the host, and levels of -128 are not looked for on a device."""
+    work = Work("encode_trellis", device, stream, y, levels)
+    words = array("encode_trellis", "words", words, np.uint8, (None, 2))
+    check_word_sizes("encode_trellis", words)
+    levels = work.put("levels", levels, np.int8, len(RATES), None)
+    check_level_shape("encode_trellis", levels.shape)
+    y = work.put("y", y, np.float32, None, int(steps_of(words).sum()))
+    codes, values = work.make(np.uint8, len(y), int(words[:, 0].sum())), work.make(np.int8, *y.shape)
+    work.run(codes, values, y, words.ctypes.data, len(words), levels, window_of(levels), len(y))
+    return codes, values
 
 
 @_row
