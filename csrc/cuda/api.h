@@ -140,6 +140,9 @@ VP_CUDA_API int vp_cuda_encode_grid(uint8_t* labels, double* sums, const float* 
 /* words: uint8 [count, 2] of host memory, read before the call returns; levels int8 [4, 2^window], window 6 or 8 */
 VP_CUDA_API int vp_cuda_encode_trellis(uint8_t* codes, int8_t* values, const float* y, const uint8_t* words, int64_t count, const int8_t* levels,
                                        int window, int64_t n, void* stream);
+/* costs [n, ks], pairs [labels * ks, ks], paths uint8 [n, b, labels], labels below ks, scores [n, b]; keep at most b * ks */
+VP_CUDA_API int vp_cuda_beam_step(uint8_t* grown, float* best, const float* costs, const float* pairs, const uint8_t* paths, const float* scores,
+                                  int64_t n, int32_t ks, int32_t b, int32_t labels, int32_t keep, void* stream);
 VP_CUDA_API size_t vp_cuda_lut4_operand(const VpScan* scan, int32_t m);
 VP_CUDA_API int vp_cuda_lut4(const VpScan* scan, const float* tables, int32_t m); /* [nq, m, 16], m = 2 (code_size - head), or one less */
 VP_CUDA_API size_t vp_cuda_lut8_operand(const VpScan* scan);
