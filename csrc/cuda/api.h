@@ -76,7 +76,7 @@ typedef struct {
   const uint64_t* allow;  /* [ceil(n / 64)] bits, NULL: all rows */
   VpFactor scale, bias;   /* bias of kind 0: none */
   const float* constant;  /* [nq], NULL: 0 */
-  int64_t nq, k;          /* nq: 65,535 are always possible */
+  int64_t nq, k;          /* nq: below 2^31 */
   float* scores;          /* out [nq, k], nan where there are fewer rows */
   int64_t* found;         /* out [nq, k], -1 there */
   void* workspace;        /* 256-byte aligned */
