@@ -2,8 +2,8 @@
 //
 // A block is a warp and makes one word of some rows. A lane has 64 of the windows and the states that they end in: with windows of 6 bits those are
 // all, and a lane is a row; with windows of 8 bits four lanes are one, and fetch from each other what the states before cost. Costs are in registers,
-// levels and their squares in shared memory, where all lanes read the same; so a window is a multiply-add and an addition, half a load, and a
-// comparison, a minimum and a bit where it competes with another.
+// and so are levels and their squares with windows of 6 bits; with 8 they stay in shared memory. So a window is a multiply-add and an addition, and
+// where it competes with another a comparison, a minimum and a choice; with 8 bits half a load and up to one exchange more.
 //
 //   shared memory   | level, square, 64 by 64 | x [step][row], later the windows | taken [step][lane] |
 //
@@ -97,7 +97,7 @@ struct Search {
       for (int s = 0; s < kBefore; ++s) before[s] = __shfl_sync(kAllLanes, cost[s % kOwn], from + s / kOwn);
     }
     int again = 0;
-    unknown(again);  // else all levels would be kept in registers
+    if (kWindow == 8) unknown(again);  // else levels would be kept in registers, where costs and what is fetched leave too little room
     uint32_t reached = 0;
 #pragma unroll
     for (int s = 0; s < kOwn; ++s) {
@@ -201,7 +201,7 @@ struct Search {
 };
 
 template <int kWindow, int kRate>
-__global__ void __launch_bounds__(32, 12) encode_trellis_kernel(EncodeTrellis a, Jobs jobs) {
+__global__ void __launch_bounds__(32, kWindow == 6 ? 8 : 12) encode_trellis_kernel(EncodeTrellis a, Jobs jobs) {
   using L = Layout<kWindow>;
   constexpr int kTurns = (8 * kMostSize / kRate + 31) / 32;  // of 32 steps
   const Job job = jobs.job[blockIdx.x % static_cast<unsigned>(jobs.count)];

@@ -73,10 +73,10 @@ def test_hamming_counts_half_of_the_words(code):
 
 
 def test_trellis_ways_compete_in_registers(code):
-    """A step is 64 multiply-adds and half as many loads, thrice: for costs alone, and twice with how states were reached."""
+    """A step is 64 multiply-adds, thrice: for costs alone, and twice with how states were reached."""
     for name in named(code, "encode_trellis_kernel"):
         assert "LDL" not in code[name] and "STL" not in code[name], name
-        assert code[name].count("FFMA") >= 3 * 64 and 3 * 32 <= code[name].count("LDS.128") <= 4 * 32, name
+        assert code[name].count("FFMA") >= 3 * 64 and code[name].count("LDS.128") <= 4 * 32, name
 
 
 # ---- no driver: what a machine without a device sees
