@@ -14,10 +14,12 @@ from vecpress.cuda import library, rows, scans
 from vecpress.cuda.library import Device, call
 from vecpress.cuda.memory import DeviceArray, Memory
 from vecpress.ops.factors import NO_BIAS, NO_FACTOR
+from vecpress.ops.trellis_levels import TABLES
 
 from .gpu import Row, Timer
 
 K = 10
+BEAM = 4
 COPY = "copying memory"
 INT8 = "int8 products (PyTorch)"
 BF16 = "bfloat16 products (PyTorch)"
@@ -100,6 +102,12 @@ def check() -> list[str]:
     books = rng.standard_normal((8, 256, 4)).astype(np.float32)
     _compare("encode_pq", lambda: (ops.encode_pq(x, books),), done)
     _compare("assign", lambda: ops.assign(x, x[:50]), done)
+    words = np.array([[4, 1], [3, 2], [3, 3], [8, 4]], np.uint8)  # 68 components
+    y = (50 * rng.standard_normal((n // 50, 68))).astype(np.float32)
+    for window, table in TABLES.items():
+        _compare(f"encode_trellis, windows of {window} bits", lambda v=table.levels: ops.encode_trellis(y, words, v), done)
+    beams = paths_of(len(x), 3)
+    _compare("beam_step", lambda: ops.beam_step(rng_floats(len(x), 256), rng_floats(3 * 256, 256), *beams, BEAM), done)
     return done
 
 
@@ -109,6 +117,13 @@ def rng_bytes(*shape: int) -> np.ndarray:
 
 def rng_floats(*shape: int) -> np.ndarray:
     return np.random.default_rng(3).standard_normal(shape).astype(np.float32)
+
+
+def paths_of(n: int, labels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Paths uint8[n, BEAM, labels] whose first halves are the same in a row, and their scores."""
+    paths = np.random.default_rng(4).integers(0, 256, (n, BEAM, labels), np.uint8)
+    paths[:, :, : labels // 2] = paths[:, :1, : labels // 2]
+    return paths, rng_floats(n, BEAM)
 
 
 def _compare(name: str, run: Callable[[], Any], done: list[str]) -> None:
@@ -127,7 +142,8 @@ def measure(device: Device, minutes: float, only: list[str]) -> list[Row]:
     """Every case, until the minutes are over; `only`: cases whose names have one of these words."""
     work = Work(device, minutes)
     out = [Row("limit", name, 0.0, rate, "bytes" if name == COPY else "multiply-adds") for name, rate in work.limits.items()]
-    for case in (one_query_hamming, one_query_lut8, batch_hamming, batch_sdc, batch_dot, encode, nearest, end_to_end):
+    scans_ = one_query_hamming, one_query_lut8, batch_hamming, batch_sdc, batch_dot
+    for case in (*scans_, encode, words, beams, nearest, end_to_end):
         if work.timer.over:
             break
         if not only or any(word in case.__name__ for word in only):
@@ -242,6 +258,37 @@ def encode(work: Work) -> list[Row]:
             return (torch.einsum("nmd,mkd->nmk", a, b) - b.square().sum(-1) / 2).argmax(-1)
 
         row.peers["PyTorch, products and argmax"] = row.rate / (len(a) / work.timer(theirs))
+    return [row]
+
+
+def words(work: Work) -> list[Row]:
+    """Words of 8 bytes, by rate and bits of a window; the processor's from few rows, with all its threads."""
+    out = []
+    for window, rate in ((6, 1), (6, 4), (8, 1)):
+        d, n = (64, 70) if work.tiny else (768, 200_000)
+        plan = np.array([[8, rate]] * (d * rate // 64), np.uint8)
+        y, levels = np.float32(50) * rng_floats(n, d), TABLES[window].levels
+        there = work.put(y)
+        seconds = work.timer(lambda there=there, plan=plan, levels=levels: rows.encode_trellis(there, plan, levels))
+        shape = f"{n:.0e} x {d}, rate {rate}, windows of {window} bits"
+        row = Row("encode_trellis", shape, seconds, n * d / seconds, "components")
+        few = y[: n // 50]
+        theirs = work.timer(lambda few=few, plan=plan, levels=levels: ops.encode_trellis(few, plan, levels))
+        row.peers["the processor, from a fiftieth of the rows"] = row.rate / (few.size / theirs)
+        out.append(row)
+    return out
+
+
+def beams(work: Work) -> list[Row]:
+    n, labels, ks = (70, 4, 256) if work.tiny else (200_000, 12, 256)
+    costs, pairs = rng_floats(n, ks), rng_floats(labels * ks, ks)
+    here = (costs, pairs, *paths_of(n, labels))
+    there = [work.put(array) for array in here]
+    seconds = work.timer(lambda: rows.beam_step(*there, BEAM))
+    row = Row("beam_step", f"{n:.0e} rows, {BEAM} paths of {labels} labels", seconds, n / seconds, "rows")
+    few = [array if array is pairs else array[: n // 50] for array in here]
+    theirs = work.timer(lambda: ops.beam_step(*few, BEAM))
+    row.peers["the processor, from a fiftieth of the rows"] = row.rate / (len(few[0]) / theirs)
     return [row]
 
 

@@ -76,7 +76,7 @@ typedef struct {
   const uint64_t* allow;  /* [ceil(n / 64)] bits, NULL: all rows */
   VpFactor scale, bias;   /* bias of kind 0: none */
   const float* constant;  /* [nq], NULL: 0 */
-  int64_t nq, k;          /* nq: 65,535 are always possible */
+  int64_t nq, k;          /* nq: below 2^31 */
   float* scores;          /* out [nq, k], nan where there are fewer rows */
   int64_t* found;         /* out [nq, k], -1 there */
   void* workspace;        /* 256-byte aligned */
@@ -137,6 +137,12 @@ VP_CUDA_API int vp_cuda_unpack_codes(uint8_t* out, const uint8_t* codes, int32_t
 VP_CUDA_API int vp_cuda_rotate(float* out, const float* x, const uint8_t* signs, int64_t n, int64_t d, int inverse, void* stream); /* not in place */
 VP_CUDA_API int vp_cuda_encode_grid(uint8_t* labels, double* sums, const float* y, const float* along, int32_t n_bits, int64_t n, int64_t d,
                                     void* stream);
+/* words: uint8 [count, 2] of host memory, read before the call returns; levels int8 [4, 2^window], window 6 or 8 */
+VP_CUDA_API int vp_cuda_encode_trellis(uint8_t* codes, int8_t* values, const float* y, const uint8_t* words, int64_t count, const int8_t* levels,
+                                       int window, int64_t n, void* stream);
+/* costs [n, ks], pairs [labels * ks, ks], paths uint8 [n, b, labels], labels below ks, scores [n, b]; keep at most b * ks */
+VP_CUDA_API int vp_cuda_beam_step(uint8_t* grown, float* best, const float* costs, const float* pairs, const uint8_t* paths, const float* scores,
+                                  int64_t n, int32_t ks, int32_t b, int32_t labels, int32_t keep, void* stream);
 VP_CUDA_API size_t vp_cuda_lut4_operand(const VpScan* scan, int32_t m);
 VP_CUDA_API int vp_cuda_lut4(const VpScan* scan, const float* tables, int32_t m); /* [nq, m, 16], m = 2 (code_size - head), or one less */
 VP_CUDA_API size_t vp_cuda_lut8_operand(const VpScan* scan);

@@ -235,6 +235,8 @@ extern "C" size_t vp_cuda_dot_operand(const VpScan* a, int64_t d, const float* l
 extern "C" int vp_cuda_dot(const VpScan* a, const float* rows, int64_t d, const float* levels, int32_t n_bits, int32_t l2) {
   if (const int code = check_scan(a)) return code;
   if (!good(a, d, n_bits) || (a->nq && d && !rows) || (l2 && a->bias.kind)) return VP_CUDA_ARGUMENT;
-  const Request request = {rows, levels, d, n_bits};
-  return l2 ? scan_metric<true>(*a, request) : scan_metric<false>(*a, request);
+  return by_parts(*a, [&](const VpScan& part, int64_t q0) {
+    const Request request = {rows + q0 * d, levels, d, n_bits};
+    return l2 ? scan_metric<true>(part, request) : scan_metric<false>(part, request);
+  });
 }

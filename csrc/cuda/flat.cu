@@ -235,10 +235,13 @@ extern "C" int vp_cuda_flat(const VpScan* a, const float* rows, int bytes, int l
   const int size = a->codes.code_size - a->codes.head;
   if ((bytes != 2 && bytes != 4) || size % bytes || (a->nq && size && !rows)) return VP_CUDA_ARGUMENT;
   const int dim = size / bytes;
-  return run_scan(
-      *a, 0, [](const Scan&) { return VP_CUDA_OK; },
-      [&](const Scan& s, int64_t first, int64_t last) {
-        if (bytes == 2) return l2 ? launch_flat<true, true>(s, rows, dim, first, last) : launch_flat<true, false>(s, rows, dim, first, last);
-        return l2 ? launch_flat<false, true>(s, rows, dim, first, last) : launch_flat<false, false>(s, rows, dim, first, last);
-      });
+  return by_parts(*a, [&](const VpScan& part, int64_t q0) {
+    const float* its = rows + q0 * dim;
+    return run_scan(
+        part, 0, [](const Scan&) { return VP_CUDA_OK; },
+        [&](const Scan& s, int64_t first, int64_t last) {
+          if (bytes == 2) return l2 ? launch_flat<true, true>(s, its, dim, first, last) : launch_flat<true, false>(s, its, dim, first, last);
+          return l2 ? launch_flat<false, true>(s, its, dim, first, last) : launch_flat<false, false>(s, its, dim, first, last);
+        });
+  });
 }

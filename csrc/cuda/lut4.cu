@@ -67,14 +67,16 @@ extern "C" int vp_cuda_lut4(const VpScan* a, const float* tables, int32_t m) {
   if (const int code = check_scan(a)) return code;
   const Places at = places_of(a->codes);
   if (at.bytes > INT32_MAX / 2 || m > 2 * at.bytes || m < 2 * at.bytes - 1 || (a->nq && m > 0 && !tables)) return VP_CUDA_ARGUMENT;
-  const Nibbles source{tables, m < 0 ? 0 : m};
-  const Pairs pairs{source};
-  return run_scan(
-      *a, operand_bytes(a->nq, at),
-      [&](const Scan& s) { return by_tiles(s.nq) ? round_tables(s, source, at) : round_tables(s, pairs, at); },
-      [&](const Scan& s, int64_t first, int64_t last) {
-        if (!by_tiles(s.nq)) return scan_rows(s, pairs, at, first, last);
-        const Rounded rounded = rounded_of<Nibbles>(s.operand, s.nq, at);
-        return launch_tiles(s, Tiles{rounded.tables, 4 * at.words, source, at, rounded.screens}, first, last);
-      });
+  return by_parts(*a, [&](const VpScan& part, int64_t q0) {
+    const Nibbles source{tables + q0 * (m < 0 ? 0 : m) * 16, m < 0 ? 0 : m};
+    const Pairs pairs{source};
+    return run_scan(
+        part, operand_bytes(part.nq, at),
+        [&](const Scan& s) { return by_tiles(s.nq) ? round_tables(s, source, at) : round_tables(s, pairs, at); },
+        [&](const Scan& s, int64_t first, int64_t last) {
+          if (!by_tiles(s.nq)) return scan_rows(s, pairs, at, first, last);
+          const Rounded rounded = rounded_of<Nibbles>(s.operand, s.nq, at);
+          return launch_tiles(s, Tiles{rounded.tables, 4 * at.words, source, at, rounded.screens}, first, last);
+        });
+  });
 }

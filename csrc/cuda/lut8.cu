@@ -17,8 +17,10 @@ extern "C" int vp_cuda_lut8(const VpScan* a, const float* tables) {
   if (const int code = check_scan(a)) return code;
   const Places at = places_of(a->codes);
   if (a->nq && at.bytes && !tables) return VP_CUDA_ARGUMENT;
-  const Bytes source{tables, at.bytes};
-  return run_scan(
-      *a, rounded_bytes<Bytes>(a->nq, at), [&](const Scan& s) { return round_tables(s, source, at); },
-      [&](const Scan& s, int64_t first, int64_t last) { return scan_rows(s, source, at, first, last); });
+  return by_parts(*a, [&](const VpScan& part, int64_t q0) {
+    const Bytes source{tables + q0 * at.bytes * 256, at.bytes};
+    return run_scan(
+        part, rounded_bytes<Bytes>(part.nq, at), [&](const Scan& s) { return round_tables(s, source, at); },
+        [&](const Scan& s, int64_t first, int64_t last) { return scan_rows(s, source, at, first, last); });
+  });
 }

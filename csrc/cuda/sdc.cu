@@ -174,7 +174,12 @@ extern "C" size_t vp_cuda_sdc_operand(const VpScan* a, int32_t dim, int32_t n_bi
 extern "C" int vp_cuda_sdc(const VpScan* a, const uint8_t* codes, int32_t dim, int32_t n_bits, const float* weights) {
   if (const int code = check_scan(a)) return code;
   if (!good(a, dim, n_bits) || (a->nq && dim && !codes)) return VP_CUDA_ARGUMENT;
-  if (n_bits == 4) return scan_numbers<4>(*a, codes, dim, weights);
-  if (n_bits == 2) return scan_numbers<2>(*a, codes, dim, weights);
-  return bits_as_numbers(a->nq) ? scan_numbers<1>(*a, codes, dim, weights) : scan_one_bit(*a, codes, dim, weights);
+  const int size = a->codes.code_size - a->codes.head;
+  return by_parts(*a, [&](const VpScan& part, int64_t q0) {
+    const uint8_t* its = codes + q0 * size;
+    const float* weigh = weights ? weights + q0 : nullptr;
+    if (n_bits == 4) return scan_numbers<4>(part, its, dim, weigh);
+    if (n_bits == 2) return scan_numbers<2>(part, its, dim, weigh);
+    return bits_as_numbers(part.nq) ? scan_numbers<1>(part, its, dim, weigh) : scan_one_bit(part, its, dim, weigh);
+  });
 }

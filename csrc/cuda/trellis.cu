@@ -258,8 +258,11 @@ extern "C" int vp_cuda_trellis(const VpScan* a, const float* rows, const uint8_t
   if (const int code = check_scan(a)) return code;
   Code code;
   if (!read_words(words, count, code) || labels < 0 || code.bytes + labels != a->codes.code_size - a->codes.head) return VP_CUDA_ARGUMENT;
-  if ((window != 6 && window != 8) || a->codes.stride > kMostStride || a->nq >= int64_t{1} << 31) return VP_CUDA_ARGUMENT;
+  if ((window != 6 && window != 8) || a->codes.stride > kMostStride) return VP_CUDA_ARGUMENT;
   if (a->nq && (!levels || (count && (!words_there || !rows)) || (labels && !tables))) return VP_CUDA_ARGUMENT;
-  if (window == 6) return scan_trellis<6>(*a, code, count, words_there, rows, levels, tables, labels);
-  return scan_trellis<8>(*a, code, count, words_there, rows, levels, tables, labels);
+  return by_parts(*a, [&](const VpScan& part, int64_t q0) {
+    const float *its = rows + q0 * code.components, *own = tables ? tables + q0 * labels * 256 : nullptr;
+    if (window == 6) return scan_trellis<6>(part, code, count, words_there, its, levels, own, labels);
+    return scan_trellis<8>(part, code, count, words_there, its, levels, own, labels);
+  });
 }

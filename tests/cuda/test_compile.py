@@ -72,6 +72,13 @@ def test_hamming_counts_half_of_the_words(code):
     assert code[one].count("POPC") <= 4 + 4  # and those that find places for candidates
 
 
+def test_trellis_ways_compete_in_registers(code):
+    """A step is 64 multiply-adds, thrice: for costs alone, and twice with how states were reached."""
+    for name in named(code, "encode_trellis_kernel"):
+        assert "LDL" not in code[name] and "STL" not in code[name], name
+        assert code[name].count("FFMA") >= 3 * 64 and code[name].count("LDS.128") <= 4 * 32, name
+
+
 # ---- no driver: what a machine without a device sees
 
 

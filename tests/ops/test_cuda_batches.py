@@ -33,3 +33,14 @@ def test_batches(op, part):
         with vp.use("reference"):
             wanted = outputs(call, 1)
         check(call, wanted, "cuda")
+
+
+@pytest.mark.parametrize("payload, part", [(9, 0), (9, 1), (9, 4), (300, 0)])
+@pytest.mark.parametrize("op", [op for op in SCANS if "cuda" in dispatch.operations()[op]])
+def test_more_queries_than_a_launch_takes(op, payload, part):
+    """200 where the processor runs it; on a device 65,535."""
+    mix = {"factors": FACTORS[0], "allow": ALLOW[0], "ids": IDS[0], "data": DATA[0], "nq": 260, "k": "3"}
+    call = scan_call(op, (payload, SCANS.index(op), part), 40, payload, mix)
+    with vp.use("reference"):
+        wanted = outputs(call, 1)
+    check(call, wanted, "cuda")

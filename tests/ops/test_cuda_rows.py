@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from calls import some_paths
 from test_equality import same_bits
 
 import vecpress as vp
 from vecpress import ops
+from vecpress.ops.encode_trellis import WINDOWS, steps_of
+from vecpress.ops.trellis_levels import TABLES
 
 pytestmark = [
     pytest.mark.gpu,
@@ -80,6 +83,55 @@ def test_labels_of_rows_of_any_length(scale):
     x, books = np.tile(x, 4), np.stack([book, book * np.float32(0), np.where(book > 2, np.float32(np.inf), book), book[::-1]])
     check(lambda: ops.encode_pq(x, books))
     check(lambda: ops.encode_pq(x * np.float32(scale), books * np.float32(scale)))
+
+
+@pytest.mark.parametrize("ks", [256, 255, 128, 9])  # of the last all are kept
+@pytest.mark.parametrize("keep", [1, 9, 32, 33, 200, 256])
+def test_beams_of_totals_that_are_equal_or_none(ks, keep):
+    """Whatever reaches the bar has a place: all of a group at once."""
+    rng = np.random.default_rng(keep)
+    paths = some_paths(keep, 6, 7, 3, ks)
+    costs, pairs = np.zeros((6, ks), np.float32), np.zeros((3 * ks, ks), np.float32)
+    scores = np.array([0.0, -0.0, np.inf, np.nan, -np.inf, -1.0, 1.0], np.float32)[None].repeat(6, axis=0)
+    check(lambda: ops.beam_step(costs, pairs, paths, np.zeros_like(scores), keep))
+    check(lambda: ops.beam_step(costs * np.float32(-1), pairs * np.float32(-1), paths, scores, keep))
+    costs, scores = rng.integers(-2, 3, costs.shape).astype(np.float32), rng.integers(-1, 2, scores.shape).astype(np.float32)
+    check(lambda: ops.beam_step(costs, pairs, paths, scores, keep))
+
+
+@pytest.mark.parametrize("labels", [31, 32, 33, 63])
+def test_beams_of_long_paths(labels):
+    rng = np.random.default_rng(labels)
+    paths = some_paths(labels, 40, 6, labels, 20)
+    paths[:, 3:5] = paths[:, 1:2]
+    paths[:, 4, -1] = 7  # parts from its like at the end
+    costs, pairs = rng.standard_normal((40, 20)), rng.standard_normal((labels * 20, 20))
+    scores = rng.standard_normal((40, 6))
+    check(lambda: ops.beam_step(*(a.astype(np.float32) for a in (costs, pairs)), paths, scores.astype(np.float32), 5))
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_more_words_than_a_launch_takes(window):
+    rng = np.random.default_rng(5)
+    words = np.stack((rng.integers(1, 3, 450), rng.choice([3, 4], 450)), axis=1).astype(np.uint8)
+    y = (40 * rng.standard_normal((35, int(steps_of(words).sum())))).astype(np.float32)
+    check(lambda: ops.encode_trellis(y, words, TABLES[window].levels))
+
+
+def test_trellis_codes_of_rows_on_the_device():
+    from vecpress.cuda import rows
+    from vecpress.cuda.memory import DeviceArray
+
+    rng, levels = np.random.default_rng(6), TABLES[6].levels
+    words = np.array([[8, 1], [5, 3]], np.uint8)
+    y = (40 * rng.standard_normal((33, 77))).astype(np.float32)
+    codes, values = rows.encode_trellis(DeviceArray.of(y, 0), words, levels)
+    for got, wanted in zip((codes.numpy(), values.numpy()), ops.encode_trellis(y, words, levels), strict=True):
+        assert same_bits(got, wanted)
+    with pytest.raises(ValueError, match="encode_trellis: words expected 1 to 8 bytes"):
+        rows.encode_trellis(y, words + np.uint8(4), levels)
+    with pytest.raises(ValueError, match=r"encode_trellis: levels expected shape \(4, 64\) or \(4, 256\), got \(4, 32\)"):
+        rows.encode_trellis(y, words, levels[:, :32])
 
 
 def test_arrays_on_the_device_stay_there():

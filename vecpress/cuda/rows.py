@@ -12,7 +12,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..checks import check_choice
+from ..checks import check_choice, check_int
+from ..ops.beam_step import MOST_ENTRIES, MOST_LABELS, MOST_PATHS
+from ..ops.encode_trellis import RATES, check_level_shape, check_word_sizes, steps_of, window_of
+from ..ops.numerics import array
 from ..ops.pack_codes import BITS, packed_size
 from ..ops.rotate import ROUNDS
 from . import library
@@ -240,6 +243,44 @@ def encode_grid(
     labels, sums = work.make(np.uint8, *y.shape), work.make(np.float64, len(y), 5)
     work.run(labels, sums, y, along, n_bits, *y.shape)
     return labels, sums
+
+
+@_row
+def encode_trellis(
+    y: Array, words: np.ndarray, levels: Array, *, device: int | None = None, stream: Stream = 0
+) -> tuple[DeviceArray, DeviceArray]:
+    """As `vecpress.ops.encode_trellis`; words are on the host, and levels of -128 are not looked for on a device."""
+    work = Work("encode_trellis", device, stream, y, levels)
+    words = array("encode_trellis", "words", words, np.uint8, (None, 2))
+    check_word_sizes("encode_trellis", words)
+    levels = work.put("levels", levels, np.int8, len(RATES), None)
+    check_level_shape("encode_trellis", levels.shape)
+    y = work.put("y", y, np.float32, None, int(steps_of(words).sum()))
+    codes, values = work.make(np.uint8, len(y), int(words[:, 0].sum())), work.make(np.int8, *y.shape)
+    work.run(codes, values, y, words.ctypes.data, len(words), levels, window_of(levels), len(y))
+    return codes, values
+
+
+@_row
+def beam_step(
+    costs: Array, pairs: Array, paths: Array, scores: Array, keep: int, *, device: int | None = None, stream: Stream = 0
+) -> tuple[DeviceArray, DeviceArray]:
+    """As `vecpress.ops.beam_step`; labels of paths must be below ks, which nobody checks on a device."""
+    work = Work("beam_step", device, stream, costs, pairs, paths, scores)
+    costs = work.put("costs", costs, np.float32, None, None)
+    n, ks = costs.shape
+    paths = work.put("paths", paths, np.uint8, n, None, None)
+    b, labels = paths.shape[1:]
+    if not (1 <= ks <= MOST_ENTRIES and 1 <= b <= MOST_PATHS and labels <= MOST_LABELS):
+        raise ValueError(
+            f"beam_step: expected 1 to {MOST_ENTRIES} costs and 1 to {MOST_PATHS} paths of at most {MOST_LABELS} labels a row, "
+            f"got shapes {costs.shape} and {paths.shape}"
+        )
+    pairs, scores = work.put("pairs", pairs, np.float32, labels * ks, ks), work.put("scores", scores, np.float32, n, b)
+    keep = min(check_int("beam_step", "keep", keep, 1, MOST_PATHS), b * ks)
+    grown, best = work.make(np.uint8, n, keep, labels + 1), work.make(np.float32, n, keep)
+    work.run(grown, best, costs, pairs, paths, scores, n, ks, b, labels, keep)
+    return grown, best
 
 
 @_row

@@ -102,13 +102,21 @@ def steps_of(words: np.ndarray) -> np.ndarray:
 def check_words(op: str, words: Any, levels: Any) -> tuple[np.ndarray, np.ndarray]:
     words = array(op, "words", words, np.uint8, (None, 2))
     levels = array(op, "levels", levels, np.int8, (None, None))
-    if levels.shape not in [(len(RATES), 2**window) for window in WINDOWS]:
-        raise ValueError(f"{op}: levels expected shape (4, 64) or (4, 256), got {levels.shape}")
-    if words.size and not ((words >= 1).all() and (words[:, 0] <= MAX_BYTES).all() and (words[:, 1] <= RATES[-1]).all()):
-        raise ValueError(f"{op}: words expected 1 to {MAX_BYTES} bytes and rates of 1 to {RATES[-1]}, got {words.tolist()}")
+    check_level_shape(op, levels.shape)
+    check_word_sizes(op, words)
     if (levels == -128).any():
         raise ValueError(f"{op}: levels expected -127 to 127, got -128")
     return words, levels
+
+
+def check_level_shape(op: str, shape: tuple[int, ...]) -> None:
+    if shape not in [(len(RATES), 2**window) for window in WINDOWS]:
+        raise ValueError(f"{op}: levels expected shape (4, 64) or (4, 256), got {shape}")
+
+
+def check_word_sizes(op: str, words: np.ndarray) -> None:
+    if words.size and not ((words >= 1).all() and (words[:, 0] <= MAX_BYTES).all() and (words[:, 1] <= RATES[-1]).all()):
+        raise ValueError(f"{op}: words expected 1 to {MAX_BYTES} bytes and rates of 1 to {RATES[-1]}, got {words.tolist()}")
 
 
 @reference("encode_trellis")

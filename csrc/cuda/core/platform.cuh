@@ -106,6 +106,15 @@ __device__ __forceinline__ void fetch(const void* at) {
 #endif
 }
 
+// Hides from the compiler what a number is, so that what is read by it is read again and not kept.
+__device__ __forceinline__ void unknown(int& x) {
+#if defined(VECPRESS_EMULATE)
+  (void)x;
+#else
+  asm volatile("" : "+r"(x));
+#endif
+}
+
 // The first failure of several steps.
 inline int first_of(int a, int b) { return a ? a : b; }
 

@@ -83,7 +83,6 @@ inline int row_threads(int64_t rows, int most) {
 template <int Q, int kThreads = kRowThreads, int kBlocks = -1, class Op>
 inline int launch_rows(const Scan& s, const Op& op, std::size_t shared, int64_t first, int64_t last) {
   const int64_t tiles = (s.nq + Q - 1) / Q;
-  if (tiles > 65535) return VP_CUDA_ARGUMENT;
   const int threads = row_threads(last - first, kThreads);
   int resident = 0;
   constexpr int kLeast = kBlocks >= 0 ? kBlocks : LeastBlocks<Op, 0>::kCount;

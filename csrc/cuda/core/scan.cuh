@@ -114,11 +114,28 @@ inline int check_scan(const VpScan* a) {
   if (!a) return VP_CUDA_ARGUMENT;
   const VpCodes& c = a->codes;
   if (c.n < 0 || c.n >= int64_t{1} << 32 || c.head < 0 || c.code_size < c.head || c.stride < c.code_size) return VP_CUDA_ARGUMENT;
-  if (a->nq < 0 || a->k < 1 || (c.n && c.stride && !c.data)) return VP_CUDA_ARGUMENT;
+  if (a->nq < 0 || a->nq >= int64_t{1} << 31 || a->k < 1 || (c.n && c.stride && !c.data)) return VP_CUDA_ARGUMENT;
   if (bad_factor(a->scale, c.code_size) || bad_factor(a->bias, c.code_size)) return VP_CUDA_ARGUMENT;
   if (a->nq && (!a->scores || !a->found || !a->workspace)) return VP_CUDA_ARGUMENT;
   if (reinterpret_cast<uintptr_t>(a->workspace) % 256) return VP_CUDA_ARGUMENT;
   return VP_CUDA_OK;
+}
+
+// Queries that one launch takes, for tiles of them are a grid's second axis, which holds so many. More are scanned one part after the other:
+// scan(part, first) those from `first` on, in the workspace that all of them would have.
+constexpr int64_t kMostQueriesAtOnce = kEmulated ? 200 : 65535;
+template <class Part>
+inline int by_parts(const VpScan& a, Part scan) {
+  int code = VP_CUDA_OK;
+  for (int64_t first = 0; first < a.nq && !code; first += kMostQueriesAtOnce) {
+    VpScan part = a;
+    part.nq = a.nq - first < kMostQueriesAtOnce ? a.nq - first : kMostQueriesAtOnce;
+    part.scores += first * a.k;
+    part.found += first * a.k;
+    if (a.constant) part.constant += first;
+    code = scan(part, first);
+  }
+  return code;
 }
 
 // Runs a scan whose `prepare(scan)` makes of the queries what `piece(scan, first, last)` scores rows first .. last - 1 with, into

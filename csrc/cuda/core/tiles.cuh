@@ -165,7 +165,6 @@ __global__ void __launch_bounds__(kTileWarps * 32, LeastBlocks<Op, 2>::kCount) t
 template <class Op>
 inline int launch_tiles(const Scan& s, const Op& op, int64_t first, int64_t last) {
   const int64_t tiles = (s.nq + kTileQueries - 1) / kTileQueries, wanted = (last - first + kTileWarps * kGroup - 1) / (kTileWarps * kGroup);
-  if (tiles > 65535) return VP_CUDA_ARGUMENT;
   const int64_t most = static_cast<int64_t>(multiprocessors()) * 4;
   return launch(tiles_kernel<Op>, dim3(static_cast<unsigned>(wanted < most ? wanted : most), static_cast<unsigned>(tiles)),
                 dim3(kTileWarps * 32), 0, s.stream, s, op, first, last);
