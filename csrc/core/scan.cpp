@@ -7,6 +7,7 @@
 #include <cmath>
 #include <memory>
 
+#include "core/allowed.hpp"
 #include "core/pool.hpp"
 
 namespace vecpress {
@@ -97,9 +98,7 @@ struct Sample {
   static double collected(double k, double rows) { return k * (1 + std::log(std::max(1.0, rows / k))); }
 };
 
-}  // namespace
-
-void run_scan(Scan scan, const ScanKernel& kernel, int threads, Control& control, float* scores, int64_t* ids) {
+void scan_rows(Scan scan, const ScanKernel& kernel, int threads, Control& control, float* scores, int64_t* ids) {
   const int64_t blocks = (scan.n + kBlock - 1) / kBlock;
   const int64_t block_bytes = std::max<int64_t>(1, scan.code_size * kBlock);
   const bool screened = kernel.settle != nullptr;
@@ -195,6 +194,43 @@ void run_scan(Scan scan, const ScanKernel& kernel, int threads, Control& control
       while (run < end && !was_misled(run)) ++run;
     }
   }
+}
+
+// Joins the results of some queries over further rows to those over others: float[nq][k], int64[nq][k] each, best first, nan where there are none.
+void join(int64_t nq, int64_t k, const float* more_scores, const int64_t* more_ids, float* scores, int64_t* ids) {
+  std::vector<Entry> all;
+  for (int64_t q = 0; q < nq; ++q, scores += k, ids += k, more_scores += k, more_ids += k) {
+    all.clear();
+    for (int64_t i = 0; i < k && scores[i] == scores[i]; ++i) all.push_back({scores[i], ids[i]});
+    for (int64_t i = 0; i < k && more_scores[i] == more_scores[i]; ++i) all.push_back({more_scores[i], more_ids[i]});
+    Collector collector;
+    collector.top.entries = all.data();
+    collector.top.size = static_cast<int64_t>(all.size());
+    Collector* const found = &collector;
+    merge(&found, 1, k, scores, ids);
+  }
+}
+
+}  // namespace
+
+void run_scan(Scan scan, const ScanKernel& kernel, int threads, Control& control, float* scores, int64_t* ids) {
+  if (scan.allow && scan.nq > 1) {  // for one query, to copy a row takes as long as to score it
+    Allowed allowed(scan);
+    if (allowed.worth_moving()) {
+      bool first = true;
+      std::vector<float> more_scores;
+      std::vector<int64_t> more_ids;
+      allowed.move(threads, control, [&](const Scan& part) {
+        if (first) return first = false, scan_rows(part, kernel, threads, control, scores, ids);
+        more_scores.resize(static_cast<size_t>(scan.nq * scan.k));
+        more_ids.resize(more_scores.size());
+        scan_rows(part, kernel, threads, control, more_scores.data(), more_ids.data());
+        if (!control.stop()) join(scan.nq, scan.k, more_scores.data(), more_ids.data(), scores, ids);
+      });
+      return;
+    }
+  }
+  scan_rows(scan, kernel, threads, control, scores, ids);
 }
 
 }  // namespace vecpress

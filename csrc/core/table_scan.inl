@@ -21,9 +21,16 @@ struct PlainTables : Sums {
   using Wanted = EachWanted<SumsWanted, G>;
 
   template <class Wanted, class Number>
-  static void collect(const Scan& s, int64_t q, int g, Collector& collector, Wanted& wanted, int64_t b, uint64_t pass, const Number*) {
+  static void collect(const Scan& s, int64_t q, int g, Collector& collector, Wanted& wanted, int64_t b, uint64_t pass, const Number* numbers) {
+    collect_by(s, q, g, collector, wanted, b, pass, numbers, refine_rows<Sums>);
+  }
+
+  // refine(scan, q, b, rows, double[64]) gives the fine numbers of some rows of a block.
+  template <class Wanted, class Number, class Refine>
+  static void collect_by(const Scan& s, int64_t q, int g, Collector& collector, Wanted& wanted, int64_t b, uint64_t pass, const Number*,
+                         const Refine& refine) {
     alignas(64) double fine[kBlock];
-    refine_rows<Sums>(s, q, b, pass, fine);
+    refine(s, q, b, pass, fine);
     wanted.query[g].template collect<typename Sums::Exact>(s, q, collector, b, pass, fine);
   }
 };
@@ -65,6 +72,12 @@ struct ScaledTables : Sums {
 
   template <class Wanted, class Number>
   static void collect(const Scan& s, int64_t q, int g, Collector& collector, Wanted& wanted, int64_t b, uint64_t pass, const Number* numbers) {
+    collect_by(s, q, g, collector, wanted, b, pass, numbers, refine_rows<Sums>);
+  }
+
+  template <class Wanted, class Number, class Refine>
+  static void collect_by(const Scan& s, int64_t q, int g, Collector& collector, Wanted& wanted, int64_t b, uint64_t pass, const Number* numbers,
+                         const Refine& refine) {
     alignas(64) uint32_t coarse[kBlock];
     alignas(64) double fine[kBlock];
     for (int r = 0; r < kBlock; ++r) coarse[r] = pass >> r & 1 ? numbers[r] : 0;
@@ -72,7 +85,7 @@ struct ScaledTables : Sums {
     const Screen& screen = s.screens[q];
     pass &= reach(s, screen, screen.coarse, factors, collector.bar(), coarse, s.constant[q]);
     if (!pass) return;
-    refine_rows<Sums>(s, q, b, pass, fine);
+    refine(s, q, b, pass, fine);
     collect_scaled<typename Sums::Exact>(s, q, collector, factors, b, pass, fine);
     wanted.all.raise(s, q, g, collector.bar());
   }

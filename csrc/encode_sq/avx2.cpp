@@ -13,6 +13,8 @@ namespace {
 
 #include "pack_codes/planes.inl"
 
+#include "encode_sq/steps.inl"
+
 #include "encode_sq/encode_sq.inl"
 }  // namespace
 }  // namespace vecpress::avx2

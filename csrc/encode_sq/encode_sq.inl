@@ -1,5 +1,5 @@
 // Labels of rows on grids of their own for every column, as codes, 64 values at a time. Included inside a target region, after
-// core/runs.inl and pack_codes/planes.inl.
+// core/runs.inl, pack_codes/planes.inl and the region's Steps (encode_sq/steps.inl, or its own).
 //
 // A product with a step's inverse takes a fraction of a division's time and differs from the quotient by 2^-22 of it at most: three
 // roundings of 2^-24. So both give the same label, unless the product is that near to halfway between two of them.
@@ -8,24 +8,28 @@
 // halfway: the bits of how far from a label a product may be.
 template <int kBits, bool kDivide>
 inline bool encode_values(const float* x, const float* low, const float* by, int32_t halfway, uint8_t* out) {
-  const Floats whole = Floats::set1(0x1p23f);  // adding it rounds to a whole number, ties to even
   Floats labels[64 / Floats::kLanes];
-  Magnitudes apart = Magnitudes::zero();
+  Steps::Apart apart;
 #pragma GCC unroll 16
   for (int v = 0; v < 64 / Floats::kLanes; ++v) {
     const int at = v * Floats::kLanes;
     const Floats difference = Floats::load(x + at) - Floats::load(low + at), other = Floats::load(by + at);
-    labels[v] = within(kDivide ? difference / other : difference * other, Floats::zero(), Floats::set1((1 << kBits) - 1));
-    if (!kDivide) apart.add(labels[v] - ((labels[v] + whole) - whole));
+    labels[v] = Steps::clipped(kDivide ? difference / other : difference * other, Floats::set1((1 << kBits) - 1));
+    if (!kDivide) apart.add(labels[v]);
   }
-  if (kBits == 8) {
-    store_rounded(labels, out);
-  } else {
-    uint8_t bytes[64];
-    store_rounded(labels, bytes);
-    pack_plane<uint16_t>(bytes, 64, 0, out);
-  }
+  Steps::store<kBits>(labels, out);
   return kDivide || !apart.beyond(halfway);
+}
+
+// Whether a row has a NaN or a magnitude beyond `largest`.
+inline bool any_beyond(const float* x, int64_t d, int32_t largest) {
+  bool beyond = false;
+  for (int64_t t = 0; t < d; ++t) {
+    int32_t bits;
+    __builtin_memcpy(&bits, x + t, sizeof bits);
+    beyond |= (bits & INT32_MAX) > largest;
+  }
+  return beyond;
 }
 
 template <int kBits>
@@ -45,24 +49,24 @@ inline int64_t encode_sq_rows_of(const EncodeSqArgs& a, int64_t begin, int64_t e
     if (!a.inverse || !encode_values<kBits, false>(x, low, inverses, halfway, out)) encode_values<kBits, true>(x, low, step, halfway, out);
   };
   int64_t first = a.n;
-  in_runs(begin, end, [&](int64_t row) {
+  for (int64_t row = begin; row < end; ++row) {
     const float* x = a.x + row * a.d;
     uint8_t* out = a.out + row * size;
-    Magnitudes magnitudes = Magnitudes::zero();
+    Steps::Large large(a.largest);
     for (int64_t t = 0; t < whole; t += 64) {
       fetch_ahead(x + t);
-      add_magnitudes(x + t, magnitudes);
+      large.add(x + t);
       encode(x + t, a.low + t, a.step + t, inverse + t, out + t * kBits / 8);
     }
     if (rest) {
       uint8_t codes[8 * kBits];
       for (int64_t i = 0; i < rest; ++i) x_rest[i] = x[whole + i];
-      add_magnitudes(x_rest, magnitudes);
+      large.add(x_rest);
       encode(x_rest, low_rest, step_rest, inverse_rest, codes);
       __builtin_memcpy(out + whole * kBits / 8, codes, static_cast<size_t>(size - whole * kBits / 8));
     }
-    if (row < first && magnitudes.beyond(a.largest)) first = row;
-  });
+    if (row < first && large.beyond() && any_beyond(x, a.d, a.largest)) first = row;
+  }
   return first;
 }
 

@@ -12,7 +12,7 @@ int64_t pack_rows(const PackBitsArgs& a, int64_t begin, int64_t end) {
   if (!whole)
     for (int64_t i = 0; i < rest; ++i) thresholds[i] = a.thresholds[i];
   int64_t first = a.n;
-  in_runs(begin, end, [&](int64_t row) {
+  for (int64_t row = begin; row < end; ++row) {
     const float* x = a.x + row * a.d;
     uint8_t* out = a.out + row * size;
     Magnitudes magnitudes = Magnitudes::zero();
@@ -35,6 +35,6 @@ int64_t pack_rows(const PackBitsArgs& a, int64_t begin, int64_t end) {
       put_bits(bits, (rest + 7) / 8, out + whole / 8);
     }
     if (row < first && magnitudes.beyond(a.largest)) first = row;
-  });
+  }
   return first;
 }

@@ -29,3 +29,11 @@ def test_the_first_row_beyond_what_is_allowed():
     x[4, 69], x[5, 0], x[7, 3] = -2, np.inf, np.nan
     firsts = [ops.encode_sq(x, np.zeros(70, F), np.ones(70, F), 8, largest=largest)[1] for largest in (1, 2, np.inf)]
     assert firsts == [4, 5, 7]
+
+
+def test_a_magnitude_is_allowed_up_to_the_last_bit():
+    for d in (64, 70, 384):
+        for largest in (F(2.0**50), F(3), F(1e-30), F(3e38)):
+            x = np.zeros((5, d), F)
+            x[1, d - 1], x[3, d - 7] = -largest, np.nextafter(largest, F(np.inf))
+            assert ops.encode_sq(x, np.zeros(d, F), np.ones(d, F), 8, largest=float(largest))[1] == 3

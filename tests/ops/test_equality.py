@@ -106,7 +106,8 @@ def test_long_payloads(op, data, factors, backend):
 @pytest.mark.parametrize("op", SCANS)
 def test_many_rows(op, data, factors, backend):
     """Far more rows than results: most are skipped by a bound, none that belongs among the results."""
-    nq = 18 if op in ("dot", "trellis") else 6  # from 16 on, these bound what they lose by lengths
+    # from 16 on, two of them bound what they lose by lengths; from 8 on, lut4 sums otherwise
+    nq = 18 if op in ("dot", "trellis", "lut4") else 6
     check(*long_scan(op, data, factors, 2900, 24, nq), backend)
 
 
@@ -119,7 +120,9 @@ def worst_rounding(op: str, factors: str):
         elif op == "trellis":
             calls = [rounded_words(seed, factors, nq) for seed in range(4) for nq in (2, 20)]
         else:
-            calls = [rounded_tables(op, seed, factors, part) for seed in range(3) for part in ("fine", "coarse")]
+            counts = (5, 12) if op == "lut4" else (5,)
+            shapes = [(seed, part, nq) for seed in range(3) for part in ("fine", "coarse") for nq in counts]
+            calls = [rounded_tables(op, seed, factors, part, nq) for seed, part, nq in shapes]
         return [(call, outputs(call, 1)) for call in calls]
 
 

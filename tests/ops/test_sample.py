@@ -126,3 +126,27 @@ def test_ties_with_the_floor(op, with_ids, backend):
 def test_allow_lists(op, share, clustered, backend):
     blocks, rows, options, wanted = filtered_case(op, share, clustered)
     check(op, backend, blocks, rows, wanted, num_threads=1, **options)
+
+
+@pytest.mark.parametrize("with_ids", [False, True])
+def test_allowed_rows_of_several_pieces(with_ids, backend):
+    """So many allowed rows that a batch moves them together piece by piece; ties across pieces go to the lower id."""
+    n, size, rng = 20_000, 4096, np.random.default_rng(7)
+    codes = np.zeros((n, size), np.uint8)
+    codes[:, :2] = rng.integers(0, 4, (n, 2))  # few different distances
+    allowed = np.arange(-(-n // 64) * 64) % 4 == 0
+    options = {"allow": np.packbits(allowed, bitorder="little").view(np.uint64)}
+    if with_ids:
+        options["ids"] = rng.permutation(n).astype(np.int64)
+    rows, blocks = np.zeros((64, size), np.uint8), Blocks.pack(codes)
+    rows[:, :2] = rng.integers(0, 4, (64, 2))
+    with dispatch.use(backend):
+        distances, found = ops.hamming(blocks, rows, 7, num_threads=2, **options)
+    ids = options.get("ids", np.arange(n))
+    bits = np.array([bin(i).count("1") for i in range(4)])
+    for q in range(64):
+        true = bits[codes[:, 0] ^ rows[q, 0]] + bits[codes[:, 1] ^ rows[q, 1]]
+        order = np.lexsort((ids, true))
+        order = order[allowed[order]][:7]
+        np.testing.assert_array_equal(found[q], ids[order])
+        np.testing.assert_array_equal(np.abs(distances[q]), true[order])

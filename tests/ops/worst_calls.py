@@ -9,7 +9,7 @@ from vecpress import ops
 from vecpress.ops import Blocks, Factor
 
 
-def rounded_tables(op: str, seed: int, factors: str, part: str) -> Call:
+def rounded_tables(op: str, seed: int, factors: str, part: str, nq: int) -> Call:
     """A table scan in which rounding the tables to 32,767 steps misleads as far as it can.
 
     part "fine": the best rows pick only numbers 0.49 of a step above a whole one, the many others only such 0.49 below: the
@@ -22,7 +22,7 @@ def rounded_tables(op: str, seed: int, factors: str, part: str) -> Call:
     So a bound that is a little too tight loses the best rows.
     """
     rng = np.random.default_rng(seed)
-    entries, m, n, nq = 16 if op == "lut4" else 256, 40, 3000, 5
+    entries, m, n = 16 if op == "lut4" else 256, 40, 3000
     best = n // 3 + rng.choice(n - n // 3, 40, replace=False)
     if part == "fine":
         values = np.full(entries, 59.51)
