@@ -38,7 +38,7 @@ void search_labels(int isa, Array<uint8_t> found, Array<float> reached, Array<fl
   const SearchLabelsArgs a{found.mutable_data(), reached.mutable_data(), rest.mutable_data(), y.data(), books.data(), entries.data(),
                            factors.data(), squares.data(), pairs.data(), paths.data(), scores.data(), d, depth, steps, b, beam, last};
   run_without_gil(num_threads, [&](int threads, Control& control) {
-    const int64_t tile = SearchLabels::kTileRows, pieces = rows_per_piece(isa, steps * kEntries * (d / 4 + 8));
+    const int64_t tile = SearchLabels::kTileRows, pieces = rows_per_piece(isa, steps * kEntries * (d / 16 + 8));
     parallel_rows(n, std::max(pieces / tile * tile, std::min(pieces, tile)), threads, control, [&](int64_t begin, int64_t end) {
       std::unique_ptr<uint8_t[]> scratch(new uint8_t[static_cast<size_t>(SearchLabels::scratch(a) + 64)]);
       kernel(a, begin, end, reinterpret_cast<uint8_t*>((reinterpret_cast<uintptr_t>(scratch.get()) + 63) / 64 * 64));
