@@ -11,7 +11,8 @@ namespace vecpress {
   bind(assign) bind(beam_step) bind(blocks) bind(code_metric) bind(dot) bind(encode_grid)      \
   bind(encode_pq) bind(encode_sq) bind(encode_trellis) bind(trellis)                           \
   bind(flat) bind(hamming) bind(id_table) bind(label_sums) bind(lut4) bind(lut8) bind(norms)   \
-  bind(pack_bits) bind(pack_codes) bind(project) bind(quantize) bind(rotate) bind(rwlock) bind(sdc) bind(tables)
+  bind(pack_bits) bind(pack_codes) bind(project) bind(quantize) bind(rotate) bind(rwlock) bind(sdc)    \
+  bind(search_labels) bind(tables)
 
 #define VECPRESS_DECLARE(name) void bind_##name(py::module_&);
 VECPRESS_BINDINGS(VECPRESS_DECLARE)

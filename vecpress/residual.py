@@ -16,12 +16,13 @@ ECCV 2018 (with a ridge). Differs in lambda and in held-out rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from . import ops
+from .ops.search_labels import LARGEST, ORIGIN
 
 HELD_OUT = 16  # one of so many rows is not learned from: they tell whether least squares helped
 WAYS = 8  # so many paths of a row leave the residuals that the next codebook is learned from, where `ways_rows` allow
@@ -32,6 +33,7 @@ GAIN = 2e-3  # a round that lowers the held-out error by a smaller share is the 
 BLOCK_ROWS = 1024  # worked on at a time, so that what comes of them stays in the cache
 CALM = 1e-2  # a ridge of more than this share of the rows an entry has leaves a system that float32 solves
 SOLVED_ROWS = 256  # unknowns that are substituted together
+LARGEST_ENTRY = 127  # that entries and their products are rounded to
 SUM_ROWS = 256  # summed up at a time, which is less work on each
 
 Paths = tuple[np.ndarray, np.ndarray]  # labels so far, uint8[n, paths, labels], best first; squared errors less |y|^2
@@ -49,14 +51,29 @@ class Step(NamedTuple):
     pairs: np.ndarray
 
 
+class WholeSteps(NamedTuple):
+    """The same of several codebooks in whole numbers, as arguments of `ops.search_labels`."""
+
+    books: np.ndarray
+    entries: np.ndarray
+    factors: np.ndarray
+    squares: np.ndarray
+    pairs: np.ndarray
+
+
+Steps = list[Step] | WholeSteps
+
+
 def learn_books(
     x: np.ndarray, depth: int, ks: int, beam: int, seed: Sequence[int], num_threads: int | None,
-    *, ways_rows: int = WAYS_ROWS, rounds: int | None = None,
+    *, ways_rows: int = WAYS_ROWS, rounds: int | None = None, whole: bool = False,
 ) -> np.ndarray:  # fmt: skip
     """float32[depth, ks, d]: codebooks for the rows of x, float32[n, d], that are searched with so wide a beam.
 
     ways_rows, rounds : less of either is learned faster, and worse; None: ROUNDS
+    whole : the search is that of `whole_steps`
     """
+    steps_of = whole_steps if whole else search_steps
     mean = x.mean(axis=0, dtype=np.float64).astype(np.float32)
     x = x - mean
     held_out = np.arange(len(x)) % HELD_OUT == HELD_OUT - 1
@@ -67,29 +84,29 @@ def learn_books(
     for j in range(depth):
         rng = np.random.Generator(np.random.PCG64((*seed, j)))
         books[j], ridge[j] = _entries(residuals, ks, rng, num_threads)
-        found = _walk(learned, search_steps(books[: j + 1], num_threads, j), beam, beam, num_threads, found)
+        found = _walk(learned, steps_of(books[: j + 1], num_threads, j), beam, beam, num_threads, found)
         labels = found[0][:, 0]
         for way, left in enumerate(room[: found[0].shape[1]]):  # few entries leave fewer ways
             np.subtract(learned, sums(books, found[0][:, way]), out=left)
         residuals = room[: found[0].shape[1]].reshape(-1, x.shape[1])
 
-    best = _improved(learned, other, labels, books, ridge, beam, ROUNDS if rounds is None else rounds, num_threads)
+    best = _improved(learned, other, labels, books, ridge, beam, ROUNDS if rounds is None else rounds, steps_of, num_threads)
     return np.concatenate((best[:1] + mean, best[1:]))
 
 
 def _improved(
     learned: np.ndarray, other: np.ndarray, labels: np.ndarray, books: np.ndarray, ridge: np.ndarray, beam: int, rounds: int,
-    num_threads: int | None,
+    steps_of: Callable[..., Steps], num_threads: int | None,
 ) -> np.ndarray:  # fmt: skip
     """Of the books and what rounds of least squares, and new labels, make of them, those that are best for the rows `other`."""
 
-    def error_of(steps: list[Step], books: np.ndarray) -> float:
+    def error_of(steps: Steps, books: np.ndarray) -> float:
         return _squares(other - sums(books, best_labels(other, steps, beam, num_threads)))
 
-    best, lowest = books, error_of(search_steps(books, num_threads), books)
+    best, lowest = books, error_of(steps_of(books, num_threads), books)
     for _ in range(rounds if len(books) > 1 else 0):
         books = _solved(learned, labels, books, ridge, num_threads)
-        steps = search_steps(books, num_threads)
+        steps = steps_of(books, num_threads)
         before, error = lowest, error_of(steps, books)
         best, lowest = (books, error) if error < lowest else (best, lowest)
         if not error < before * (1 - GAIN):
@@ -98,9 +115,15 @@ def _improved(
     return best
 
 
-def best_labels(y: np.ndarray, steps: list[Step], beam: int, num_threads: int | None) -> np.ndarray:
+def best_labels(y: np.ndarray, steps: Steps, beam: int, num_threads: int | None) -> np.ndarray:
     """uint8[n, depth]: the labels of rows y float32[n, d]. Row by row: a row has the same alone and in a batch."""
     return _walk(y, steps, beam, 1, num_threads)[0][:, 0]
+
+
+def best_labels_and_rest(y: np.ndarray, steps: WholeSteps, beam: int, num_threads: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """The same in whole numbers, and what they leave of y, float32[n, d]."""
+    paths, _, rest = ops.search_labels(y, *steps, beam, num_threads=num_threads)
+    return paths[:, 0], rest
 
 
 def search_steps(books: np.ndarray, num_threads: int | None, first: int = 0) -> list[Step]:
@@ -115,8 +138,38 @@ def search_steps(books: np.ndarray, num_threads: int | None, first: int = 0) -> 
     return found
 
 
-def _walk(y: np.ndarray, steps: list[Step], beam: int, last: int, num_threads: int | None, at: Paths | None = None) -> Paths:
+def whole_steps(books: np.ndarray, num_threads: int | None, first: int = 0) -> WholeSteps:
+    """Of float32[depth, 256, d], from the first that is wanted on.
+
+    Entries, and their products with those of earlier codebooks, are rounded to 127 steps either way.
+    """
+    depth, ks, dim = books.shape
+    steps = depth - first
+    unit = np.maximum(np.abs(books[first:]).max(axis=(1, 2), initial=0), np.float32(1e-30)) / np.float32(LARGEST_ENTRY)
+    whole = np.rint(books[first:] / unit[:, None, None])
+    rounded = whole * unit[:, None, None]  # squares and pairs are of these: a row's nearest is then near to it
+    squares = np.square(ops.norms(rounded.reshape(-1, dim), num_threads=num_threads)).reshape(steps, ks)
+    factors = np.stack((unit * np.float32(-2 / LARGEST), np.ones_like(unit)), axis=1)
+    entries = np.full((steps, ks, -(-dim // 4) * 4), ORIGIN, np.uint8)
+    entries[:, :, :dim] = (whole + ORIGIN).astype(np.uint8)
+    pairs = []
+    for step, book in enumerate(rounded):
+        twice, before = np.ascontiguousarray(book.T) * np.float32(2), books[: first + step].reshape(-1, dim)
+        products = ops.project(before, twice, num_threads=num_threads).reshape(-1, ks, ks)
+        # what all labels have is of no account: only differences are used
+        middle = (products.min(axis=1, keepdims=True, initial=np.inf) + products.max(axis=1, keepdims=True, initial=-np.inf)) / 2
+        products -= middle
+        factors[step, 1] = max(float(np.abs(products).max(initial=0)) / LARGEST_ENTRY, 1e-30)
+        pairs.append(np.rint(products / factors[step, 1]).astype(np.int8))
+    layout = entries.reshape(steps, ks, -1, 4).transpose(0, 2, 1, 3)
+    return WholeSteps(books, np.ascontiguousarray(layout), factors, squares, np.concatenate(pairs))
+
+
+def _walk(y: np.ndarray, steps: Steps, beam: int, last: int, num_threads: int | None, at: Paths | None = None) -> Paths:
     """Goes `steps` from the paths `at`, or from the start; keeps `beam` paths a row, `last` at the end."""
+    if isinstance(steps, WholeSteps):
+        paths, scores = at or (None, None)
+        return ops.search_labels(y, *steps, beam, last=last, paths=paths, scores=scores, num_threads=num_threads)[:2]
     n = len(y)
     paths, scores = at or (np.empty((n, 1, 0), np.uint8), np.zeros((n, 1), np.float32))
     done = []

@@ -1,8 +1,7 @@
 """What the micro benchmarks time: every operation at shapes that matter, as data. Peers, rows and comparisons read it.
 
-A case is an operation and a shape; `case.call(rng)` makes its arguments and gives a function without arguments, one thread. To
-cover a new operation, write how its arguments are made (`@operation`) and add its shapes to `SHAPES`; a test asks for both.
-The cases of whole codecs are in library.py.
+A case is an operation and a shape; `case.call(rng)` makes its arguments and gives a function without arguments, one thread. A new
+operation needs how its arguments are made (`@operation`) and shapes in `SHAPES`. Cases of whole codecs are in library.py.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from vecpress import ops
 from vecpress.ops import Blocks
 from vecpress.ops.encode_trellis import steps_of
 from vecpress.ops.trellis_levels import TABLES
+from vecpress.residual import whole_steps
 
 K = 10
 CODE_SIZE = 64  # bytes of the scans' codes: 512 bits, 128 nibbles, 64 bytes, 16 floats
@@ -215,6 +215,17 @@ def beam_step(rng, n, b, labels):
     return _op("beam_step", _normal(rng, n, 256), pairs, paths, scores, b)
 
 
+def _searched(n: int, d: int, labels: int) -> tuple[float, int, dict[str, float]]:
+    """Products of bytes; of each label an entry in float32 and four rows of pairs are read."""
+    read = n * labels * (4 * d + 1024) + 256 * d * labels + n * 8 * d
+    return 256 * n * d * labels, read, {"int8_mac": 256 * n * d * labels, "read": read}
+
+
+@operation("search_labels", "multiply-adds/s", _searched)
+def search_labels(rng, n, d, labels):
+    return _op("search_labels", _normal(rng, n, d), *whole_steps(_normal(rng, labels, 256, d), 1), 4)
+
+
 @operation("pack_bits", "bytes/s", lambda n, d: _stream(4 * n * d, n * d // 8))
 def pack_bits(rng, n, d):
     return _op("pack_bits", _normal(rng, n, d), np.zeros(d, np.float32))
@@ -338,6 +349,7 @@ SHAPES: dict[str, list[dict[str, Any]]] = {
     "encode_grid": [s for n_bits in (1, 2, 4, 8) for s in _each((256,), d=384, n_bits=n_bits)],
     "encode_trellis": [s for window in TABLES for rate in (1, 2, 3, 4) for s in _each((4096,), rate=rate, window=window)],
     "beam_step": [{"n": 1024, "b": b, "labels": labels} for b, labels in ((4, 1), (4, 7), (4, 23), (8, 7), (64, 7))],
+    "search_labels": [{"n": 1024, "d": d, "labels": labels} for d, labels in ((384, 8), (384, 23), (768, 8))],
     "encode_sq": [s for n_bits in (4, 8) for s in _each((CACHED, LARGE), d=384, n_bits=n_bits)],
     "pack_bits": _each((CACHED, LARGE), d=384),
     "label_sums": [*_each((LARGE,), d=384, k=256), *_each((100_000,), d=8, k=256)],
@@ -347,16 +359,12 @@ SHAPES: dict[str, list[dict[str, Any]]] = {
     "pack_codes": [s for n_bits in (1, 2, 4, 7) for s in _each((1000, 4 * LARGE), d=384, n_bits=n_bits)],
     "unpack_codes": [s for n_bits in (1, 2, 4, 7) for s in _each((1000, 4 * LARGE), d=384, n_bits=n_bits)],
     "put_rows": [*_each((4000, 1, 500_000), head=0, group=1), *_each((4000,), head=4, group=2)],
-    "get_rows": [
-        *_each((4000, 500_000), head=0, group=1, order="straight"),
-        *_each((4000, 500_000), head=0, group=1, order="shuffled"),
-    ],
+    "get_rows": [s for order in ("straight", "shuffled") for s in _each((4000, 500_000), head=0, group=1, order=order)],
     "hamming": SCANS,
     "sdc": [
         {**shape, "n_bits": n_bits, "form": form}
         for n_bits, forms in ((1, ("tables", "planes")), (2, ("tables", "products", "planes")), (4, ("tables", "products")))
-        for form in ("fastest", *forms)
-        for shape in SCANS
+        for form in ("fastest", *forms) for shape in SCANS
     ],
     "lut4": SCANS,
     "lut8": SCANS,

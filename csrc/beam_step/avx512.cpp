@@ -9,6 +9,8 @@ namespace vecpress::avx512 {
 namespace {
 #include "core/vec_avx512.inl"
 
+#include "beam_step/least.inl"
+
 #include "beam_step/beam_step.inl"
 }  // namespace
 }  // namespace vecpress::avx512

@@ -1,5 +1,5 @@
 // A step of the beam search, row by row: the totals of all continuations, where paths that begin alike share their sums, then the least of
-// them. Included inside a target region and an anonymous namespace, after the region's vectors.
+// them. Included inside a target region and an anonymous namespace, after the region's vectors and least.inl.
 
 // What columns beside whole vectors are summed in.
 struct One {
@@ -83,80 +83,6 @@ template <class F, int V>
   }
 }
 
-// The least of a row's totals, ascending; of equals the first ones.
-struct Least {
-  float total[BeamStep::kMostPaths];
-  int64_t place[BeamStep::kMostPaths];
-  int64_t count = 0;
-
-  Least(const float* totals, int64_t all, int64_t keep) {
-    search(totals, all, keep, bound(totals, all, keep));
-    if (count == keep) return;
-    count = 0;  // some are infinite or no numbers
-    search(totals, all, keep, __builtin_inff());
-    for (int64_t at = 0; count < keep; ++at)
-      if (!(totals[at] < __builtin_inff())) put(count++, __builtin_inff(), at);
-  }
-
- private:
-  // What the `keep` least ones do not exceed: as many of 16 sets of totals have their least one up to there. Totals beyond 64s are left out.
-  static float bound(const float* totals, int64_t all, int64_t keep) {
-    constexpr int kSets = 16, kLanes = Floats::kLanes, kVectors = kSets / kLanes;
-    const float infinity = __builtin_inff();
-    if (keep > kSets) return infinity;
-    Floats least[kVectors];
-#pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) least[v] = Floats::set1(infinity);
-    for (int64_t at = 0; at + 4 * kSets <= all; at += 4 * kSets)
-#pragma GCC unroll 16
-      for (int v = 0; v < kVectors; ++v) {
-        const float* x = totals + at + v * kLanes;
-        const Floats a = smaller(Floats::load(x), Floats::load(x + kSets));
-        const Floats b = smaller(Floats::load(x + 2 * kSets), Floats::load(x + 3 * kSets));
-        least[v] = smaller(smaller(a, b), least[v]);
-      }
-    alignas(64) float x[kSets];
-    for (int v = 0; v < kVectors; ++v) least[v].store(x + v * kLanes);
-    float found = infinity;
-    for (int i = 0; i < kSets; ++i) {
-      int below = 0;
-      for (int v = 0; v < kVectors; ++v) below += __builtin_popcount(lanes_at_most(least[v], x[i]));
-      found = below >= keep && x[i] < found ? x[i] : found;
-    }
-    return found;
-  }
-
-  // Takes up what is below infinity and does not exceed `bar`.
-  void search(const float* totals, int64_t all, int64_t keep, float bar) {
-    constexpr int kLanes = Floats::kLanes;
-    int64_t at = 0;
-    for (; at + kLanes <= all; at += kLanes)
-      for (uint32_t low = lanes_at_most(Floats::load(totals + at), bar); low; low &= low - 1) {
-        const int64_t lane = at + __builtin_ctz(low);
-        bar = offer(totals[lane], lane, keep, bar);
-      }
-    for (; at < all; ++at) bar = offer(totals[at], at, keep, bar);
-  }
-
-  // Gives what those that follow must not exceed.
-  float offer(float x, int64_t at, int64_t keep, float bar) {
-    if (!(x < (count < keep ? __builtin_inff() : total[keep - 1]))) return bar;
-    count += count < keep;
-    put(count - 1, x, at);
-    return count < keep ? bar : total[keep - 1];
-  }
-
-  // Into the last of the first `last + 1` places, and from there to where it belongs.
-  void put(int64_t last, float x, int64_t at) {
-    for (; last > 0 && total[last - 1] > x; --last) {
-      total[last] = total[last - 1];
-      place[last] = place[last - 1];
-    }
-    total[last] = x;
-    place[last] = at;
-  }
-};
-
 void beam_step_rows(const BeamStepArgs& a, int64_t begin, int64_t end, float* scratch) {
   constexpr int kMany = kRegisters / 2, kLanes = Floats::kLanes;
   float* totals = scratch + (a.labels + 1) * a.ks;
@@ -167,7 +93,7 @@ void beam_step_rows(const BeamStepArgs& a, int64_t begin, int64_t end, float* sc
     for (; c + kMany * kLanes <= a.ks; c += kMany * kLanes) add_up<Floats, kMany>(a, row, tree, c, scratch, totals);
     for (; c + kLanes <= a.ks; c += kLanes) add_up<Floats, 1>(a, row, tree, c, scratch, totals);
     for (; c < a.ks; ++c) add_up<One, 1>(a, row, tree, c, scratch, totals);
-    const Least least(totals, a.b * a.ks, a.keep);
+    const Least<BeamStep::kMostPaths> least(totals, a.b * a.ks, a.keep);
     for (int64_t k = 0; k < a.keep; ++k) {
       uint8_t* grown = a.grown + (row * a.keep + k) * (a.labels + 1);
       __builtin_memcpy(grown, paths + least.place[k] / a.ks * a.labels, static_cast<size_t>(a.labels));

@@ -8,6 +8,8 @@ namespace vecpress::neon {
 namespace {
 #include "core/vec_neon.inl"
 
+#include "beam_step/least.inl"
+
 #include "beam_step/beam_step.inl"
 }  // namespace
 }  // namespace vecpress::neon

@@ -7,6 +7,8 @@ namespace vecpress::scalar {
 namespace {
 #include "core/vec_scalar.inl"
 
+#include "beam_step/least.inl"
+
 #include "beam_step/beam_step.inl"
 }  // namespace
 }  // namespace vecpress::scalar

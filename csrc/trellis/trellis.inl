@@ -3,11 +3,15 @@
 //   Ring::windows<window, rate>(a, b, shift): of each 32 bits of a and, above them, of b, the four windows from bit `shift` on, in four bytes
 //   WindowTable<window>(numbers).lookup(x): four Bytes of windows, as Ring gives them, become their numbers
 
-// Vectors [v0, v1) of one word for a chunk of rows; tile: vector v0's place. payload: the words' first byte of the first row.
+// Vectors [v0, v1) of one word for a chunk of rows; tile: vector v0's place. payload: the words' first byte of the first row. ahead: how far
+// behind a word's lines those to ask for lie, 0 for none; each of several chunks asks for its share.
 template <int kWindow, int kRate>
-inline void decode_word(const TrellisWord& word, const uint8_t* numbers, const uint8_t* payload, int64_t v0, int64_t v1, uint8_t* tile) {
+inline void decode_word(const TrellisWord& word, const uint8_t* numbers, const uint8_t* payload, int64_t v0, int64_t v1, uint8_t* tile, int64_t ahead,
+                        int64_t chunk) {
   const WindowTable<kWindow> table(numbers + ((kRate - 1) << kWindow));
   const uint8_t* plane = payload + word.byte * kBlock;
+  if (ahead && v0 == word.four)
+    for (int64_t j = chunk; j < word.size; j += kChunks) ask_for(plane + j * kBlock + ahead);
   Bytes low[4], high[4];  // 64 bits of each row; a shorter ring goes round in them
   for (int j = 0; j < 4; ++j) {
     low[j] = Bytes::load(plane + j % word.size * kBlock);
@@ -28,12 +32,13 @@ inline void decode_word(const TrellisWord& word, const uint8_t* numbers, const u
 }
 
 template <int kWindow>
-inline void decode_word(const TrellisWord& word, const uint8_t* numbers, const uint8_t* payload, int64_t v0, int64_t v1, uint8_t* tile) {
+inline void decode_word(const TrellisWord& word, const uint8_t* numbers, const uint8_t* payload, int64_t v0, int64_t v1, uint8_t* tile, int64_t ahead,
+                        int64_t chunk) {
   switch (word.rate) {
-    case 1: return decode_word<kWindow, 1>(word, numbers, payload, v0, v1, tile);
-    case 2: return decode_word<kWindow, 2>(word, numbers, payload, v0, v1, tile);
-    case 3: return decode_word<kWindow, 3>(word, numbers, payload, v0, v1, tile);
-    default: decode_word<kWindow, 4>(word, numbers, payload, v0, v1, tile);
+    case 1: return decode_word<kWindow, 1>(word, numbers, payload, v0, v1, tile, ahead, chunk);
+    case 2: return decode_word<kWindow, 2>(word, numbers, payload, v0, v1, tile, ahead, chunk);
+    case 3: return decode_word<kWindow, 3>(word, numbers, payload, v0, v1, tile, ahead, chunk);
+    default: decode_word<kWindow, 4>(word, numbers, payload, v0, v1, tile, ahead, chunk);
   }
 }
 
@@ -72,7 +77,7 @@ struct TrellisNumbers {
 
   static void unpack(const Scan& s, const uint8_t* block, int64_t u0, int64_t u1, uint8_t* tile) {
     const TrellisCode& code = *s.trellis;
-    const int64_t begin = u0 * kVectors, end = u1 * kVectors;
+    const int64_t begin = u0 * kVectors, end = u1 * kVectors, ahead = from_memory(s) && s.stride == s.code_size ? kAhead : 0;
     for (int64_t chunk = 0; chunk < kChunks; ++chunk, tile += (end - begin) * 4 * Bytes::kLanes) {
       const uint8_t* payload = block + (s.head + s.labels) * kBlock + chunk * Bytes::kLanes;
       for (int64_t w = 0; w < code.n_words; ++w) {
@@ -81,9 +86,9 @@ struct TrellisNumbers {
         if (v0 >= v1) continue;
         uint8_t* const at = tile + (v0 - begin) * 4 * Bytes::kLanes;
         if (code.window == 6)
-          decode_word<6>(word, code.numbers, payload, v0, v1, at);
+          decode_word<6>(word, code.numbers, payload, v0, v1, at, ahead, chunk);
         else
-          decode_word<8>(word, code.numbers, payload, v0, v1, at);
+          decode_word<8>(word, code.numbers, payload, v0, v1, at, ahead, chunk);
       }
       for (int64_t v = code.places / 4 > begin ? code.places / 4 : begin; v < end; ++v)  // behind the last word
         for (int k = 0; k < 4; ++k) multiplicand(Bytes::zero()).store(tile + ((v - begin) * 4 + k) * Bytes::kLanes);

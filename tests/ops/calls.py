@@ -123,6 +123,34 @@ def beam_step(size: int) -> Iterator[Call]:
         yield Call("n=3001", lambda t: ops.beam_step(costs, pairs, paths, scores, 20, num_threads=t))
 
 
+@calls_of("search_labels")
+def search_labels(size: int) -> Iterator[Call]:
+    def operands(n: int, d: int, depth: int, first: int, b: int, make: Callable[..., np.ndarray]) -> dict[str, Any]:
+        rng, steps = np.random.default_rng(size), depth - first
+        return {
+            "y": make(size, n, d), "books": make(size + 1, depth, 256, d),
+            "entries": rng.integers(0, 256, (steps, -(-d // 4), 256, 4), dtype=np.uint8),
+            "factors": (make(size + 2, steps, 2) / 64).astype(np.float32), "squares": make(size + 3, steps, 256),
+            "pairs": rng.integers(-128, 128, (sum(range(first, depth)), 256, 256), dtype=np.int8),
+            "paths": some_paths(size, n, b, first, 256), "scores": make(size + 4, n, b),
+        }  # fmt: skip
+
+    few = 1 + size % 9
+    for n, d, depth, first, b, beam, last in (
+        (size, 5, 3, 0, 1, 4, 1), (3, size, 2, 1, few, 3, 2), (2, 9, 10, 9, 16, 16, 16), (4, 7, 4, 0, 2, few, few),
+        (1, 3, 64, 63, 4, 1, 4),
+    ):  # fmt: skip
+        for name, make in (("values", values), ("extreme", extreme), ("ties", whole)):
+            operand = operands(n, d, depth, first, b, make)
+            if name == "ties":
+                operand["entries"], operand["pairs"] = operand["entries"] // 128 * 128, operand["pairs"] // 64
+            label = f"n={n} d={d} depth={depth} first={first} b={b} beam={beam} last={last} {name}"
+            yield Call(label, lambda t, o=operand, w=(beam, last): ops.search_labels(**o, beam=w[0], last=w[1], num_threads=t))
+    if size == 130:  # more rows than a thread takes at once
+        operand = operands(1201, 16, 2, 0, 1, values)
+        yield Call("n=1201", lambda t: ops.search_labels(**operand, beam=4, num_threads=t))
+
+
 @calls_of("encode_grid")
 def encode_grid(size: int) -> Iterator[Call]:
     for n_bits in range(1, 9):

@@ -46,6 +46,14 @@ def trellis(**options):
     return ops.trellis(**arguments)
 
 
+def search_labels(**options):
+    arguments = {
+        "y": f(2, 5), "books": f(3, 256, 5), "entries": u(2, 2, 256, 4), "factors": f(2, 2), "squares": f(2, 256),
+        "pairs": np.zeros((3, 256, 256), np.int8), "beam": 4, "paths": u(2, 6, 1), "scores": f(2, 6),
+    } | options  # fmt: skip
+    return ops.search_labels(**arguments)
+
+
 def beam_step(**options):
     arguments = {"costs": f(2, 4), "pairs": f(8, 4), "paths": u(2, 5, 2) + np.uint8(3), "scores": f(2, 5), "keep": 3} | options
     return ops.beam_step(**arguments)
@@ -67,6 +75,17 @@ BAD = [
     ("assign", lambda: ops.assign(u(2, 3), f(1, 3)), TypeError, "assign: x expected a float32 array, got uint8"),
     ("assign", lambda: ops.assign(f(2, 3), f(1, 4)), ValueError, r"assign: centroids expected shape \(any, 3\)"),
     ("assign", lambda: ops.assign(f(2, 3), f(0, 3)), ValueError, "assign: centroids expected at least 1 row, got 0"),
+    ("search_labels", lambda: search_labels(y=f(2, 4)), ValueError, r"books expected shape \(any, 256, 4\), got"),
+    ("search_labels", lambda: search_labels(squares=f(4, 256)), ValueError, "1 or more of them, got 3 and 4"),
+    ("search_labels", lambda: search_labels(books=f(65, 256, 5)), ValueError, "books expected 1 to 64, .*, got 65 and 2"),
+    ("search_labels", lambda: search_labels(entries=u(2, 1, 256, 4)), ValueError, r"expected shape \(2, 2, 256, 4\), got"),
+    ("search_labels", lambda: search_labels(factors=f(2, 1)), ValueError, r"factors expected shape \(2, 2\), got"),
+    ("search_labels", lambda: search_labels(pairs=f(3, 256, 256)), TypeError, "pairs expected a int8 array, got float32"),
+    ("search_labels", lambda: search_labels(paths=None), ValueError, r"paths expected shape \(2, any, 1\), got"),
+    ("search_labels", lambda: search_labels(paths=u(2, 17, 1)), ValueError, "paths expected 1 to 16 a row, got"),
+    ("search_labels", lambda: search_labels(scores=f(2, 5)), ValueError, r"scores expected shape \(2, 6\), got"),
+    ("search_labels", lambda: search_labels(beam=17), ValueError, "beam expected 1 to 16, got 17"),
+    ("search_labels", lambda: search_labels(last=0), ValueError, "last expected 1 to 16, got 0"),
     ("beam_step", lambda: beam_step(costs=f(2, 257)), ValueError, r"beam_step: costs expected 1 to 256 columns, got"),
     ("beam_step", lambda: beam_step(costs=f(2, 3)), ValueError, "beam_step: paths expected labels below 3, .*, got 3"),
     ("beam_step", lambda: beam_step(costs=f(3, 4)), ValueError, r"beam_step: paths expected shape \(3, any, any\), got"),
@@ -226,6 +245,17 @@ def crashes():
         yield "beam_step", (*step[:place], wrong, *step[place + 1 :], 1)
     yield "beam_step", (u(1, 300, 1), f(1, 300), f(1, 4), f(0, 4), u(1, 300, 0), f(1, 300), 1)
     yield "beam_step", (u(1, 1, 65), f(1, 1), f(1, 1), f(64, 1), u(1, 1, 64), f(1, 1), 1)
+    pairs = np.zeros((3, 256, 256), np.int8)
+    search = [u(2, 4, 3), f(2, 4), f(2, 5), f(2, 5), f(3, 256, 5), u(2, 2, 256, 4), f(2, 2), f(2, 256), pairs]
+    search += [u(2, 6, 1), f(2, 6), 4]
+    for place, wrong in (
+        (0, u(2, 4, 2)), (0, u(1, 4, 3)), (0, u(2, 17, 3)), (1, f(2, 3)), (2, f(2, 4)), (3, f(1, 5)), (3, f(2, 4)),
+        (4, f(4, 256, 5)), (4, f(3, 255, 5)), (5, u(2, 1, 256, 4)), (5, u(1, 2, 256, 4)), (6, f(2, 3)), (7, f(4, 256)),
+        (7, f(0, 256)),
+        (8, pairs[:2]), (9, u(2, 17, 1)), (9, u(1, 6, 1)), (9, u(2, 6, 2)), (10, f(2, 5)),
+        (11, 0), (11, 17),
+    ):  # fmt: skip
+        yield "search_labels", (*search[:place], wrong, *search[place + 1 :], 1)
     yield "encode_trellis", (u(2, 1), i8, f(2, 7), word, LEVELS, 1)
     yield "encode_trellis", (u(2, 2), i8, f(2, 8), word, LEVELS, 1)
     yield "encode_trellis", (u(1, 1), i8, f(2, 8), word, LEVELS, 1)

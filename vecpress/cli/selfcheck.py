@@ -59,6 +59,15 @@ def _beam_step(rng: np.random.Generator) -> Work:
     return lambda: ops.beam_step(costs, pairs, paths, scores, 5, num_threads=THREADS)
 
 
+def _search_labels(rng: np.random.Generator) -> Work:
+    y, books, squares, scores = _floats(rng, ROWS, 9), _floats(rng, 2, 256, 9), _floats(rng, 1, 256), _floats(rng, ROWS, 3)
+    entries, paths = _bytes(rng, 1, 3, 256, 4), _bytes(rng, ROWS, 3, 1)
+    pairs, factors = rng.integers(-128, 128, (1, 256, 256)).astype(np.int8), _floats(rng, 1, 2)
+    return lambda: ops.search_labels(
+        y, books, entries, factors, squares, pairs, 4, last=4, paths=paths, scores=scores, num_threads=THREADS
+    )
+
+
 def _encode_grid(rng: np.random.Generator) -> Work:
     y, wide = _floats(rng, 9, 19), _floats(rng, 2, 77)
 
@@ -196,6 +205,7 @@ def _trellis(rng: np.random.Generator) -> Work:
 SAMPLES: dict[str, Callable[[np.random.Generator], Work]] = {
     "assign": _assign,
     "beam_step": _beam_step,
+    "search_labels": _search_labels,
     "dot": _dot,
     "encode_grid": _encode_grid,
     "encode_pq": _encode_pq,

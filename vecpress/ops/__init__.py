@@ -25,11 +25,12 @@ from .project import project
 from .quantize import quantize
 from .rotate import rotate
 from .sdc import sdc
+from .search_labels import search_labels
 from .tables import tables
 from .trellis import trellis
 
 __all__ = [
     "BLOCK", "Blocks", "Factor", "assign", "beam_step", "decode_trellis", "dot", "encode_grid", "encode_pq", "encode_sq",
     "encode_trellis", "flat", "hamming", "label_sums", "lut4", "lut8", "norms", "pack_bits", "pack_bits_within", "pack_codes",
-    "project", "quantize", "rotate", "sdc", "tables", "trellis", "unpack_codes",
+    "project", "quantize", "rotate", "sdc", "search_labels", "tables", "trellis", "unpack_codes",
 ]
