@@ -62,14 +62,31 @@ inline void number_all(const Scan& s, Levels& out) {
   }
 }
 
+// Numbers that are all even are halved: what is below 128 takes less to square and to look up.
+inline void halve_even(Levels& out) {
+  const auto odd = [&] {
+    int any = out.most;
+    for (int c = 0; c < out.count; ++c) any |= out.number[c];
+    return any & 1;
+  };
+  while (out.most > 127 && !odd()) {
+    for (int c = 0; c < out.count; ++c) out.number[c] /= 2;
+    out.most /= 2;
+    out.step *= 2;
+  }
+}
+
 inline void prepare_levels(const Scan& s, Levels& out) {
+  out.count = 1 << s.n_bits;
   number_all(s, out);
+  halve_even(out);
   bool taken[256] = {};
-  for (int c = 0; c < 1 << s.n_bits; ++c) {
+  for (int c = 0; c < out.count; ++c) {
     const int number = out.number[c];
     if (taken[number] && out.by_number[number] != out.level[c]) out.told_apart = false;
     taken[number] = true;
     out.by_number[number] = out.level[c];
+    out.label[number] = static_cast<uint8_t>(c);
   }
 }
 
