@@ -1,9 +1,9 @@
 // The scan: products for whole blocks (dot/products.inl), bounds from them, and exact sums of the rows that pass (dot/exact.inl), for codes
 // of any kind that unpack to numbers of 8 bits. Included after these, core/bounds.inl and dot/numbers.inl.
 
-constexpr int64_t kTileUnits = 64;     // unpacked at a time, 128 KB; for few queries 8 KB, which stay in the nearest cache
-constexpr int64_t kPieceUnits = 12;
-constexpr int64_t kFewTileUnits = 4;
+constexpr int64_t kTileUnits = 64;     // of which a block's tile is kept, 128 KB
+constexpr int64_t kPieceUnits = 12;    // unpacked and multiplied at a time: 24 KB, which stay in the nearest cache
+constexpr int64_t kFewTileUnits = 4;   // for few queries
 constexpr int64_t kFewQueries = 4;
 constexpr int64_t kManyQueries = 16;   // so many are worth it to know every row's distance from the middle level
 constexpr int64_t kTogether = 128;     // queries that an unpacked block serves
@@ -33,17 +33,16 @@ struct OwnSums {
     for (int64_t chunk = 0; chunk < kChunks; ++chunk) {
       Quads sum[4], square[4];
       for (int k = 0; k < 4; ++k) sum[k] = square[k] = Quads::zero();
-      for (int64_t u = u0; u < u0 + units; ++u) {
-        if (easy && u + 1 < all) {
-          for (int64_t v = 0; v < kVectors; ++v, tile += 4 * Bytes::kLanes)
+      int64_t u = u0;
+      for (int64_t v = 0, end = easy ? (u0 + units < all ? units : units - 1) * kVectors : 0; v < end; ++v, tile += 4 * Bytes::kLanes)
 #pragma GCC unroll 4
-            for (int k = 0; k < 4; ++k) {
-              const Bytes x = Bytes::load(tile + k * Bytes::kLanes);
-              sum[k].add(x, everywhere);
-              square[k].add_small_squares(x);
-            }
-          continue;
+        for (int k = 0; k < 4; ++k) {
+          const Bytes x = Bytes::load(tile + k * Bytes::kLanes);
+          sum[k].add(x, everywhere);
+          square[k].add_small_squares(x);
         }
+      if (easy) u = u0 + units < all ? u0 + units : all - 1;
+      for (; u < u0 + units; ++u) {
         const int8_t* mask = s.trellis ? s.trellis->inside + u * kUnit : u + 1 < all ? inside : last;
         for (int64_t v = 0; v < kVectors; ++v, tile += 4 * Bytes::kLanes) {
           const Four four(mask + 4 * v);
@@ -113,7 +112,11 @@ struct Numbers {
     const bool plain = s.plain(), measured = count >= kManyQueries && s.m * 255 * 255 < int64_t{1} << 32;
     const bool packed = Codes::kFromRegisters && count == 1 && !s.distances;
     whole = units <= (count <= kFewQueries ? kFewTileUnits : kTileUnits) && !packed;
-    for (int g = 0; g < count; ++g) parts[g] = {reinterpret_cast<const int8_t*>(s.screens[q + g].numbers), sums[g], s.screens[q + g].start};
+    const bool shared = units <= at_once;  // then sums are needed no longer than until they are compared: fewer bytes to keep near
+    for (int g = 0; g < count; ++g) {
+      const Screen& screen = s.screens[q + g];
+      parts[g] = {reinterpret_cast<const int8_t*>(screen.numbers), sums[shared ? g % kQueriesAtOnce : g], screen.start};
+    }
     floors.start(s, q, count, collectors);
     for (Walk walk(s, b0, b1, from_memory(s)); !walk.done(); walk.next()) {
       const int64_t b = walk.b;
@@ -124,7 +127,7 @@ struct Numbers {
         if (packed) {
           floors.compute(plain ? FactorRange() : range_of_block(s, block), distance, 1);
           Codes::multiply(s, block, walk.ahead(), parts[0]);
-          collect(s, q, 0, b, mask, distance, collectors);
+          collect(s, q, 0, b, mask, distance, parts[0].sums, collectors);
           continue;
         }
       }
@@ -145,7 +148,7 @@ struct Numbers {
         const uint8_t* next_end = block + walk.whole_blocks_ahead() + end * s.code_size / units * kBlock;
         const int64_t share = (next_end - next) / kBlock * kQueriesAtOnce / count + 1;
         const auto fetch = [&] {
-          for (int64_t line = 0; line < share && next < next_end; ++line, next += kBlock) __builtin_prefetch(next);
+          for (int64_t line = 0; line < share && next < next_end; ++line, next += kBlock) __builtin_prefetch(next, 0, 2);
         };
         for (int p = 0; p < count;) {
           fetch();
@@ -154,9 +157,9 @@ struct Numbers {
           if (last && s.labels) reached = ~(~0u << some);
           for (; last && reached; reached &= reached - 1) {
             const int g = p + __builtin_ctz(reached);
-            put_in_order(sums[g]);
-            if (s.labels) add_labels(s, q, g, block);
-            collect(s, q, g, b, mask, distance, collectors);
+            put_in_order(parts[g].sums);
+            if (s.labels) add_labels(s, q + g, block, parts[g].sums);
+            collect(s, q, g, b, mask, distance, parts[g].sums, collectors);
           }
           p += some;
         }
@@ -176,12 +179,12 @@ struct Numbers {
     return multiply<G>(piece, units, u0, parts, floor);
   }
 
-  // What labels add to the sums of query q + g.
-  [[gnu::noinline]] void add_labels(const Scan& s, int64_t q, int g, const uint8_t* block) {
-    const uint32_t* table = reinterpret_cast<const uint32_t*>(s.screens[q + g].numbers + 2 * part_bytes(s));
+  // What labels add to the sums of query q.
+  [[gnu::noinline]] static void add_labels(const Scan& s, int64_t q, const uint8_t* block, uint32_t* sum) {
+    const uint32_t* table = reinterpret_cast<const uint32_t*>(s.screens[q].numbers + 2 * part_bytes(s));
     const uint8_t* label = block + s.head * kBlock;
     for (int64_t v = 0; v < s.labels; ++v, table += 256, label += kBlock)
-      for (int r = 0; r < kBlock; ++r) sums[g][r] += table[label[r]];
+      for (int r = 0; r < kBlock; ++r) sum[r] += table[label[r]];
   }
 
   FactorRange range_of_block(const Scan& s, const uint8_t* block) const {
@@ -194,12 +197,14 @@ struct Numbers {
   }
 
   // Of query q + g, the rows whose sums with the first part reach the floor.
-  [[gnu::always_inline]] void collect(const Scan& s, int64_t q, int g, int64_t b, uint64_t mask, double distance, Collector* collectors) {
-    const uint64_t pass = mask & at_least(sums[g], floors.floor[g]);
-    if (pass) collect_rows(s, q + g, g, b, pass, distance, collectors[g]);
+  [[gnu::always_inline]] void collect(const Scan& s, int64_t q, int g, int64_t b, uint64_t mask, double distance, const uint32_t* sum,
+                                      Collector* collectors) {
+    const uint64_t pass = mask & at_least(sum, floors.floor[g]);
+    if (pass) collect_rows(s, q + g, g, b, pass, distance, sum, collectors[g]);
   }
 
-  [[gnu::noinline]] void collect_rows(const Scan& s, int64_t q, int g, int64_t b, uint64_t pass, double distance, Collector& collector) {
+  [[gnu::noinline]] void collect_rows(const Scan& s, int64_t q, int g, int64_t b, uint64_t pass, double distance, const uint32_t* sum,
+                                      Collector& collector) {
     const uint8_t* block = s.block(b);
     Line line = s.screens[q].coarse;
     const double error = s.screens[q].sure + s.screens[q].spread * distance;
@@ -207,20 +212,20 @@ struct Numbers {
     if (__builtin_popcountll(pass) <= kFewRows && !s.distances) {
       for (; pass; pass &= pass - 1) {
         const int r = __builtin_ctzll(pass);
-        collect_row(s, q, line, RowFactors(s, block, r), b, r, sums[g][r], collector);
+        collect_row(s, q, line, RowFactors(s, block, r), b, r, sum[r], collector);
       }
       make_room<Exact>(s, q, collector);
     } else {
       const BlockFactors factors = factors_of_block(s, block);
-      if (!s.plain()) pass &= reach(s, s.screens[q], line, factors, collector.bar(), sums[g], s.constant[q]);
+      if (!s.plain()) pass &= reach(s, s.screens[q], line, factors, collector.bar(), sum, s.constant[q]);
       if (__builtin_popcountll(pass) > kFewRows) {
         alignas(64) double fine[kBlock];
-        refine_block(s, q, b, sums[g], fine);
+        refine_block(s, q, b, sum, fine);
         collect_scaled<Exact>(s, q, collector, factors, b, pass, fine);
       } else {
         for (; pass; pass &= pass - 1) {
           const int r = __builtin_ctzll(pass);
-          collect_row(s, q, line, RowFactors(factors, r), b, r, sums[g][r], collector);
+          collect_row(s, q, line, RowFactors(factors, r), b, r, sum[r], collector);
         }
         make_room<Exact>(s, q, collector);
       }

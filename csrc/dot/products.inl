@@ -31,11 +31,17 @@ template <int W, bool kFirst, bool kLast, int kNumber, class Table>
 // them. Byte e of group i holds dimensions 8 i + 8 / W e and following.
 template <int W, bool kFirst, bool kLast, class Table>
 [[gnu::always_inline]] inline void unpack_unit(const uint8_t* plane, int64_t left, const Table& table, uint8_t* tile) {
+  const bool all = left >= 4 * W;
 #pragma GCC unroll 8
   for (int e = 0; e < W; ++e) {
     Bytes x[4];
+    if (__builtin_expect(all, 1)) {
 #pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) x[i] = i * W + e < left ? Bytes::load(plane + (i * W + e) * kBlock) : Bytes::zero();
+      for (int i = 0; i < 4; ++i) x[i] = Bytes::load(plane + (i * W + e) * kBlock);
+    } else {
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) x[i] = i * W + e < left ? Bytes::load(plane + (i * W + e) * kBlock) : Bytes::zero();
+    }
     interleave(x);
     split_bytes<W, kFirst, kLast, 0>(x, table, tile + 8 / W * e * 4 * Bytes::kLanes);
   }
