@@ -69,6 +69,21 @@ struct BlockFactors {
   }
 };
 
+// A row's share of them.
+struct RowFactors {
+  float scale, bias, least_bias;
+
+  RowFactors(const BlockFactors& f, int r) : scale(f.scale[r]), bias(f.bias[r]), least_bias(f.least_bias[r]) {}
+
+  // Without those of the other rows; as BlockFactors has them.
+  RowFactors(const Scan& s, const uint8_t* block, int r) : scale(factor_of(s.scale, block, r)), bias(0), least_bias(0) {
+    if (s.bias.kind == Factor::none) return;
+    const float stored = factor_of(s.bias, block, r), lost = BlockFactors::kSlack * __builtin_fabsf(stored);
+    bias = stored + lost;
+    least_bias = stored - lost;
+  }
+};
+
 struct Bounds {
   float low, high;
 };
@@ -76,19 +91,18 @@ struct Bounds {
 constexpr double kRoundings = 12 * 0x1p-24;  // relative: the score's three, and those to float here
 
 // Between what a row's score lies, from its whole number on `line` and its block's factors.
-inline Bounds bounds_of(const Scan& s, const Screen& screen, const Line& line, const BlockFactors& factors, int r, double number,
-                        float constant) {
+inline Bounds bounds_of(const Scan& s, const Screen& screen, const Line& line, const RowFactors& factors, double number, float constant) {
   constexpr double kNearOverflow = 1e38;  // where float32 may have given inf, or a product that is no number
   if (!screen.usable) return {-__builtin_inff(), __builtin_inff()};
   const double middle = line.base + line.step * number;
-  const double scale = factors.scale[r], added = constant - screen.square;
+  const double scale = factors.scale, added = constant - screen.square;
   const double one = scale * (middle + line.low), other = scale * (middle + line.high);
   const double sizes = __builtin_fabs(scale) * screen.extent + __builtin_fabs(constant);
-  const double all = sizes + screen.square + __builtin_fabs(factors.bias[r]) + __builtin_fabs(factors.least_bias[r]);
+  const double all = sizes + screen.square + __builtin_fabs(factors.bias) + __builtin_fabs(factors.least_bias);
   if (!(all < kNearOverflow)) return {-__builtin_inff(), __builtin_inff()};
   const double slack = kRoundings * all + BlockFactors::slack_of(s) * screen.square + BlockFactors::least_slack_of(s);
-  const double low = (one < other ? one : other) + factors.least_bias[r] + added - slack;
-  const double high = (one < other ? other : one) + factors.bias[r] + added + slack;
+  const double low = (one < other ? one : other) + factors.least_bias + added - slack;
+  const double high = (one < other ? other : one) + factors.bias + added + slack;
   return {static_cast<float>(low), static_cast<float>(high)};
 }
 
@@ -101,7 +115,7 @@ inline uint64_t reach(const Scan& s, const Screen& screen, const Line& line, con
   if (!(sizes < 1e37)) {
     uint64_t pass = 0;
     for (int r = 0; r < kBlock; ++r)
-      pass |= static_cast<uint64_t>(!(bounds_of(s, screen, line, f, r, numbers[r], constant).high < bar)) << r;
+      pass |= static_cast<uint64_t>(!(bounds_of(s, screen, line, RowFactors(f, r), numbers[r], constant).high < bar)) << r;
     return pass;
   }
   // bounds_of in float32: its roundings, here and of the score, are each at most 2^-24 of what `kSlack` is a part of
@@ -273,7 +287,7 @@ template <class Exact>
 inline void collect_scaled(const Scan& s, int64_t q, Collector& collector, const BlockFactors& factors, int64_t b, uint64_t pass, const double* fine) {
   for (; pass; pass &= pass - 1) {
     const int r = __builtin_ctzll(pass);
-    const Bounds bounds = bounds_of(s, s.screens[q], s.screens[q].fine, factors, r, fine[r], s.constant[q]);
+    const Bounds bounds = bounds_of(s, s.screens[q], s.screens[q].fine, RowFactors(factors, r), fine[r], s.constant[q]);
     if (!(bounds.high < collector.bar())) collector.reservoir.add(b * kBlock + r, bounds.low, bounds.high);
   }
   make_room<Exact>(s, q, collector);

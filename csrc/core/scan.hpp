@@ -47,6 +47,8 @@ struct Levels {
   float level[256];
   uint8_t number[256];
   float by_number[256];   // level of each number
+  uint8_t label[256];     // and which it is
+  int count = 256;        // of levels
   bool told_apart = true;  // no two levels have one number
   double base = 0, step = 1, error = 0;
   float largest = 0;      // absolute value; infinite where one is not finite

@@ -98,7 +98,12 @@ struct Four {
     __builtin_memcpy(&four, p, 4);
     v = _mm256_set1_epi32(four);
   }
+  static Four load(const int8_t* p) { return of(Bytes::load(reinterpret_cast<const uint8_t*>(p))); }
+  static Four of(Bytes x) { return Four(x.v); }
   Bytes operator&(Bytes x) const { return {_mm256_and_si256(v, x.v)}; }
+
+ private:
+  explicit Four(__m256i x) : v(x) {}
 };
 
 struct Quads {  // callers keep the sum of two products within 16 bits
@@ -106,9 +111,12 @@ struct Quads {  // callers keep the sum of two products within 16 bits
   __m256i v;
   static Quads zero() { return {_mm256_setzero_si256()}; }
   static Quads set1(uint32_t x) { return {_mm256_set1_epi32(static_cast<int>(x))}; }
+  static Quads load(const uint32_t* p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
+  void store(uint32_t* p) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
   void add(Bytes x, Four four) {
     v = _mm256_add_epi32(v, _mm256_madd_epi16(_mm256_maddubs_epi16(x.v, four.v), _mm256_set1_epi16(1)));
   }
+  void add_small_squares(Bytes x) { add(x, Four::of(x)); }
   void add_squares(Bytes x) {
     const __m256i even = _mm256_and_si256(x.v, _mm256_set1_epi16(255)), odd = _mm256_srli_epi16(x.v, 8);
     v = _mm256_add_epi32(v, _mm256_add_epi32(_mm256_madd_epi16(even, even), _mm256_madd_epi16(odd, odd)));
@@ -122,6 +130,12 @@ inline void store_in_order(const Quads (&x)[4], uint32_t* out) {
   const __m256i rows[4] = {_mm256_permute2x128_si256(x[0].v, x[1].v, 0x20), _mm256_permute2x128_si256(x[2].v, x[3].v, 0x20),
                            _mm256_permute2x128_si256(x[0].v, x[1].v, 0x31), _mm256_permute2x128_si256(x[2].v, x[3].v, 0x31)};
   for (int i = 0; i < 4; ++i) _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 8 * i), rows[i]);
+}
+
+inline bool any_at_least(const Quads (&x)[4], uint32_t floor) {
+  const __m256i most = _mm256_max_epu32(_mm256_max_epu32(x[0].v, x[1].v), _mm256_max_epu32(x[2].v, x[3].v));
+  const __m256i bar = _mm256_set1_epi32(static_cast<int>(floor));
+  return _mm256_movemask_epi8(_mm256_cmpeq_epi32(_mm256_max_epu32(most, bar), most)) != 0;
 }
 
 inline uint64_t at_least(const uint32_t* sums, uint32_t floor) {
@@ -179,6 +193,11 @@ struct Ints {
   Ints operator|(Ints o) const { return {_mm256_or_si256(v, o.v)}; }
   void store(uint32_t* p) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
 };
+
+inline void levels_of_unit(const float* by_number, const float*, const uint8_t*, const uint8_t* numbers, float* out) {
+#pragma GCC unroll 32
+  for (int i = 0; i < 32; ++i) out[i] = by_number[static_cast<uint8_t>(numbers[i % 8 * 4 + i / 8] + kOrigin)];
+}
 
 inline Floats negative(Floats x) { return {_mm256_xor_ps(x.v, _mm256_set1_ps(-0.0f))}; }
 

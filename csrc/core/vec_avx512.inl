@@ -106,7 +106,12 @@ struct Four {
     __builtin_memcpy(&four, p, 4);
     v = _mm512_set1_epi32(four);
   }
+  static Four load(const int8_t* p) { return Four(_mm512_loadu_si512(p)); }  // others in each lane
+  static Four of(Bytes x) { return Four(x.v); }
   Bytes operator&(Bytes x) const { return {_mm512_and_si512(v, x.v)}; }
+
+ private:
+  explicit Four(__m512i x) : v(x) {}
 };
 
 // 32-bit sums of products of four bytes each.
@@ -115,9 +120,12 @@ struct Quads {
   __m512i v;
   static Quads zero() { return {_mm512_setzero_si512()}; }
   static Quads set1(uint32_t x) { return {_mm512_set1_epi32(static_cast<int>(x))}; }
+  static Quads load(const uint32_t* p) { return {_mm512_loadu_si512(p)}; }
+  void store(uint32_t* p) const { _mm512_storeu_si512(p, v); }
   void add(Bytes x, Four four) {  // _mm512_dpbusd_epi32 by name: gcc copies the sum before each, and then runs out of registers
     __asm__("vpdpbusd %2, %1, %0" : "+v"(v) : "v"(x.v), "v"(four.v));
   }
+  void add_small_squares(Bytes x) { add(x, Four::of(x)); }  // of numbers below 128
   void add_squares(Bytes x) {
     const __m512i even = _mm512_and_si512(x.v, _mm512_set1_epi16(255)), odd = _mm512_srli_epi16(x.v, 8);
     v = _mm512_dpwssd_epi32(_mm512_dpwssd_epi32(v, even, even), odd, odd);
@@ -136,6 +144,12 @@ inline void store_in_order(const Quads (&x)[4], uint32_t* out) {
   _mm512_storeu_si512(out + 16, _mm512_shuffle_i32x4(a, b, 0xDD));
   _mm512_storeu_si512(out + 32, _mm512_shuffle_i32x4(c, d, 0x88));
   _mm512_storeu_si512(out + 48, _mm512_shuffle_i32x4(c, d, 0xDD));
+}
+
+// Whether a sum reaches the floor.
+inline bool any_at_least(const Quads (&x)[4], uint32_t floor) {
+  const __m512i most = _mm512_max_epu32(_mm512_max_epu32(x[0].v, x[1].v), _mm512_max_epu32(x[2].v, x[3].v));
+  return _mm512_cmpge_epu32_mask(most, _mm512_set1_epi32(static_cast<int>(floor))) != 0;
 }
 
 // Bit r: sums[r] >= floor, for 64 sums.
@@ -182,6 +196,21 @@ struct Floats {
   void store(float* p) const { _mm512_storeu_ps(p, v); }
 };
 inline Floats fma(Floats a, Floats b, Floats c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+
+// Levels of 32 dimensions from their numbers, of which t, t + 8, t + 16 and t + 24 lie together: by_number[number + kOrigin]. Where there are
+// 16 of them or fewer, of numbers below 128, they are also few[label[number]]; nullptr where not.
+inline void levels_of_unit(const float* by_number, const float* few, const uint8_t* label, const uint8_t* numbers, float* out) {
+  const __m256i loaded = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(numbers));
+  const __m512i halves = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 8, 8, 8, 8, 8, 8, 8, 8), byte = _mm512_set1_epi32(255);
+  __m512i all = _mm512_broadcast_i64x4(loaded);
+  if (few) all = _mm512_permutex2var_epi8(_mm512_loadu_si512(label), all, _mm512_loadu_si512(label + 64));
+  const __m512 table = few ? _mm512_loadu_ps(few) : _mm512_setzero_ps();
+  for (int half = 0; half < 2; ++half) {
+    const __m512i which = _mm512_and_si512(_mm512_srlv_epi32(all, _mm512_add_epi32(halves, _mm512_set1_epi32(16 * half))), byte);
+    const __m512 x = few ? _mm512_permutexvar_ps(which, table) : _mm512_i32gather_ps(which, by_number, 4);
+    _mm512_storeu_ps(out + 16 * half, x);
+  }
+}
 
 // 32-bit whole numbers, one for each lane of Floats.
 struct Ints {

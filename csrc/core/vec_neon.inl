@@ -96,7 +96,11 @@ struct Four {
     __builtin_memcpy(&four, p, 4);
     v = vreinterpretq_s8_s32(vdupq_n_s32(four));
   }
+  static Four load(const int8_t* p) { return Four(vld1q_s8(p)); }
   Bytes operator&(Bytes x) const { return {vandq_u8(vreinterpretq_u8_s8(v), x.v)}; }
+
+ private:
+  explicit Four(int8x16_t x) : v(x) {}
 };
 
 struct Quads {  // bytes are signed here: two products stay within 16 bits
@@ -104,11 +108,14 @@ struct Quads {  // bytes are signed here: two products stay within 16 bits
   int32x4_t v;
   static Quads zero() { return {vdupq_n_s32(0)}; }
   static Quads set1(uint32_t x) { return {vdupq_n_s32(static_cast<int32_t>(x))}; }
+  static Quads load(const uint32_t* p) { return {vreinterpretq_s32_u32(vld1q_u32(p))}; }
+  void store(uint32_t* p) const { vst1q_u32(p, vreinterpretq_u32_s32(v)); }
   void add(Bytes x, Four four) {
     const int8x16_t y = vreinterpretq_s8_u8(x.v);
     const int16x8_t low = vmull_s8(vget_low_s8(y), vget_low_s8(four.v)), high = vmull_high_s8(y, four.v);
     v = vpadalq_s16(v, vpaddq_s16(low, high));
   }
+  void add_small_squares(Bytes x) { add_squares(x); }
   void add_squares(Bytes x) {  // two squares may be 2^15
     const int8x16_t y = vreinterpretq_s8_u8(x.v);
     const uint16x8_t low = vreinterpretq_u16_s16(vmull_s8(vget_low_s8(y), vget_low_s8(y)));
@@ -122,6 +129,12 @@ inline Bytes multiplicand(Bytes x) { return x ^ Bytes::set1(kOrigin); }
 
 inline void store_in_order(const Quads (&x)[4], uint32_t* out) {
   for (int i = 0; i < 4; ++i) vst1q_u32(out + 4 * i, vreinterpretq_u32_s32(x[i].v));
+}
+
+inline bool any_at_least(const Quads (&x)[4], uint32_t floor) {
+  const uint32x4_t a = vmaxq_u32(vreinterpretq_u32_s32(x[0].v), vreinterpretq_u32_s32(x[1].v));
+  const uint32x4_t b = vmaxq_u32(vreinterpretq_u32_s32(x[2].v), vreinterpretq_u32_s32(x[3].v));
+  return vmaxvq_u32(vmaxq_u32(a, b)) >= floor;
 }
 
 inline uint64_t at_least(const uint32_t* sums, uint32_t floor) {
@@ -174,6 +187,11 @@ struct Ints {
   Ints operator|(Ints o) const { return {vorrq_u32(v, o.v)}; }
   void store(uint32_t* p) const { vst1q_u32(p, v); }
 };
+
+inline void levels_of_unit(const float* by_number, const float*, const uint8_t*, const uint8_t* numbers, float* out) {
+#pragma GCC unroll 32
+  for (int i = 0; i < 32; ++i) out[i] = by_number[static_cast<uint8_t>(numbers[i % 8 * 4 + i / 8] + kOrigin)];
+}
 
 inline Floats negative(Floats x) { return {vnegq_f32(x.v)}; }
 

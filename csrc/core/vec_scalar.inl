@@ -68,14 +68,19 @@ inline void interleave(Bytes (&x)[4]) {
 }
 
 struct Four {
-  int v[4];
+  int v[8];
   explicit Four(const int8_t* p) {
-    for (int i = 0; i < 4; ++i) v[i] = p[i];
+    for (int i = 0; i < 8; ++i) v[i] = p[i % 4];
+  }
+  static Four load(const int8_t* p) {
+    Four out(p);
+    for (int i = 4; i < 8; ++i) out.v[i] = p[i];
+    return out;
   }
   Bytes operator&(Bytes x) const {
-    uint64_t four = 0;
-    for (int i = 0; i < 4; ++i) four |= static_cast<uint64_t>(v[i] & 255) << (8 * i);
-    return {(four | four << 32) & x.v};
+    uint64_t all = 0;
+    for (int i = 0; i < 8; ++i) all |= static_cast<uint64_t>(v[i] & 255) << (8 * i);
+    return {all & x.v};
   }
 };
 
@@ -84,10 +89,15 @@ struct Quads {
   int32_t v[2];
   static Quads zero() { return {{0, 0}}; }
   static Quads set1(uint32_t x) { return {{static_cast<int32_t>(x), static_cast<int32_t>(x)}}; }
+  static Quads load(const uint32_t* p) { return {{static_cast<int32_t>(p[0]), static_cast<int32_t>(p[1])}}; }
+  void store(uint32_t* p) const {
+    for (int row = 0; row < 2; ++row) p[row] = static_cast<uint32_t>(v[row]);
+  }
   void add(Bytes x, const Four& four) {
     for (int row = 0; row < 2; ++row)
-      for (int i = 0; i < 4; ++i) v[row] += static_cast<int>(x.v >> (32 * row + 8 * i) & 255) * four.v[i];
+      for (int i = 0; i < 4; ++i) v[row] += static_cast<int>(x.v >> (32 * row + 8 * i) & 255) * four.v[4 * row + i];
   }
+  void add_small_squares(Bytes x) { add_squares(x); }
   void add_squares(Bytes x) {
     for (int row = 0; row < 2; ++row)
       for (int i = 0; i < 4; ++i) {
@@ -103,6 +113,13 @@ inline Bytes multiplicand(Bytes x) { return x; }
 inline void store_in_order(const Quads (&x)[4], uint32_t* out) {
   for (int k = 0; k < 4; ++k)
     for (int row = 0; row < 2; ++row) out[2 * k + row] = static_cast<uint32_t>(x[k].v[row]);
+}
+
+inline bool any_at_least(const Quads (&x)[4], uint32_t floor) {
+  bool any = false;
+  for (int k = 0; k < 4; ++k)
+    for (int row = 0; row < 2; ++row) any |= static_cast<uint32_t>(x[k].v[row]) >= floor;
+  return any;
 }
 
 inline uint64_t at_least(const uint32_t* sums, uint32_t floor) {
@@ -149,6 +166,11 @@ struct Ints {
   Ints operator|(Ints o) const { return {v | o.v}; }
   void store(uint32_t* p) const { *p = v; }
 };
+
+inline void levels_of_unit(const float* by_number, const float*, const uint8_t*, const uint8_t* numbers, float* out) {
+#pragma GCC unroll 32
+  for (int i = 0; i < 32; ++i) out[i] = by_number[static_cast<uint8_t>(numbers[i % 8 * 4 + i / 8] + kOrigin)];
+}
 
 inline Floats negative(Floats x) { return {-x.v}; }
 

@@ -24,7 +24,7 @@ namespace {
 
 #include "pack_codes/planes.inl"
 
-constexpr int kQueriesAtOnce = 4;
+constexpr int kQueriesAtOnce = 6;
 constexpr int kLargestNumber = 255;
 inline int largest_factor(int) { return 127; }
 

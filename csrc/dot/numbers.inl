@@ -62,27 +62,97 @@ inline void number_all(const Scan& s, Levels& out) {
   }
 }
 
+// Numbers that are all even are halved: what is below 128 takes less to square and to look up.
+inline void halve_even(Levels& out) {
+  const auto odd = [&] {
+    int any = out.most;
+    for (int c = 0; c < out.count; ++c) any |= out.number[c];
+    return any & 1;
+  };
+  while (out.most > 127 && !odd()) {
+    for (int c = 0; c < out.count; ++c) out.number[c] /= 2;
+    out.most /= 2;
+    out.step *= 2;
+  }
+}
+
 inline void prepare_levels(const Scan& s, Levels& out) {
+  out.count = 1 << s.n_bits;
   number_all(s, out);
+  halve_even(out);
   bool taken[256] = {};
-  for (int c = 0; c < 1 << s.n_bits; ++c) {
+  for (int c = 0; c < out.count; ++c) {
     const int number = out.number[c];
     if (taken[number] && out.by_number[number] != out.level[c]) out.told_apart = false;
     taken[number] = true;
     out.by_number[number] = out.level[c];
+    out.label[number] = static_cast<uint8_t>(c);
   }
 }
 
-// A part of a query's numbers, summed.
-struct PartSums {
-  int64_t negative = 0, absolute = 0;
-  PartSums() {}
-  void add(int x) {
-    negative += x < 0 ? -x : 0;
-    absolute += x < 0 ? -x : x;
+// What is summed over a row's components, side by side as vectors take them: of the row, and of its parts as whole numbers.
+struct RowSums {
+  static constexpr int kSide = 16;
+  alignas(64) float largest[kSide] = {};
+  alignas(64) double total[kSide] = {}, sum[kSide] = {}, square[kSide] = {}, nothing[kSide] = {};
+  RowSums() {}
+
+  void add(const float* x) {
+    for (int i = 0; i < kSide; ++i) {
+      const double y = x[i], size = __builtin_fabs(y);
+      largest[i] = __builtin_fabsf(x[i]) > largest[i] ? __builtin_fabsf(x[i]) : largest[i];
+      nothing[i] += y - y;  // not a number where one is infinite or none
+      total[i] += size;
+      sum[i] += y;
+      square[i] += y * y;
+    }
   }
-  int64_t all() const { return absolute - 2 * negative; }
 };
+
+struct PartSums {
+  static constexpr int kSide = 16;
+  alignas(64) double lost[kSide] = {}, lost_rest[kSide] = {}, lost_square[kSide] = {};  // by both parts; by the first alone
+  alignas(64) int32_t negative[2][kSide] = {}, absolute[2][kSide] = {};                 // of the first part, of the second
+  PartSums() {}
+
+  // Rounds to multiples of `factor` and takes these apart.
+  void add(const float* x, double factor, double inverse, int32_t* front, int32_t* back) {
+    for (int i = 0; i < kSide; ++i) {
+      const double number = __builtin_floor(x[i] * inverse + 0.5);
+      const int32_t all = static_cast<int32_t>(number);
+      front[i] = (all + kRest / 2) >> 7;
+      back[i] = all - kRest * front[i];  // -64 to 63
+      const double without = x[i] - factor * static_cast<double>(kRest * front[i]);
+      lost[i] += __builtin_fabs(x[i] - factor * number);
+      lost_rest[i] += __builtin_fabs(without);
+      lost_square[i] += without * without;
+    }
+    count(front, negative[0], absolute[0]);
+    count(back, negative[1], absolute[1]);
+  }
+
+ private:
+  static void count(const int32_t* x, int32_t* below, int32_t* sizes) {
+    for (int i = 0; i < kSide; ++i) {
+      below[i] += x[i] < 0 ? -x[i] : 0;
+      sizes[i] += x[i] < 0 ? -x[i] : x[i];
+    }
+  }
+};
+
+template <class Number>
+inline double all_of(const Number (&side)[16]) {
+  double all = 0;
+  for (const Number x : side) all += static_cast<double>(x);
+  return all;
+}
+
+// Components [t, t + kUnit) of a row of m, zeros behind its end; `space` where they do not lie together.
+inline const float* unit_of_row(const float* row, int64_t m, int64_t t, float (&space)[kUnit]) {
+  if (t + kUnit <= m) return row + t;
+  for (int64_t i = 0; i < kUnit; ++i) space[i] = t + i < m ? row[t + i] : 0;
+  return space;
+}
 
 // A query's label tables, before they are numbers: the absolute values that entries reach, summed; not a number where one is none or infinite.
 inline double largest_labels(const Scan& s, int64_t q) {
@@ -131,16 +201,15 @@ inline Screen screen_row(const Scan& s, int64_t q, uint8_t* out) {
   const float* row = static_cast<const float*>(s.operand) + q * s.m;
   Screen screen;
   screen.numbers = out;
-  float largest = 0;
-  double nothing = 0, total = 0, sum = 0, square = 0;
-  for (int64_t t = 0; t < s.m; ++t) {
-    const float size = __builtin_fabsf(row[t]);
-    largest = size > largest ? size : largest;
-    nothing += static_cast<double>(row[t]) - row[t];  // not a number where one is infinite or none
-    total += size;
-    sum += row[t];
-    square += static_cast<double>(row[t]) * row[t];
+  alignas(64) float space[kUnit];
+  RowSums sums;
+  for (int64_t t = 0; t < s.m; t += kUnit) {
+    const float* x = unit_of_row(row, s.m, t, space);
+    for (int i = 0; i < kUnit; i += RowSums::kSide) sums.add(x + i);
   }
+  float largest = 0;
+  for (const float x : sums.largest) largest = x > largest ? x : largest;
+  const double nothing = all_of(sums.nothing), total = all_of(sums.total), sum = all_of(sums.sum), square = all_of(sums.square);
   const double label_sizes = largest_labels(s, q), magnitude = total * levels.largest + label_sizes;
   screen.square = s.distances ? square : 0;
   const double largest_score = magnitude + __builtin_fabs(s.constant[q]);
@@ -152,42 +221,43 @@ inline Screen screen_row(const Scan& s, int64_t q, uint8_t* out) {
   if (!(factor * levels.step >= kSmallestStep) || !(factor >= kSmallestStep)) return screen;
   int8_t* parts = reinterpret_cast<int8_t*>(out);
   const int64_t size = part_bytes(s);
-  PartSums first, rest;
-  double lost = 0, lost_rest = 0, lost_square = 0;  // by both parts; by the first alone
-  for (int64_t t = 0; t < s.m; ++t) {
-    const double number = __builtin_floor(row[t] * inverse + 0.5);
-    const int x = static_cast<int>(number), front = (x + kRest / 2) >> 7, back = x - kRest * front;  // -64 to 63
-    const double without = row[t] - factor * static_cast<double>(kRest * front);
-    lost += __builtin_fabs(row[t] - factor * number);
-    lost_rest += __builtin_fabs(without);
-    lost_square += without * without;
-    first.add(front);
-    rest.add(back);
-    const int64_t place = s.trellis ? s.trellis->place_of[t] : t / kUnit * kUnit + t % 8 * 4 + t % kUnit / 8;
-    parts[place] = static_cast<int8_t>(front);
-    parts[size + place] = static_cast<int8_t>(back);
+  PartSums parted;
+  for (int64_t t = 0; t < s.m; t += kUnit) {
+    alignas(64) int32_t front[kUnit], back[kUnit];
+    const float* x = unit_of_row(row, s.m, t, space);
+    for (int i = 0; i < kUnit; i += PartSums::kSide) parted.add(x + i, factor, inverse, front + i, back + i);
+    for (int64_t i = 0; i < kUnit && t + i < s.m; ++i) {
+      const int64_t place = s.trellis ? s.trellis->place_of[t + i] : t + i % 8 * 4 + i / 8;
+      parts[place] = static_cast<int8_t>(front[i]);
+      parts[size + place] = static_cast<int8_t>(back[i]);
+    }
   }
+  const double lost = all_of(parted.lost), lost_rest = all_of(parted.lost_rest), lost_square = all_of(parted.lost_square);
+  const int64_t first_negative = static_cast<int64_t>(all_of(parted.negative[0])), rest_negative = static_cast<int64_t>(all_of(parted.negative[1]));
+  const int64_t first_absolute = static_cast<int64_t>(all_of(parted.absolute[0])), rest_absolute = static_cast<int64_t>(all_of(parted.absolute[1]));
+  const int64_t first_sum = first_absolute - 2 * first_negative, rest_sum = rest_absolute - 2 * rest_negative;
   double label_numbers = 0;
   const double label_base =
       number_labels(s, q, factor * levels.step * kRest, reinterpret_cast<uint32_t*>(out + 2 * size), label_numbers);
-  if (static_cast<double>(first.absolute) * levels.most + label_numbers >= 0x1p31 || rest.absolute * levels.most >= int64_t{1} << 31) return screen;
+  if (static_cast<double>(first_absolute) * levels.most + label_numbers >= 0x1p31 || rest_absolute * levels.most >= int64_t{1} << 31) return screen;
   // Q = offset + sum of numbers * levels, for both parts
-  const int64_t offset = first.negative * levels.most, rest_offset = rest.negative * levels.most;
-  screen.start = static_cast<uint32_t>(offset + kOrigin * first.all());
-  screen.rest_start = static_cast<uint32_t>(rest_offset + kOrigin * rest.all());
+  const int64_t offset = first_negative * levels.most, rest_offset = rest_negative * levels.most;
+  screen.start = static_cast<uint32_t>(offset + kOrigin * first_sum);
+  screen.rest_start = static_cast<uint32_t>(rest_offset + kOrigin * rest_sum);
   // row = factor number + lost, level = middle + step (number - most / 2) + error: what their product is beside step * Q
   const double half = levels.most * 0.5, middle = levels.base + levels.step * half, fine_step = factor * levels.step;
   const double coarse_step = fine_step * kRest;
   screen.fine.step = fine_step;
-  screen.fine.base = label_base + middle * sum - fine_step * (half * static_cast<double>(kRest * first.all() + rest.all()) +
+  screen.fine.base = label_base + middle * sum - fine_step * (half * static_cast<double>(kRest * first_sum + rest_sum) +
                                                 static_cast<double>(kRest * offset + rest_offset));
   screen.coarse.step = coarse_step;
   screen.coarse.per_step = 1 / coarse_step;
-  screen.coarse.base = label_base + middle * sum - coarse_step * (half * static_cast<double>(first.all()) + static_cast<double>(offset));
+  screen.coarse.base = label_base + middle * sum - coarse_step * (half * static_cast<double>(first_sum) + static_cast<double>(offset));
   // float32 rounds d / 16 + 4 operations of a chain, float64 what is computed here
-  const double span = coarse_step * (static_cast<double>(first.absolute + s.m) * levels.most + label_numbers);
+  const double span = coarse_step * (static_cast<double>(first_absolute + s.m) * levels.most + label_numbers);
   const double label_error = 0.5 * (1 + 0x1p-20) * coarse_step * static_cast<double>(s.labels);
-  const double rounding = label_error + 0x1p-24 * (static_cast<double>(s.m) / 16 + 8 + static_cast<double>(s.labels)) * magnitude + 0x1p-40 * (magnitude + span) + 0x1p-23 * largest_score;
+  const double operations = static_cast<double>(s.m) / 16 + 8 + static_cast<double>(s.labels);
+  const double rounding = label_error + 0x1p-24 * operations * magnitude + 0x1p-40 * (magnitude + span) + 0x1p-23 * largest_score;
   screen.sure = levels.error * total + rounding;
   screen.spread = levels.step * __builtin_sqrt(lost_square) * (1 + 0x1p-40);
   screen.fine.high = levels.step * half * lost + screen.sure;

@@ -31,11 +31,17 @@ template <int W, bool kFirst, bool kLast, int kNumber, class Table>
 // them. Byte e of group i holds dimensions 8 i + 8 / W e and following.
 template <int W, bool kFirst, bool kLast, class Table>
 [[gnu::always_inline]] inline void unpack_unit(const uint8_t* plane, int64_t left, const Table& table, uint8_t* tile) {
+  const bool all = left >= 4 * W;
 #pragma GCC unroll 8
   for (int e = 0; e < W; ++e) {
     Bytes x[4];
+    if (__builtin_expect(all, 1)) {
 #pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) x[i] = i * W + e < left ? Bytes::load(plane + (i * W + e) * kBlock) : Bytes::zero();
+      for (int i = 0; i < 4; ++i) x[i] = Bytes::load(plane + (i * W + e) * kBlock);
+    } else {
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) x[i] = i * W + e < left ? Bytes::load(plane + (i * W + e) * kBlock) : Bytes::zero();
+    }
     interleave(x);
     split_bytes<W, kFirst, kLast, 0>(x, table, tile + 8 / W * e * 4 * Bytes::kLanes);
   }
@@ -66,19 +72,22 @@ struct Part {
   uint32_t start;   // they begin with it
 };
 
-// Not inlined: one copy of each serves all widths. Unrolled, so that the sums stay in registers.
+// Adds the products of units [u0, u0 + units) with G queries to their sums: of the rows as the registers of the tile have them. Bit g: one of
+// query g's sums reaches floors[g]. Not inlined: one copy of each serves all widths. Unrolled, so that the sums stay in registers.
 template <int G>
-[[gnu::noinline]] void multiply(const uint8_t* tile, int64_t units, int64_t u0, const Part* parts) {
+[[gnu::noinline]] uint32_t multiply(const uint8_t* tile, int64_t units, int64_t u0, const Part* parts, const uint32_t* floors) {
   const int64_t vectors = units * kVectors;
+  uint32_t reached = 0;
   for (int64_t chunk = 0; chunk < kChunks; ++chunk) {
     const uint8_t* codes = tile + chunk * vectors * 4 * Bytes::kLanes;
+    const int64_t at = chunk * Bytes::kLanes;
     Quads total[G * 4];  // not an array of arrays: that would not stay in registers
     const int8_t* numbers[G];
 #pragma GCC unroll 8
     for (int g = 0; g < G; ++g) {
       numbers[g] = parts[g].numbers + u0 * kUnit;
 #pragma GCC unroll 4
-      for (int k = 0; k < 4; ++k) total[4 * g + k] = Quads::set1(u0 ? 0 : parts[g].start);
+      for (int k = 0; k < 4; ++k) total[4 * g + k] = u0 ? Quads::load(parts[g].sums + at + k * Quads::kLanes) : Quads::set1(parts[g].start);
     }
     for (int64_t v = 0; v < vectors; ++v, codes += 4 * Bytes::kLanes) {
       Bytes x[4];
@@ -91,14 +100,23 @@ template <int G>
         for (int k = 0; k < 4; ++k) total[4 * g + k].add(x[k], four);
       }
     }
-    alignas(64) uint32_t sums[Bytes::kLanes];
 #pragma GCC unroll 8
     for (int g = 0; g < G; ++g) {
       const Quads four[4] = {total[4 * g], total[4 * g + 1], total[4 * g + 2], total[4 * g + 3]};
-      uint32_t* out = parts[g].sums + chunk * Bytes::kLanes;
-      store_in_order(four, u0 ? sums : out);
-      for (int r = 0; u0 && r < Bytes::kLanes; ++r) out[r] += sums[r];
+#pragma GCC unroll 4
+      for (int k = 0; k < 4; ++k) four[k].store(parts[g].sums + at + k * Quads::kLanes);
+      reached |= static_cast<uint32_t>(any_at_least(four, floors[g])) << g;
     }
+  }
+  return reached;
+}
+
+// Such sums, in the order of the rows.
+inline void put_in_order(uint32_t* sums) {
+  for (int64_t chunk = 0; chunk < kChunks; ++chunk, sums += Bytes::kLanes) {
+    Quads x[4];
+    for (int k = 0; k < 4; ++k) x[k] = Quads::load(sums + k * Quads::kLanes);
+    store_in_order(x, sums);
   }
 }
 

@@ -18,7 +18,7 @@ namespace {
 
 #include "pack_codes/planes.inl"
 
-constexpr int kQueriesAtOnce = 4;
+constexpr int kQueriesAtOnce = 6;
 inline int largest_factor(int) { return 127; }
 constexpr int kLargestNumber = 255;
 
