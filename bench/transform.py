@@ -92,7 +92,7 @@ def curves(found: list[tuple[Sets, np.ndarray | None]]) -> list[dict[str, Any]]:
 
 
 def others(found: list[tuple[Sets, np.ndarray | None]]) -> list[dict[str, Any]]:
-    """Codes fitted on these rows, on 10,000 others of the same kind, and on another domain, beside RaBitQ, fitted here and there."""
+    """Codes fitted on these rows, on 10,000 others of the same kind, and on another domain, beside RaBitQ of both."""
     by_name = {s.name: (s, samples) for s, samples in found}
     whole, samples = by_name["medquad_minilm"]
     base = whole.base[:BASE_ROWS]
