@@ -42,13 +42,14 @@ class Options(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked for: sizes are the bytes of a code up to the end of each layer."""
+    """What is asked for: sizes are the bytes of a code up to the end of each layer; stretches, 2 a that scales may have."""
 
     metric: Metric
     sizes: tuple[int, ...]
     labels: int
     tables: Tables
     seed: int
+    stretches: tuple[int, ...] = STRETCHES
 
     def most_labels(self, factors: int) -> int:
         return max(min(self.labels, self.sizes[0] - factors if self.sizes[0] <= ALL_LABELS else SOME_LABELS), 0)
@@ -167,7 +168,7 @@ def choose(x: np.ndarray, queries: np.ndarray | None, plan: Plan, num_threads: i
     parts = hold_out(x, queries, plan.seed)
     if parts is None:
         exponent = FEW_ROWS_EXPONENT if len(x) < LEAST_ROWS and few(x) else next(iter(EXPONENTS))
-        return Options(exponent, 0, STRETCHES[0])
+        return Options(exponent, 0, plan.stretches[0])
     half = min(len(parts.rows) // 2, LEARNED_ROWS)
     learned, base = parts.rows[:half], parts.rows[half : half + JUDGED_ROWS]
     judge, tried = Judge(base, parts.judges, plan.metric, NEIGHBOURS), dict[Options, float]()
@@ -178,7 +179,7 @@ def choose(x: np.ndarray, queries: np.ndarray | None, plan: Plan, num_threads: i
         transform = made.transform
         z, lengths = made.rows(base, num_threads)
         turned = (parts.judges - transform.mean if plan.metric == "l2" else parts.judges) @ transform.back
-        recalls: dict[int, list[float]] = {stretch: [] for stretch in STRETCHES}
+        recalls: dict[int, list[float]] = {stretch: [] for stretch in plan.stretches}
         for _, t in made.code.encode(z, num_threads):
             products = turned @ t.T
             own = np.square(t @ transform.back.T).sum(axis=1) if plan.metric == "l2" else np.zeros(len(t), np.float32)
