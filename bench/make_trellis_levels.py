@@ -1,6 +1,9 @@
 """Makes vecpress/ops/trellis_levels.py: the levels of trellis codes for normal numbers, and the errors that they leave.
 
-    python -m bench.make_trellis_levels
+    python -m bench.make_trellis_levels [--errors]
+
+--errors: those of windows of 8 bits measured again, with the levels that are there, which were found before the search had a
+fourth pass; nothing else changes.
 
 For each length of windows and each rate: many tables are tried, quantiles of the normal distribution in an order that a linear
 map of the window's bits gives (or a multiplication), each improved by a few rounds in which every level becomes the mean of the
@@ -12,6 +15,7 @@ Source: Linde, Buzo and Gray, "An algorithm for vector quantizer design", 1980, 
 
 from __future__ import annotations
 
+import argparse
 import textwrap
 from pathlib import Path
 from statistics import NormalDist
@@ -20,7 +24,8 @@ from typing import NamedTuple
 import numpy as np
 
 from vecpress import ops
-from vecpress.ops.encode_trellis import MAX_BYTES, RATES, WINDOWS, windows_of
+from vecpress.ops.encode_trellis import MAX_BYTES, RATES, TURNED, WINDOWS, windows_of
+from vecpress.ops.trellis_levels import TABLES
 
 TARGET = Path(__file__).resolve().parent.parent / "vecpress" / "ops" / "trellis_levels.py"
 LARGEST = 127
@@ -123,14 +128,17 @@ def second_layer(found: list[np.ndarray]) -> tuple[list[float], list[float]]:
     return errors, gains
 
 
-def made(window: int) -> Made:
-    found = [best_levels(window, rate) for rate in RATES]
+def made(window: int, again: bool) -> Made:
+    kept = TABLES[window]
+    found = list(kept.levels / kept.units[:, None]) if again else [best_levels(window, rate) for rate in RATES]
     tables = [coded(levels) for levels in found]
     errors = [
         [float(f"{error(levels, rate, size):.4g}") for rate, levels in zip(RATES, found, strict=True)]
         for size in range(1, MAX_BYTES + 1)
     ]
     second, gains = second_layer(found)
+    if again and window not in TURNED:
+        errors, second, gains = kept.errors.tolist(), kept.second_errors.tolist(), kept.second_gains.tolist()
     return Made(
         "\n".join(textwrap.indent(textwrap.fill(f"{table.tolist()},", 110), 8 * " ") for table, _ in tables),
         str([float(f"{scale:.8g}") for _, scale in tables]),
@@ -141,7 +149,10 @@ def made(window: int) -> Made:
 
 
 def main() -> None:
-    short, long = (made(window) for window in WINDOWS)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--errors", action="store_true")
+    again = parser.parse_args().errors
+    short, long = (made(window, again) for window in WINDOWS)
     text = f'''"""Levels of trellis codes for normal numbers. Made by bench/make_trellis_levels.py; change nothing here."""
 
 from typing import NamedTuple

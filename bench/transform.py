@@ -92,23 +92,28 @@ def curves(found: list[tuple[Sets, np.ndarray | None]]) -> list[dict[str, Any]]:
 
 
 def others(found: list[tuple[Sets, np.ndarray | None]]) -> list[dict[str, Any]]:
-    """Codes fitted on these rows, on 10,000 others of the same kind, and on another domain, beside RaBitQ."""
+    """Codes fitted on these rows, on 10,000 others of the same kind, and on another domain, beside RaBitQ of both."""
     by_name = {s.name: (s, samples) for s, samples in found}
     whole, samples = by_name["medquad_minilm"]
     base = whole.base[:BASE_ROWS]
     s = one_set(whole.name, whole.metric, base, whole.queries, base)
     kinds = {"same kind": whole.base[BASE_ROWS : 2 * BASE_ROWS], "another domain": by_name["xquad_minilm"][0].base}
+    kinds["few of the same kind"] = kinds["same kind"][: len(kinds["another domain"])]
     rows = []
     for n_bits in (1, 2, 3, 4):
         rabitq = vp.RaBitQ(n_bits, metric=s.metric).fit(base)
         theirs = hits(rabitq, s)
+        there = {kind: hits(vp.RaBitQ(n_bits, metric=s.metric).fit(learned), s) for kind, learned in kinds.items()}
         for size in dict.fromkeys((24, 48) * (n_bits == 1) + (rabitq.code_size,)):
             own = hits(vp.TransformCodec(size, metric=s.metric).fit(base, samples), s)
             for kind, learned in kinds.items():
-                codec = vp.TransformCodec(size, metric=s.metric).fit(learned, samples if kind == "same kind" else None)
+                codec = vp.TransformCodec(size, metric=s.metric).fit(learned, None if kind == "another domain" else samples)
                 row = {"fitted_on": kind, "rows": len(learned), "code_bytes": size, "drift": codec.drift(base).ratio}
-                row |= {"own": beside(hits(codec, s), own)}
-                rows.append(row | ({"rabitq": beside(hits(codec, s), theirs)} if size >= rabitq.code_size else {}))
+                mine = hits(codec, s)
+                row |= {"labels": codec.n_labels, "own": beside(mine, own)}
+                if size >= rabitq.code_size:
+                    row |= {"rabitq": beside(mine, theirs), "rabitq_fitted_there": beside(mine, there[kind])}
+                rows.append(row)
                 say(rows[-1])
     return rows
 

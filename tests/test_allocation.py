@@ -89,7 +89,10 @@ def test_bytes_add_up_and_the_error_is_that_of_the_words(d, kind):
         plan = allocate(variances, nbytes, ERRORS)
         assert plan.words.dtype == np.uint8 and plan.words.shape == (len(plan.first), 2)
         sizes = plan.words[:, 0].astype(int).tolist()
-        assert sizes in (word_sizes(nbytes), [8] * (nbytes // 8) + [nbytes % 8])
+        assert sum(sizes) == nbytes
+        used = nbytes - sizes[-1] if sizes and plan.first[-1] == d else nbytes  # some may be idle
+        either = [nbytes, used]
+        assert any(sizes[: len(word_sizes(n))] in (word_sizes(n), [8] * (n // 8) + [n % 8]) for n in either)
         assert ((plan.words[:, 1] >= 1) & (plan.words[:, 1] <= 4)).all() and 0 <= plan.layers <= len(plan.words)
         assert plan.error == pytest.approx(left(plan, variances).sum(), rel=1e-9, abs=1e-15)
 
@@ -140,13 +143,9 @@ def test_a_second_layer_leaves_what_is_expected(second):
     assert np.square(x).mean() == pytest.approx(expected, rel=0.1)
 
 
-WORSE = pytest.mark.xfail(strict=True, reason="a byte more may make words shorter, which then fit the components less well")
-
-
-@pytest.mark.parametrize(
-    ("d", "kind"), [(16, "flat"), (64, "power"), pytest.param(33, "power", marks=WORSE), pytest.param(100, "flat", marks=WORSE)]
-)
+@pytest.mark.parametrize(("d", "kind"), [(16, "flat"), (64, "power"), (33, "power"), (100, "flat")])
 def test_the_error_falls_with_every_byte_in_few_dimensions(d, kind):
+    """A byte more may make words shorter, which then fit the components less well: then it is left idle."""
     errors = np.array([allocate(spectrum(kind, d), nbytes, ERRORS).error for nbytes in range(2 * d + 1)])
     assert (np.diff(errors) <= 0.01 * errors[:-1]).all()
 
@@ -173,7 +172,7 @@ def test_as_good_as_the_best_of_all_sequences(d, kind):
     variances = spectrum(kind, d)
     for nbytes in (1, 3, 8, 9, 16, 20, 27, 32):
         plan = allocate(variances, nbytes, ERRORS)
-        sizes = plan.words[:, 0].tolist()
+        sizes = plan.words[plan.first < d, 0].tolist()  # the others are idle
         single = layer_errors(variances, sizes)
         least = min(error for error, *_ in single)
         best = min(min(second for second, *_ in layer_errors(rest, sizes[count:])) for _, count, rest in single)

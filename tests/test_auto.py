@@ -106,6 +106,13 @@ def test_planned_sizes_are_those_of_the_fitted_codec(cls, base):
         vp.PQ(4).planned(5)
 
 
+def test_planned_sizes_count_no_labels_that_few_rows_will_not_have(base):
+    codec = vp.TransformCodec(24)
+    few, many = codec.planned(24, len(base))[1], codec.planned(24)[1]
+    assert codec.fit(base).n_labels == 0 and codec.state_nbytes <= 1.2 * few + 256
+    assert many - few > 20 * 256 * 24 * 4 * 0.9 and many == codec.planned(24, 5000)[1]
+
+
 def test_a_codec_joins_by_offering_itself(only, embeddings):
     class Whole(vp.Raw):
         """Finds everything in no time, by cheating about its size."""
@@ -114,7 +121,7 @@ def test_a_codec_joins_by_offering_itself(only, embeddings):
         def code_size(self) -> int:
             return super().code_size
 
-        def planned(self, dim):
+        def planned(self, dim, rows=None):
             return 3, 0
 
         @classmethod

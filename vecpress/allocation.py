@@ -14,6 +14,7 @@ import numpy as np
 
 from .ops.encode_trellis import MAX_BYTES, RATES
 
+CHEAP = 4e6  # components times squared bytes up to which codes with idle bytes are tried too, which takes eight times as long
 PATIENCE = 3  # more words in the second layer that bring nothing, before it is left
 
 
@@ -46,9 +47,20 @@ def allocate(variances: np.ndarray, nbytes: int, errors: np.ndarray, second_erro
     errors : float64[8, 4], of a component of variance 1 in a word of 1 to 8 bytes at rate 1 to 4
     second_errors : the same of the second layer, whose components are no normal numbers; None: as of the first
 
+    Where components and bytes are few, up to 7 bytes may stay idle: words of other sizes may end where components do.
+
     Cost: 4 d operations a word, and for w words about w^2 / 8 times that for the second layer.
     """
     second_errors = errors if second_errors is None else second_errors
+    best = _of_all_bytes(variances, nbytes, errors, second_errors)
+    if len(variances) * nbytes**2 <= CHEAP:
+        for idle in range(1, min(MAX_BYTES, nbytes + 1)):
+            plan = _of_all_bytes(variances, nbytes - idle, errors, second_errors)
+            best = _with_idle(plan, [idle], len(variances)) if plan.error < best.error else best
+    return best
+
+
+def _of_all_bytes(variances: np.ndarray, nbytes: int, errors: np.ndarray, second_errors: np.ndarray) -> Allocation:
     equal = word_sizes(nbytes)
     full = [MAX_BYTES] * (nbytes // MAX_BYTES) + [nbytes % MAX_BYTES]  # sometimes better, though its last word may be short
     plans = [_plan(variances, equal, errors, second_errors)]
@@ -71,11 +83,13 @@ def _plan(variances: np.ndarray, sizes: list[int], errors: np.ndarray, second_er
             best, since = Allocation(np.vstack((one.words, two.words)), np.append(one.first, two.first), one.layers, two.error), 0
         elif (since := since + 1) == PATIENCE:
             break
-    spare = sizes[len(best.words) :]
-    if spare:
-        words = np.array([(size, RATES[-1]) for size in spare], np.uint8)
-        best = best._replace(words=np.vstack((best.words, words)), first=np.append(best.first, [len(variances)] * len(spare)))
-    return best
+    return _with_idle(best, sizes[len(best.words) :], len(variances))
+
+
+def _with_idle(plan: Allocation, sizes: list[int], end: int) -> Allocation:
+    """With words of these sizes that code nothing, as they begin behind the last component."""
+    words = np.array([(size, RATES[-1]) for size in sizes], np.uint8).reshape(-1, 2)
+    return plan._replace(words=np.vstack((plan.words, words)), first=np.append(plan.first, [end] * len(sizes)).astype(np.int64))
 
 
 class _Layer:

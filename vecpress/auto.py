@@ -149,7 +149,7 @@ class _Search:
         found: dict[str, Candidate] = {}
         for cls in codecs():
             for codec in cls.offers(self.parts.dim, budget, self.metric, self.seed):
-                code_size, state_nbytes = codec.planned(self.parts.dim)
+                code_size, state_nbytes = codec.planned(self.parts.dim, self.parts.n)
                 if code_size > budget:
                     raise ValueError(f"auto: {cls.__name__}.offers expected at most {budget} bytes, got {codec!r} of {code_size}")
                 new = Candidate(codec, code_size, state_nbytes, code_size + state_nbytes / self.parts.n)

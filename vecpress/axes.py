@@ -14,7 +14,7 @@ from . import ops
 from .allocation import allocate
 from .ops.encode_trellis import RATES, steps_of
 from .ops.trellis_levels import Tables
-from .pca import random_rotation
+from .pca import ENOUGH_ROWS, random_rotation
 from .residual import WholeSteps, best_labels_and_rest, learn_books, sums, whole_steps
 
 CENTROIDS = 256
@@ -25,6 +25,7 @@ BEAM = 5  # paths of the search for labels: eight leave 1 % less error in 1.4 ti
 MIXED, UNLIKE = 1, 1.25  # with the seed, of rotations; units of axes that are mixed are less apart
 GAINS = (1.0, 0.88, 1.1, 1.2, 1.32, 1.5, 1.8)  # by which units are multiplied,
 MATCHED_ROWS = 1024  # that of least error for so many rows; as many others judge
+WIDER = 1.2  # than the variance of few rows says, which is less in axes that are learned from them than that of others
 FLATTEST = 1e-12  # of the largest variance: less counts as it
 
 
@@ -96,7 +97,8 @@ class AxesCode:
             before = len(code.passes)
             code = code._with_layer(variances, nbytes - (0 if layer else labels), layer, tables, coded)
             if layer + 1 < len(layers):
-                code = code._matched(rest[:MATCHED_ROWS], lengths[:MATCHED_ROWS], before, num_threads)
+                if not few(z):
+                    code = code._matched(rest[:MATCHED_ROWS], lengths[:MATCHED_ROWS], before, num_threads)
                 rest = rest.copy()
                 for one in code._all_passes[before:]:
                     _add(rest, one, code._encode_words(rest, one, num_threads)[1], -1)
@@ -167,6 +169,10 @@ class AxesCode:
         rest = self._labelled(z[some], num_threads)[1]
         codes = self, *(self._matched(rest, lengths[some], 0, num_threads, by_word=by_word) for by_word in (True, False))
         return min(codes, key=lambda code: code._lost(z[judges], lengths[judges], num_threads))
+
+    def widened(self) -> AxesCode:
+        """The same for rows that differ more from those that were learned from, as these are few."""
+        return replace(self, units=self.units * np.float32(WIDER))
 
     def _lost(self, z: np.ndarray, lengths: np.ndarray, num_threads: int | None) -> float:
         *_, (_, t) = self.encode(z, num_threads)
@@ -310,6 +316,11 @@ class AxesCode:
         place[order], place[-1] = np.arange(len(order)), -1
         centroids = np.ascontiguousarray(self.centroids[:, :, order])
         return order, AxesCode(centroids, self.words, self.passes, place[self.component], self.units, self.levels)
+
+
+def few(z: np.ndarray) -> bool:
+    """Whether rows are too few for units of their own: what is least for them is too narrow for others."""
+    return len(z) < ENOUGH_ROWS * z.shape[1]
 
 
 def _add(to: np.ndarray, one: Pass, values: np.ndarray, sign: int) -> None:

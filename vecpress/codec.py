@@ -289,6 +289,8 @@ class Codec(ABC):
         kept_layers(self, code_size)
         return copy.copy(self)
 
+    _planned_rows: int | None = None  # that `planned` is asked for
+
     @property
     def is_fitted(self) -> bool:
         return "dim_" in self.__dict__
@@ -298,14 +300,14 @@ class Codec(ABC):
         """Bytes of the learned arrays."""
         return sum(a.nbytes for a in self.arrays().values())
 
-    def planned(self, dim: int) -> tuple[int, int]:
-        """code_size and state_nbytes as they will be, about, once it is fitted on vectors of `dim` columns.
+    def planned(self, dim: int, rows: int | None = None) -> tuple[int, int]:
+        """code_size and state_nbytes as they will be, about, once it is fitted on so many vectors, or many, of `dim` columns.
 
         Raises ValueError if the configuration cannot serve these.
         """
         self._check_dim(dim)
         other = type(self)(**self.config())
-        other.dim_ = dim
+        other.dim_, other._planned_rows = dim, rows
         lengths = ([getattr(other, s) if isinstance(s, str) else s for s in array.shape] for array in other.state.values())
         sizes = (np.dtype(array.dtype).itemsize for array in other.state.values())
         return other.code_size, sum(size * math.prod(shape) for size, shape in zip(sizes, lengths, strict=True))

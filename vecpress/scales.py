@@ -10,6 +10,7 @@ from . import ops
 from .ops.factors import Factor, from_u2, to_u2
 
 STRETCHES = (1, 0, 2)  # 2 a, the usual one first
+RULES = {"auto": STRETCHES, "unbiased": (0,), "between": (1,), "least_squares": (2,)}  # those that a rule leaves to choose from
 UNEVEN = 0.2  # spread of lengths from which rows are coded at one length
 INSIDE, BELOW = 176, 16  # places of a table of squares within the range of those it is made of, and below it
 SHORT = 2.0**-100  # vectors so near to the mean count as it

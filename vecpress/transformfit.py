@@ -10,9 +10,9 @@ import numpy as np
 
 from . import ops
 from .allocation import allocate
-from .axes import CENTROIDS, LABEL_ROWS, MATCHED_ROWS, AxesCode
+from .axes import CENTROIDS, LABEL_ROWS, MATCHED_ROWS, AxesCode, few
 from .checks import Metric
-from .heldout import FAR_QUERIES, JUDGED_ROWS, LEARNED_ROWS, Judge, hold_out
+from .heldout import FAR_QUERIES, JUDGED_ROWS, LEARNED_ROWS, LEAST_ROWS, Judge, hold_out
 from .ops.trellis_levels import Tables
 from .scales import STRETCHES, UNEVEN, evened, scales_of, square_table
 from .weighting import Transform, query_axes
@@ -23,6 +23,7 @@ FEWEST_BYTES = 4  # of a code: so few have no second byte for a scale
 LEAST_LABEL_ROWS = 8 * CENTROIDS  # without which there are no labels
 # options, and by how much recall they must be better than the usual ones: so much is chance
 EXPONENTS = {0.5: 0.0, 0.3: 0.002, 0.0: 0.005}
+FEW_ROWS_EXPONENT = 0.3  # of rows that are too few to choose by and to tell which directions others hardly have
 STRETCH_PRICES = dict(zip(STRETCHES, (0.0, 0.002, 0.003), strict=True))
 UNUSUAL_LABELS = 0.02  # more of them gain more by more rows than they are tried with
 NEIGHBOURS = 10, 40
@@ -41,13 +42,14 @@ class Options(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked for: sizes are the bytes of a code up to the end of each layer."""
+    """What is asked for: sizes are the bytes of a code up to the end of each layer; stretches, 2 a that scales may have."""
 
     metric: Metric
     sizes: tuple[int, ...]
     labels: int
     tables: Tables
     seed: int
+    stretches: tuple[int, ...] = STRETCHES
 
     def most_labels(self, factors: int) -> int:
         return max(min(self.labels, self.sizes[0] - factors if self.sizes[0] <= ALL_LABELS else SOME_LABELS), 0)
@@ -139,7 +141,7 @@ def learn(
     code = AxesCode.learn(z, lengths, variances, layers, labels, plan.tables, plan.seed, num_threads, known, trial=trial)
     rotation, mixed = code.mixed(plan.seed, num_threads)
     turned = ops.project(z[: 2 * MATCHED_ROWS], rotation, num_threads=num_threads)
-    mixed = mixed.matched(turned, lengths[: 2 * MATCHED_ROWS], num_threads)
+    mixed = mixed.widened() if few(z) else mixed.matched(turned, lengths[: 2 * MATCHED_ROWS], num_threads)
     forward, back = (ops.project(columns, rotation, num_threads=num_threads) for columns in (transform.forward, transform.back))
     transform = Transform(transform.mean, forward, back, np.empty(0))  # no longer in the order of variances, nor used
     return TransformCode(transform, mixed, uneven, scale_bytes, square_bytes), code.centroids
@@ -165,7 +167,8 @@ def choose(x: np.ndarray, queries: np.ndarray | None, plan: Plan, num_threads: i
     """Options by the recall of rows and for queries that were not learned from, on average over layers."""
     parts = hold_out(x, queries, plan.seed)
     if parts is None:
-        return Options(next(iter(EXPONENTS)), 0, STRETCHES[0])
+        exponent = FEW_ROWS_EXPONENT if len(x) < LEAST_ROWS and few(x) else next(iter(EXPONENTS))
+        return Options(exponent, 0, plan.stretches[0])
     half = min(len(parts.rows) // 2, LEARNED_ROWS)
     learned, base = parts.rows[:half], parts.rows[half : half + JUDGED_ROWS]
     judge, tried = Judge(base, parts.judges, plan.metric, NEIGHBOURS), dict[Options, float]()
@@ -176,7 +179,7 @@ def choose(x: np.ndarray, queries: np.ndarray | None, plan: Plan, num_threads: i
         transform = made.transform
         z, lengths = made.rows(base, num_threads)
         turned = (parts.judges - transform.mean if plan.metric == "l2" else parts.judges) @ transform.back
-        recalls: dict[int, list[float]] = {stretch: [] for stretch in STRETCHES}
+        recalls: dict[int, list[float]] = {stretch: [] for stretch in plan.stretches}
         for _, t in made.code.encode(z, num_threads):
             products = turned @ t.T
             own = np.square(t @ transform.back.T).sum(axis=1) if plan.metric == "l2" else np.zeros(len(t), np.float32)

@@ -4,6 +4,7 @@ constexpr int64_t kWarm = 24;
 constexpr float kFarthest = 1000;
 constexpr int64_t kMostSteps = 8 * kWordBytes;
 constexpr int kMostWindows = 256;
+constexpr int kTurned = 8;  // windows of so many bits are searched from the middle of a word, too
 constexpr int kRows = Floats::kLanes;
 
 // How the windows that end in a state compete for it: at node 1 the better of nodes 2 and 3 goes on, and so down to the windows; `right` says
@@ -20,6 +21,7 @@ struct Search {
   alignas(64) float x[kMostSteps][kRows];  // -2 y
   float level[kWindows], square[kWindows];
   alignas(64) float cost[2][kStates][kRows];  // of the states after the steps, in turns
+  alignas(64) uint32_t ends[kStates][kRows];  // that beginnings come from
   const int8_t* levels;  // of this rate
   Taken& taken;
   const int64_t steps;
@@ -57,29 +59,36 @@ struct Search {
     for (auto& costs : cost[0])
       for (float& one : costs) one = 0;
     walk<false>(steps > kWarm ? steps - kWarm : 0);
-    begin_where_ends_allow();
+    begin_where_ends_allow(ends);
     walk<true>(0);
     least_states(state);
     for (int64_t t = steps - 1; t >= 0; --t)
       for (int64_t r = 0; r < count; ++r) state[r] = window_before(t, state[r], r) % kStates;
-    for (auto& costs : cost[0])
-      for (float& one : costs) one = __builtin_inff();
-    for (int r = 0; r < kRows; ++r) {
-      start[r] = r < count ? state[r] : 0;
-      cost[0][start[r]][r] = 0;
-    }
+    for (int r = 0; r < kRows; ++r) start[r] = r < count ? state[r] : 0;
+    begin_in(start);
     walk<true>(0);
     for (int64_t r = 0; r < count; ++r) {
       state[r] = closing_state(r, start[r]);
       ring[r] = 0;
     }
-    for (int64_t t = steps - 1; t >= 0; --t)
+    if constexpr (kWindow == kTurned) {
+      const int64_t middle = steps / 2;
+      for (int64_t t = steps - 1; t >= middle; --t)
+        for (int64_t r = 0; r < count; ++r) state[r] = window_before(t, state[r], r) % kStates;
+      for (int r = count; r < kRows; ++r) state[r] = 0;
+      begin_in(state);
+      walk<true>(middle);
+      begin_where_ends_allow(ends);
+      walk<true>(0, middle);
+      follow(middle - 1, 0, count, state, ring, values, stride);
       for (int64_t r = 0; r < count; ++r) {
-        const uint64_t window = window_before(t, state[r], r);
-        values[r * stride + t] = levels[window];
-        ring[r] = ring[r] << kRate | window / kStates;
-        state[r] = window % kStates;
+        start[r] = state[r];
+        state[r] = ends[start[r]][r];
       }
+      follow(steps - 1, middle, count, state, ring, values, stride);
+    } else {
+      follow(steps - 1, 0, count, state, ring, values, stride);
+    }
     for (int64_t r = 0; r < count; ++r) {
       ring[r] = ring[r] << (kWindow - kRate) | start[r];
       if (bits < 64) ring[r] &= (uint64_t{1} << bits) - 1;
@@ -90,8 +99,32 @@ struct Search {
   // Steps from `first` on, from cost[0] to cost[0].
   template <bool kKeep>
   void walk(int64_t first) {
-    for (int64_t t = first; t < steps; ++t) step<kKeep>(t, cost[(t - first) % 2], cost[(t - first + 1) % 2]);
-    if ((steps - first) % 2) __builtin_memcpy(cost[0], cost[1], sizeof cost[0]);
+    walk<kKeep>(first, steps);
+  }
+
+  template <bool kKeep>
+  void walk(int64_t first, int64_t last) {
+    for (int64_t t = first; t < last; ++t) step<kKeep>(t, cost[(t - first) % 2], cost[(t - first + 1) % 2]);
+    if ((last - first) % 2) __builtin_memcpy(cost[0], cost[1], sizeof cost[0]);
+  }
+
+  // Each row begins in a state of its own.
+  void begin_in(const uint64_t (&state)[kRows]) {
+    for (auto& costs : cost[0])
+      for (float& one : costs) one = __builtin_inff();
+    for (int r = 0; r < kRows; ++r) cost[0][state[r]][r] = 0;
+  }
+
+  // Back along the ways that were taken, from step `last` to `first`: the levels, and each window's new bits at their place in the ring, less
+  // those of the state that the word begins in.
+  void follow(int64_t last, int64_t first, int64_t count, uint64_t (&state)[kRows], uint64_t (&ring)[kRows], int8_t* values, int64_t stride) const {
+    for (int64_t t = last; t >= first; --t)
+      for (int64_t r = 0; r < count; ++r) {
+        const uint64_t window = window_before(t, state[r], r);
+        values[r * stride + t] = levels[window];
+        ring[r] |= window / kStates << kRate * t;
+        state[r] = window % kStates;
+      }
   }
 
   template <bool kKeep>
@@ -123,12 +156,16 @@ struct Search {
     return (state << kRate) + node - kWays;
   }
 
-  void begin_where_ends_allow() {
+  // from : of each state at the beginning, the end that it comes from.
+  void begin_where_ends_allow(uint32_t (&from)[kStates][kRows]) {
     for (int s = 0; s < kStates; ++s) {
-      const float (*end)[kRows] = cost[0] + (s % shared << rest);
-      Floats best = Floats::load(end[0]);
-      for (int e = 1; e < 1 << rest; ++e) best = smaller(Floats::load(end[e]), best);
+      const int first = s % shared << rest;
+      Floats best = Floats::load(cost[0][first]);
+      Ints found = Ints::set1(static_cast<uint32_t>(first));
+      for (int e = first + 1; e < first + (1 << rest); ++e)
+        keep_smaller(Floats::load(cost[0][e]), Ints::set1(static_cast<uint32_t>(e)), best, found);
       best.store(cost[1][s]);
+      found.store(from[s]);
     }
     __builtin_memcpy(cost[0], cost[1], sizeof cost[0]);
   }

@@ -250,7 +250,7 @@ def test_the_oracle_is_the_least_of_every_ring(size, rate, tables):
 
 # by bits of a window and bytes of a word: the largest ratio of mean errors to the least ones at any rate, and the least
 # share of rows that have these
-RATIOS = {6: (3.2, 1.6, 1.25, 1.12, 1.06, 1.04, 1.03, 1.02), 8: (18, 3.3, 1.75, 1.35, 1.2, 1.15, 1.1, 1.06)}
+RATIOS = {6: (3.2, 1.6, 1.25, 1.12, 1.06, 1.04, 1.03, 1.02), 8: (18, 3.3, 1.75, 1.35, 1.15, 1.1, 1.06, 1.035)}
 SHARES = {6: (0.1, 0.25, 0.4, 0.45, 0.5, 0.5, 0.6, 0.6), 8: (0.03, 0.1, 0.2, 0.3, 0.33, 0.36, 0.4, 0.4)}
 
 
@@ -290,7 +290,7 @@ def test_windows_of_8_bits_are_nearer_to_the_bound():
     bits_each = 64 / steps_of(np.array([[8, rate] for rate in RATES], np.uint8))
     above = {window: 10 * np.log10(tables.errors[7] * 4.0**bits_each) for window, tables in TABLES.items()}
     assert (above[8] < above[6] - 0.05).all()
-    assert (above[8] < [0.9, 1.0, 1.35, 1.62]).all()
+    assert (above[8] < [0.9, 1.0, 1.3, 1.6]).all()
 
 
 @every_window

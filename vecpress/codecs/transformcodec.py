@@ -19,8 +19,8 @@ from ..layers import check_layers, kept_layers
 from ..level_tables import QUANTIZERS
 from ..ops.encode_trellis import RATES, WINDOWS
 from ..pca import ENOUGH_ROWS, MOST_COLUMNS, SAMPLE_ROWS, check_columns
-from ..scales import STRETCHES, scale_factor, square_factor, store_scales, store_squares, stored_scales, stored_squares
-from ..transformfit import FEWEST_BYTES, Form, Plan, TransformCode, choose, learn
+from ..scales import RULES, STRETCHES, scale_factor, square_factor, store_scales, store_squares, stored_scales, stored_squares
+from ..transformfit import FEWEST_BYTES, LEAST_LABEL_ROWS, Form, Plan, TransformCode, choose, learn
 from ..transformloss import Drift, bounds, measure, share_lost
 from ..weighting import Transform
 
@@ -52,20 +52,21 @@ class TransformCodec(Codec):
 
     `fit` chooses by held-out recall on its sample: how much queries weigh, how many labels there are, the scale's a. Give it
     sample queries where you have them: without, it takes rows for queries. It takes the usual choice, and no labels, where it has
-    fewer than 512 rows; labels take 4,096 rows or more.
+    fewer than 512 rows; labels take 4,096 rows or more. Of fewer rows than twice the columns others are taken to differ more.
 
     Parameters
     ----------
     code_size : bytes a vector, at least 4; more than the factors and one byte a dimension are of no use
     metric : "ip", "l2" or "cos"
     quantizer : "trellis", or "scalar" for components coded each by itself: 1 to 1.9 dB more error, a sixth to a third of a bit
-    window : bits that name a level, 6 or 8. 8 -> a little less error, at 4 bits a dimension an eighth; the trellis takes two to
-        three times as long to encode, a query of codes in the cache a third more, with AVX2 three quarters
+    window : bits that name a level, 6 or 8. 8 -> a little less error, at 4 bits a dimension an eighth; the trellis takes three to
+        five times as long to encode, a query of codes in the cache a third more, with AVX2 three quarters
     progressive : True for layers that end at a quarter and half of code_size, or where each is to end; `truncate`. An index scans
         the first layer alone where `search(rerank=...)` asks for candidates. Every layer has factors of its own and leaves a bit
         more error, so a code of one layer is better than one of several in as many bytes
     labels : 0 to 32, the most labels there may be; where the first layer is beyond 24 bytes there are 8 at most. Each takes a
         kilobyte a dimension of state, and time in `fit`, `encode` and searches
+    scale : "unbiased" for a = 0, "least_squares" for 1, "between" for 1/2; "auto" for that of the most recall
     seed : of the centroids and of what is held out
 
     Learned: mean_; forward_ and back_ float32[d, d]; centroids_ float32[n_labels, 256, d]; words_ uint8[n_words, 2], bytes and
@@ -115,7 +116,7 @@ class TransformCodec(Codec):
 
     def __init__(
         self, code_size: int, *, metric: Metric = "ip", quantizer: str = "trellis", window: int = WINDOWS[0],
-        progressive: bool | Sequence[int] = False, labels: int = USUAL_LABELS, seed: int = 0,
+        progressive: bool | Sequence[int] = False, labels: int = USUAL_LABELS, scale: str = "auto", seed: int = 0,
     ):  # fmt: skip
         self.metric = check_choice("TransformCodec", "metric", metric, METRICS)
         self._code_size = check_int("TransformCodec", "code_size", code_size, FEWEST_BYTES)
@@ -124,6 +125,7 @@ class TransformCodec(Codec):
         self._layers = check_layers("TransformCodec", progressive, self._code_size)
         self.progressive = list(self._layers[:-1]) if isinstance(progressive, Sequence) else bool(progressive)
         self.labels = check_int("TransformCodec", "labels", labels, 0, MOST_LABELS)
+        self.scale = check_choice("TransformCodec", "scale", scale, tuple(RULES))
         self.seed = check_int("TransformCodec", "seed", seed, 0, MAX_SEED)
 
     @property
@@ -136,7 +138,7 @@ class TransformCodec(Codec):
 
     @property
     def _plan(self) -> Plan:
-        return Plan(self.metric, self.layers, self.labels, QUANTIZERS[self.quantizer](self.window), self.seed)
+        return Plan(self.metric, self.layers, self.labels, QUANTIZERS[self.quantizer](self.window), self.seed, RULES[self.scale])
 
     @property
     def _form(self) -> Form:
@@ -145,9 +147,11 @@ class TransformCodec(Codec):
             return Form(*self.form_.tolist())
         square_bytes = int(self.metric == "l2")
         labels = self._plan.most_labels(1 + square_bytes)
+        if self._planned_rows is not None and self._planned_rows < 2 * LEAST_LABEL_ROWS:  # half are tried on the others
+            labels = 0
         left = [size - before - 1 - square_bytes for size, before in zip(self.layers, (0, *self.layers), strict=False)]
         words = sum(len(word_sizes(nbytes)) for nbytes in (left[0] - labels, *left[1:]))
-        return Form(1, square_bytes, labels, words, len(left), STRETCHES[0], 0)
+        return Form(1, square_bytes, labels, words, len(left), RULES[self.scale][0], 0)
 
     @property
     def n_labels(self) -> int:
@@ -362,7 +366,7 @@ class TransformCodec(Codec):
     @classmethod
     def examples(cls) -> list[Codec]:
         return [
-            cls(8), cls(13, metric="l2"), cls(6, metric="cos", labels=1), cls(24, labels=0, seed=1),
+            cls(8), cls(13, metric="l2"), cls(6, metric="cos", labels=1), cls(24, labels=0, scale="unbiased", seed=1),
             cls(26, progressive=[9], metric="l2"), cls(24, progressive=True), cls(9, quantizer="scalar"), cls(20, window=8),
         ]  # fmt: skip
 

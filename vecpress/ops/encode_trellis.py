@@ -13,6 +13,7 @@ WINDOWS = (6, 8)  # bits that name a level, of which a code has one or the other
 RATES = (1, 2, 3, 4)  # bits a component
 MAX_BYTES = 8  # of a word
 WARM = 24  # steps before a word's first that find out how it may begin
+TURNED = (8,)  # windows whose words are searched from their middle, too
 FARTHEST = np.float32(1000)  # components beyond count as it: no level is so far away
 
 
@@ -37,6 +38,9 @@ def encode_trellis(
     2. from these over all steps; the least costly end leads back to a state at the beginning, which is where the word begins
     3. from a cost of 0 for that state and infinity for the others over all steps; the word is the least costly way to an end that
        closes the ring (the lowest state where several are): the bits of the end that lie beyond the ring are its first
+    4. windows of 8 bits alone: the same from the state that step T // 2 of this word begins in, over the steps from there on and
+       then those before, back to it; between the last step and the first, each state at the beginning takes the least cost of the
+       ends that go with it (of the lowest where several are)
 
     Where T K is less than the ring's bits, the `rest` between them is part of the last windows alone, and state e at the end goes
     with every state at the beginning of whose bits the lowest L - K - rest are e >> rest.
@@ -51,9 +55,9 @@ def encode_trellis(
     -------
     codes uint8[n, bytes of all words], values int8[n, m]
 
-    Cost: 2^L multiply-adds and comparisons a component and pass, 16 rows side by side; windows of 8 bits take 2.2 to 3.6 times
+    Cost: 2^L multiply-adds and comparisons a component and pass, 16 rows side by side; windows of 8 bits take 2.6 to 4.9 times
     as long as windows of 6. Squared errors of normal numbers are above the bound by 0.7, 1.1, 1.6 and 2.2 dB in words of 8 bytes
-    (rates of 64 / T bits), with windows of 8 bits by 0.6, 1.0, 1.3 and 1.6, where the best single levels (`LloydMax`) are by
+    (rates of 64 / T bits), with windows of 8 bits by 0.6, 0.9, 1.3 and 1.6, where the best single levels (`LloydMax`) are by
     1.6, 2.7, 3.5 and 3.9. Words of one or two bytes, with windows of 8 bits of three, are far from the best ring.
     Source: Marcellin and Fischer, "Trellis coded quantization of memoryless and Gauss-Markov sources", 1990; Tseng et al.,
     "QTIP", NeurIPS 2024, for levels named by overlapping windows of a ring.
@@ -146,31 +150,46 @@ def _search(x: np.ndarray, size: int, rate: int, level: np.ndarray) -> np.ndarra
         taken = way.argmin(axis=2)
         return np.take_along_axis(way, taken[:, :, None], 2)[:, :, 0], taken + (np.arange(states) << rate)
 
-    def walk(cost: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+    def walk(cost: np.ndarray, first: int = 0, last: int = steps) -> tuple[np.ndarray, list[np.ndarray]]:
         taken = []
-        for t in range(steps):
+        for t in range(first, last):
             cost, chosen = step(cost, t)
             taken.append(chosen)
         return cost, taken
 
     def back(taken: list[np.ndarray], end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The windows uint8[n, T], and where they begin."""
-        found, state = np.empty((n, steps), np.uint8), end
-        for t in range(steps - 1, -1, -1):
+        """The windows uint8[n, steps walked], and where they begin."""
+        found, state = np.empty((n, len(taken)), np.uint8), end
+        for t in range(len(taken) - 1, -1, -1):
             found[:, t] = taken[t][np.arange(n), state]
             state = found[:, t] % states
         return found, state
 
+    def only(state: np.ndarray) -> np.ndarray:
+        return np.where(np.arange(states) == state[:, None], np.float32(0), np.float32(np.inf))
+
+    def across(cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Costs of the states at the beginning from those at the end, and which end each comes from."""
+        from_end = np.stack([cost[:, ends == begin].argmin(axis=1) + (begin << rest) for begin in begins], axis=1)
+        return np.take_along_axis(cost, from_end, 1), from_end
+
     cost = np.zeros((n, states), np.float32)
     for t in range(max(steps - WARM, 0), steps):
         cost, _ = step(cost, t)
-    cost = np.stack([cost[:, ends == begin].min(axis=1) for begin in begins], axis=1)
-    cost, taken = walk(cost)
+    cost, taken = walk(across(cost)[0])
     _, start = back(taken, cost.argmin(axis=1))
-    cost = np.where(np.arange(states) == start[:, None], np.float32(0), np.float32(np.inf))
-    cost, taken = walk(cost)
+    cost, taken = walk(only(start))
     closing = ends == start[:, None] % shared
     windows, _ = back(taken, np.where(closing, cost, np.float32(np.inf)).argmin(axis=1))
+    if length in TURNED:
+        middle = steps // 2
+        turn = windows[:, middle].astype(np.int64) % states
+        cost, later = walk(only(turn), middle)
+        cost, from_end = across(cost)
+        _, earlier = walk(cost, 0, middle)
+        front, begin = back(earlier, turn)
+        rear, _ = back(later, from_end[np.arange(n), begin])
+        windows = np.hstack((front, rear))
     ring = np.zeros((n, bits), np.uint8)
     for t in range(steps - 1, -1, -1):
         for i in range(length):
