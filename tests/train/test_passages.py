@@ -56,7 +56,7 @@ def test_a_question_trains_or_judges_with_all_its_pairs():
     x, q, _ = answered()
     codec = vp.RecurrentBinary(24, 0, recipe="rotation").fit(x)
     thrice = np.repeat(np.arange(40), 3)
-    anchors, judges = asked_and_judging(codec, q[thrice], np.arange(120), 0, 512, 1)
+    anchors, judges = asked_and_judging(codec, x, q[thrice], np.arange(120), 0, 512, 1)
     trained, judged = ({tuple(row) for row in part.x.tolist()} for part in (anchors, judges))
     assert len(judged) == 10 and len(trained) == 30 and not trained & judged
     assert len(anchors.x) == 90 and (anchors.row == -1).all() and set(anchors.positive) | set(judges.positive) == set(range(120))

@@ -146,7 +146,8 @@ def fit_in_place(
     by_labels = pairs is not None and bool(options.contrastive or options.ranking)
     documents = Documents.of(codec, x, num_threads)
     anchors, judges = _anchors(codec, x, queries, pairs, options, by_labels, num_threads)
-    mined(anchors, documents, options.near, options.device)
+    if options.near or (anchors.positive < 0).any():  # a row's positive is the nearest one
+        mined(anchors, documents, max(options.near, 1), options.device)
     mined(judges, documents, 0, options.device, by_labels)
     net = RecurrentNet(start, decoder, options.window)
     with shown(progress) as told:
@@ -178,13 +179,13 @@ def _anchors(
 ) -> tuple[Anchors, Anchors]:  # fmt: skip
     """Who asks in training, and who judges.
 
-    Rows, queries and pairs, those that there are; queries judge rather than rows, and where losses go by labels pairs alone. A
-    passage retriever learns from pairs alone: rows beside them, whose only positive is the nearest, undo what labels teach.
+    Rows, queries and pairs, those that there are; queries judge rather than rows, and where losses go by labels pairs alone. With
+    `pairs_alone` nothing else asks: rows, whose only positive is the nearest, undo what labels teach a passage retriever.
     """
     asked = judging = None
     if pairs is not None:
-        asked, judging = asked_and_judging(codec, *pairs, [codec.seed, 3], HELD_OUT, num_threads)
-        if options.ranking:
+        asked, judging = asked_and_judging(codec, x, *pairs, [codec.seed, 3], HELD_OUT, num_threads)
+        if options.pairs_alone:
             return Anchors.joined([asked]), Anchors.joined([judging])
     rng = np.random.Generator(np.random.PCG64([codec.seed, 1]))
     order = rng.permutation(len(x))
