@@ -1,6 +1,6 @@
 """The published setting of recurrent binary codes: trained on labelled pairs, judged by whether a row's partner is found.
 
-    python -m bench.pairs --data FOLDER -o RESULT.json [--set NAME] [--bits 2 ...] [--seeds 3] [--keep FOLDER] [--choose]
+    python -m bench.pairs --data FOLDER -o RESULT.json [--set NAME] [--bits 0 2 ...] [--seeds 0 1 2] [--keep FOLDER] [--choose]
 
 Labels are the answers that passages come from. Of a random 70 % of the answers, another one each seed, the passages train: the
 first of an answer asks, the others are its partners, as a picture asks for its captions. The other answers judge, by R@1, 5 and
@@ -282,7 +282,7 @@ def main() -> None:
     parser.add_argument("-o", "--out", required=True)
     parser.add_argument("--set", default=WHOLE, choices=list(FIRST_ROW))
     parser.add_argument("--bits", type=int, nargs="+", default=[0, 2], choices=[0, *SHAPES], help="a dimension; 0: float rows")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--keep", type=Path, help="a folder for codecs that are trained, to be read again")
     parser.add_argument("--choose", action="store_true", help="measure CHOICES instead")
     arguments = parser.parse_args()
@@ -301,7 +301,7 @@ def main() -> None:
             result["choices"].append(row)
             write()
         return
-    for seed in range(arguments.seeds):
+    for seed in arguments.seeds:
         for bits in arguments.bits:
             own = (arguments.set, bits, seed)
             others = [row for row in result["rows"] if (row["set"], row["bits"], row["seed"]) != own]

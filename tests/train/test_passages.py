@@ -65,6 +65,17 @@ def test_a_question_trains_or_judges_with_all_its_pairs():
             assert set(part.answers[question]) == {positive // 3 * 3 + i for i in range(3)}
 
 
+def test_a_question_that_is_a_row_does_not_count_against_itself():
+    from vecpress.train.data import asked_and_judging
+
+    x, _, _ = answered()
+    codec = vp.RecurrentBinary(24, 0, recipe="rotation").fit(x)
+    rows = np.arange(40)
+    for away, expected in ((0, -1), (1, None)):  # of a row that answers itself that would hide the positive
+        for part in asked_and_judging(codec, x, x[rows], rows + away, 0, 512, 1):
+            np.testing.assert_array_equal(part.row, part.positive - 1 if expected is None else np.full(len(part.row), expected))
+
+
 def test_judges_of_pairs_go_by_the_labels():
     from vecpress.train.data import Anchors, Documents, mined
 
@@ -86,7 +97,9 @@ def test_options():
     from vecpress import train
 
     options = train.Options.for_passages(steps=7)
-    assert options.steps == 7 and options.ranking and not options.distillation
+    assert options.steps == 7 and options.ranking and options.pairs_alone and not options.distillation
+    with pytest.raises(TypeError, match="Options: pairs_alone expected a bool, got int"):
+        train.Options(pairs_alone=1)
     for name in ("ranking", "margin"):
         with pytest.raises(ValueError, match=f"Options: {name} expected a number of 0 or more, got -1"):
             train.Options(**{name: -1})

@@ -102,7 +102,8 @@ def asked_and_judging(
 ) -> tuple[Anchors, Anchors]:  # fmt: skip
     """Queries that the documents `rows` of x answer, to train and to judge: of equal queries all pairs are on one side.
 
-    A quarter of the queries judges, at most `most`. A query that equals a document is that document, as rows that ask are.
+    A quarter of the queries judges, at most `most`. A query that equals a document does not count against it, unless it is its
+    own answer: it would be its hardest negative.
     """
     which = np.unique(queries, axis=0, return_inverse=True)[1].ravel()
     count = int(which.max()) + 1
@@ -113,6 +114,7 @@ def asked_and_judging(
     parts = []
     themselves = {row.tobytes(): i for i, row in enumerate(x)}
     own = np.array([themselves.get(query.tobytes(), -1) for query in queries], np.int64)
+    own[own == rows] = -1
     for side in (~judging, judging):
         part = Anchors.of(codec, queries[side], own[side], rows[side], num_threads)
         part.question, part.answers = which[side].astype(np.int64), answers
