@@ -273,7 +273,7 @@ def chosen(data: Labelled) -> Iterator[dict[str, Any]]:
         options = {"anchors": anchors, "rate": rate, "epochs": epochs}
         codec = trained(vp.RecurrentBinary(data.x.shape[1], 1, recipe="bebr"), data, inner, kind, **options)
         found = judged(by_codes(codec), unasked, held)
-        yield {"kind": kind} | options | {m: shares(hits) for m, hits in found.items()}
+        yield {"pairs_kind": kind} | options | {m: shares(hits) for m, hits in found.items()}
 
 
 def main() -> None:

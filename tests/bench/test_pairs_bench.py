@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import vecpress as vp
-from vecpress.bench import pairs
+from vecpress.bench import pairs, recurrent_tables
 
 pytestmark = pytest.mark.filterwarnings("ignore::vecpress.SmallTrainingSetWarning")
 ANSWER = np.array([7, 3, 7, 5, 3, 7])
@@ -93,6 +93,13 @@ def test_the_command(data, tmp_path, monkeypatch, capsys):
     pairs.main()  # what is trained is read again
     again = {row["name"]: row for row in json.loads(out.read_text())["rows"]}
     assert again == first and "step" not in capsys.readouterr().out
+    result = json.loads(out.read_text())
+    result["choices"] = [{"pairs_kind": "first", "anchors": 64, "rate": 0.02, "epochs": 10.0, "answers": {"r1": 0.25}}]
+    table = recurrent_tables.pairs_table(result)
+    row = next(line for line in table.splitlines() if '| 1 | `recipe="bebr"` |' in line)
+    assert f"| {again['bebr']['pairs']['r1']:.3f} |" in row and "first pairs, 64 a step at 0.02, 10 epochs: 0.250" in table
+    low, high = (f"{100 * value:+.1f}" for value in again["bebr"]["above hash, trained"]["answers"][1:])
+    assert f"({low} to {high})" in table
 
 
 def test_choices_are_made_without_the_rows_that_judge(data, monkeypatch):

@@ -38,7 +38,8 @@ def fit(
     x : [n, d], the vectors to learn from: documents; as in `Codec.fit`. Of more than `options.rows` so many are drawn
     queries : [nq, d], a sample of queries; half of them train as anchors, at most 512 judge
     pairs : (queries [np, d], int[np]), queries and for each a row of x that answers it: anchors with their positives. What else
-        answers an equal query counts neither way. Without pairs a row's positive is the row nearest to it
+        answers an equal query counts neither way, nor does a row that equals it. Without pairs a row's positive is the row
+        nearest to it. With "bebr" pairs alone train (`Options.pairs_alone`)
     options : None for those of the recipe, with pairs the contrastive loss beside them. Where a loss goes by labels, a quarter of
         the pairs' queries judges, by the rows that answer them
     checkpoint : a file to which the state of training goes at every judgement; written beside it and renamed

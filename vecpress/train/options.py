@@ -98,8 +98,8 @@ class Options:
 
         "bebr" has the numbers of the published configuration (configs/ and train.py of the paper's code): SGD with Nesterov's
         momentum .9 at .08, decay 1e-3, gradients clipped at 5, temperature .05, five hardest negatives, window 1; cosines of
-        codes on both sides. Not the published ones: half the batch, 1,024 anchors, and `steps` with an early stop where that has
-        ten epochs of 2,048 pairs a step. "compatible" is for `vecpress.train.compatible`.
+        codes on both sides. With `pairs` these alone ask. Not the published ones: half the batch, 1,024 anchors, and `steps` with
+        an early stop where that has ten epochs of 2,048 pairs a step. "compatible" is for `vecpress.train.compatible`.
         """
         check_choice("Options.for_recipe", "recipe", recipe, ("improved", "bebr", "compatible"))
         if recipe == "compatible":
