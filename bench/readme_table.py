@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .recurrent_tables import published_table, recurrent_table, retrieval_table, upgrade_table
+from .recurrent_tables import pairs_table, published_table, recurrent_table, retrieval_table, upgrade_table
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results"
@@ -30,7 +30,7 @@ CODECS, PEERS, README = ROOT / "docs" / "codecs.md", ROOT / "docs" / "peers.md",
 RECURRENT = ROOT / "docs" / "recurrent.md"
 RECURRENT_TABLES = {
     "recurrent": recurrent_table, "recurrent published": published_table, "retrieval": retrieval_table,
-    "compatible": upgrade_table,
+    "pairs": pairs_table, "compatible": upgrade_table,
 }  # fmt: skip
 END = "<!-- end of the table -->"
 SEEDS = (0, 1, 2)

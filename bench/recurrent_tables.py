@@ -1,4 +1,4 @@
-"""The tables of docs/recurrent.md, in Markdown, from results of `bench.recurrent`, `bench.retrieval` and `bench.compatible`."""
+"""The tables of docs/recurrent.md, in Markdown, from results of `bench.recurrent`, `pairs`, `retrieval` and `compatible`."""
 
 from __future__ import annotations
 
@@ -55,6 +55,47 @@ def published_table(result: Result) -> str:
     about = result["about"]["published"]
     seeds = len({row["seed"] for row in result["published"]})
     lines += ["", f"As above, {'one seed' if seeds == 1 else f'{seeds} seeds'}, at {about['commit']}."]
+    return "\n".join(lines)
+
+
+PAIRS_NAMES = {
+    "float": "float vectors", "float, trained": "float outputs of a block, trained alike", "signs": "plain signs",
+    "signs of random projections": "signs of random projections", "hash, trained": '`recipe="bebr"`, u = 0, more directions',
+    "bebr": '`recipe="bebr"`', "rotation": '`recipe="rotation"`', "improved": '`recipe="improved"`',
+}  # fmt: skip
+
+
+def pairs_table(result: Result) -> str:
+    """The published setting: partners of labelled pairs found first, of answers that training has not seen."""
+    measures = (("pairs", 1), ("pairs", 5), ("pairs", 10), ("answers", 1), ("answers", 10), ("questions", 1), ("questions", 10))
+    heads = " | ".join(f"{name} R@{k}" for name, k in measures)
+    lines = [f"| set | bits a dimension | codes | {heads} |", "|---|--:|---" + "|--:" * len(measures) + "|"]
+    groups: dict[tuple[str, int, str], list[Result]] = {}
+    for row in result["rows"]:
+        groups.setdefault((row["set"], row["bits"], row["name"]), []).append(row)
+    for (name, bits, codes), rows in groups.items():
+        cells = [name, str(bits or "float"), PAIRS_NAMES[codes]]
+        cells += [_mean([row[m][f"r{k}"] for row in rows]) if m in rows[0] else "" for m, k in measures]
+        lines.append(f"| {' | '.join(cells)} |")
+    for (name, bits, codes), rows in groups.items():
+        if codes != "bebr":
+            continue
+        parts = []
+        for other in ("hash, trained", "signs of random projections"):
+            for measure in ("pairs", "answers"):
+                gaps = [[100 * value for value in row[f"above {other}"][measure]] for row in rows]
+                spans = "; ".join(f"{gap:+.1f} ({low:+.1f} to {high:+.1f})" for gap, low, high in gaps)
+                parts.append(f"{PAIRS_NAMES[other]}, {measure}: {spans}")
+        lines += ["", f'R@1 of `recipe="bebr"` less that of others, {name}, {bits} bits a dimension, in points, each seed with']
+        lines += [f"its 95 % interval: {'. '.join(parts)}."]
+    if result["choices"]:
+        tried = "; ".join(
+            f"{c['pairs_kind']} pairs, {c['anchors']} a step at {c['rate']:g}, {c['epochs']:g} epochs: {c['answers']['r1']:.3f}"
+            for c in result["choices"]
+        )
+        lines += ["", f"Tried, R@1 of answers by a fifth of those that train: {tried}."]
+    about = result["about"]
+    lines += ["", f"Means of seeds, the worst in brackets. `python -m bench.pairs`, {about['cpu']}, at {about['commit']}."]
     return "\n".join(lines)
 
 

@@ -221,7 +221,7 @@ def test_the_unit_of_the_vectors_does_not_matter(x, metric):
 
 
 def test_queues_and_batches_hide_what_is_no_negative(x, monkeypatch):
-    """An anchor's own row, its positive, and what else answers its question are hidden wherever they stand."""
+    """An anchor's own row, its positive, and what else answers its question are hidden wherever they stand, both ways."""
     from vecpress.train import losses
     from vecpress.train.loop import Trainer
 
@@ -242,9 +242,10 @@ def test_queues_and_batches_hide_what_is_no_negative(x, monkeypatch):
 
     monkeypatch.setattr(losses, "contrastive", contrastive)
     monkeypatch.setattr(Trainer, "_contrastive", recorded)
-    rows = np.arange(120)
+    rows = np.arange(120)  # each answers two questions of 40, which are rows themselves
+    asked = np.repeat(np.arange(100, 140), 3), np.roll(np.repeat(np.arange(100, 140), 3), 60)
     steps = options(steps=3, queue=2000, contrastive=1.0, symmetric=0.0)
-    vp.train.fit(vp.RecurrentBinary(10), x, pairs=(x[np.repeat(np.arange(200, 240), 3)], rows), options=steps)
+    vp.train.fit(vp.RecurrentBinary(10), x, pairs=(x[np.concatenate(asked)], np.tile(rows, 2)), options=steps)
     assert len(ids) == 3 and len(shown) == 6
     for (there, own, positive, question, anchors), (scores, at, masked) in zip(ids, shown[::2], strict=True):
         assert scores.shape == masked.shape == (len(own), len(there))
@@ -256,6 +257,55 @@ def test_queues_and_batches_hide_what_is_no_negative(x, monkeypatch):
             hidden[at[i]] = masked[i, at[i]] = False
             assert (masked[i].numpy() == hidden).all()
     assert columns > len(set(ids[-1][0]))  # the queue was there
+    seen = {"own": 0, "answers": 0}
+    for (_, own, positive, question, anchors), (scores, at, masked) in zip(ids, shown[1::2], strict=True):
+        assert scores.shape == masked.shape == (len(own), len(own)) and (at == torch.arange(len(own))).all()
+        for i in range(len(own)):  # of positives, against anchors
+            for j in set(range(len(own))) - {i}:
+                asks = question[j] >= 0
+                answers = asks and positive[i] in anchors.answers[question[j]]
+                same = positive[i] == positive[j] or (asks and question[i] == question[j])
+                assert bool(masked[i, j]) == bool(same or answers or own[j] == positive[i])
+                seen["own"] += bool(own[j] == positive[i] and not same)
+                seen["answers"] += bool(answers and not same)
+    assert all(seen.values())
+
+
+def test_pairs_alone_train(x, monkeypatch):
+    """With the published recipe as it is, with others where options say so; nothing is mined for it."""
+    from vecpress.train.loop import Trainer
+
+    seen = []
+    inner = Trainer._batch
+
+    def batch(self):
+        chosen, columns = inner(self)
+        seen.append((self.anchors, columns.numpy(), chosen))
+        return chosen, columns
+
+    monkeypatch.setattr(Trainer, "_batch", batch)
+    pairs = x[1000:1100], np.arange(100)
+    alone = options(steps=1, pairs_alone=True, near=0, far=0, contrastive=1.0)
+    for recipe, own in (("bebr", options("bebr", steps=1, near=0, far=0)), ("improved", alone)):
+        vp.train.fit(vp.RecurrentBinary(8, recipe=recipe), x, pairs=pairs, options=own)
+        anchors, columns, chosen = seen.pop()
+        assert len(anchors.x) == 75 and (anchors.question >= 0).all() and not anchors.near.size
+        np.testing.assert_array_equal(columns, np.unique(anchors.positive[chosen]))
+        assert (anchors.row == anchors.positive + 1000).all()  # questions are rows
+    vp.train.fit(vp.RecurrentBinary(8), x, pairs=pairs, options=options(steps=1))
+    assert len(seen.pop()[0].x) > 1000
+
+
+def test_without_pairs_the_nearest_row_is_the_positive(x, monkeypatch):
+    from vecpress.train.loop import Trainer
+
+    seen = []
+    monkeypatch.setattr(Trainer, "run", lambda self, *_: seen.append(self.anchors) or self.net)
+    vp.train.fit(vp.RecurrentBinary(8, recipe="bebr"), x, options=vp.train.Options.for_recipe("bebr"))
+    anchors = seen[0]
+    others = x @ anchors.x[:20].T
+    others[anchors.row[:20], np.arange(20)] = -np.inf
+    np.testing.assert_array_equal(anchors.positive[:20], others.argmax(axis=0))
 
 
 def test_few_rows_are_taken_as_they_are():

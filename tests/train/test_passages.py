@@ -56,13 +56,24 @@ def test_a_question_trains_or_judges_with_all_its_pairs():
     x, q, _ = answered()
     codec = vp.RecurrentBinary(24, 0, recipe="rotation").fit(x)
     thrice = np.repeat(np.arange(40), 3)
-    anchors, judges = asked_and_judging(codec, q[thrice], np.arange(120), 0, 512, 1)
+    anchors, judges = asked_and_judging(codec, x, q[thrice], np.arange(120), 0, 512, 1)
     trained, judged = ({tuple(row) for row in part.x.tolist()} for part in (anchors, judges))
     assert len(judged) == 10 and len(trained) == 30 and not trained & judged
     assert len(anchors.x) == 90 and (anchors.row == -1).all() and set(anchors.positive) | set(judges.positive) == set(range(120))
     for part in (anchors, judges):  # each knows all answers of its question
         for question, positive in zip(part.question, part.positive, strict=True):
             assert set(part.answers[question]) == {positive // 3 * 3 + i for i in range(3)}
+
+
+def test_a_question_that_is_a_row_does_not_count_against_itself():
+    from vecpress.train.data import asked_and_judging
+
+    x, _, _ = answered()
+    codec = vp.RecurrentBinary(24, 0, recipe="rotation").fit(x)
+    rows = np.arange(40)
+    for away, expected in ((0, -1), (1, None)):  # of a row that answers itself that would hide the positive
+        for part in asked_and_judging(codec, x, x[rows], rows + away, 0, 512, 1):
+            np.testing.assert_array_equal(part.row, part.positive - 1 if expected is None else np.full(len(part.row), expected))
 
 
 def test_judges_of_pairs_go_by_the_labels():
@@ -86,7 +97,9 @@ def test_options():
     from vecpress import train
 
     options = train.Options.for_passages(steps=7)
-    assert options.steps == 7 and options.ranking and not options.distillation
+    assert options.steps == 7 and options.ranking and options.pairs_alone and not options.distillation
+    with pytest.raises(TypeError, match="Options: pairs_alone expected a bool, got int"):
+        train.Options(pairs_alone=1)
     for name in ("ranking", "margin"):
         with pytest.raises(ValueError, match=f"Options: {name} expected a number of 0 or more, got -1"):
             train.Options(**{name: -1})

@@ -98,11 +98,12 @@ class Anchors:
 
 
 def asked_and_judging(
-    codec: Any, queries: np.ndarray, rows: np.ndarray, seed: Any, most: int, num_threads: int | None
+    codec: Any, x: np.ndarray, queries: np.ndarray, rows: np.ndarray, seed: Any, most: int, num_threads: int | None
 ) -> tuple[Anchors, Anchors]:  # fmt: skip
-    """Queries that the documents `rows` answer, to train and to judge: of equal queries all pairs are on one side.
+    """Queries that the documents `rows` of x answer, to train and to judge: of equal queries all pairs are on one side.
 
-    A quarter of the queries judges, at most `most`.
+    A quarter of the queries judges, at most `most`. A query that equals a document does not count against it, unless it is its
+    own answer: it would be its hardest negative.
     """
     which = np.unique(queries, axis=0, return_inverse=True)[1].ravel()
     count = int(which.max()) + 1
@@ -111,8 +112,11 @@ def asked_and_judging(
     by_question = np.argsort(which, kind="stable")
     answers = np.split(rows[by_question], np.cumsum(np.bincount(which, minlength=count))[:-1])
     parts = []
+    themselves = {row.tobytes(): i for i, row in enumerate(x)}
+    own = np.array([themselves.get(query.tobytes(), -1) for query in queries], np.int64)
+    own[own == rows] = -1
     for side in (~judging, judging):
-        part = Anchors.of(codec, queries[side], None, rows[side], num_threads)
+        part = Anchors.of(codec, queries[side], own[side], rows[side], num_threads)
         part.question, part.answers = which[side].astype(np.int64), answers
         parts.append(part)
     return parts[0], parts[1]

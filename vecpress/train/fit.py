@@ -38,7 +38,8 @@ def fit(
     x : [n, d], the vectors to learn from: documents; as in `Codec.fit`. Of more than `options.rows` so many are drawn
     queries : [nq, d], a sample of queries; half of them train as anchors, at most 512 judge
     pairs : (queries [np, d], int[np]), queries and for each a row of x that answers it: anchors with their positives. What else
-        answers an equal query counts neither way. Without pairs a row's positive is the row nearest to it
+        answers an equal query counts neither way, nor does a row that equals it. Without pairs a row's positive is the row
+        nearest to it. With "bebr" pairs alone train (`Options.pairs_alone`)
     options : None for those of the recipe, with pairs the contrastive loss beside them. Where a loss goes by labels, a quarter of
         the pairs' queries judges, by the rows that answer them
     checkpoint : a file to which the state of training goes at every judgement; written beside it and renamed
@@ -146,7 +147,8 @@ def fit_in_place(
     by_labels = pairs is not None and bool(options.contrastive or options.ranking)
     documents = Documents.of(codec, x, num_threads)
     anchors, judges = _anchors(codec, x, queries, pairs, options, by_labels, num_threads)
-    mined(anchors, documents, options.near, options.device)
+    if options.near or (anchors.positive < 0).any():  # a row's positive is the nearest one
+        mined(anchors, documents, max(options.near, 1), options.device)
     mined(judges, documents, 0, options.device, by_labels)
     net = RecurrentNet(start, decoder, options.window)
     with shown(progress) as told:
@@ -178,13 +180,13 @@ def _anchors(
 ) -> tuple[Anchors, Anchors]:  # fmt: skip
     """Who asks in training, and who judges.
 
-    Rows, queries and pairs, those that there are; queries judge rather than rows, and where losses go by labels pairs alone. A
-    passage retriever learns from pairs alone: rows beside them, whose only positive is the nearest, undo what labels teach.
+    Rows, queries and pairs, those that there are; queries judge rather than rows, and where losses go by labels pairs alone. With
+    `pairs_alone` nothing else asks: rows, whose only positive is the nearest, undo what labels teach a passage retriever.
     """
     asked = judging = None
     if pairs is not None:
-        asked, judging = asked_and_judging(codec, *pairs, [codec.seed, 3], HELD_OUT, num_threads)
-        if options.ranking:
+        asked, judging = asked_and_judging(codec, x, *pairs, [codec.seed, 3], HELD_OUT, num_threads)
+        if options.pairs_alone:
             return Anchors.joined([asked]), Anchors.joined([judging])
     rng = np.random.Generator(np.random.PCG64([codec.seed, 1]))
     order = rng.permutation(len(x))

@@ -115,7 +115,7 @@ class Trainer:
         each = -(-options.anchors // len(groups))
         chosen = np.concatenate([self.rng.integers(group.start, group.stop, each) for group in groups])[: options.anchors]
         some = self.rng.integers(0, len(self.documents.x), options.far)
-        near = self.anchors.near[chosen][:, : options.near].ravel()
+        near = self.anchors.near[chosen][:, : options.near].ravel() if options.near else chosen[:0]
         columns = np.unique(np.concatenate((near, self.anchors.positive[chosen], some)))
         return chosen, torch.from_numpy(columns)
 
@@ -194,9 +194,10 @@ class Trainer:
             known = (ids[None] == positive[:, None]) | (ids[None] == own[:, None]) | self._answers(chosen, ids)
             wide, same = torch.cat((scores, score(queued)), dim=1), torch.cat((masked, known), dim=1)
         there = losses.contrastive(wide, at, same, options.temperature, options.hardest)
-        # anchors of one document, or of one question, do not count against each other
+        # anchors that a document answers too, and those of one question, do not count against each other
         question = torch.from_numpy(self.anchors.question[chosen]).to(device)
         others = (positive[:, None] == positive[None]) | ((question[:, None] == question[None]) & (question[:, None] >= 0))
+        others = others | masked[:, at].T
         straight = torch.arange(len(at), device=device)
         return there + losses.contrastive(scores[:, at].T, straight, others, options.temperature, options.hardest)
 

@@ -19,6 +19,7 @@ class Options:
     rows : that are learned from, at most, drawn by the codec's seed; those that pairs name come on top
     anchors : per step; rows that ask, drawn from the queries or pairs, and from the rows themselves
     near, far : documents per step, beside the anchors' own: so many nearest of every anchor, and so many drawn at random
+    pairs_alone : with pairs these alone ask; without it rows, and queries where there are some, do beside them
     rate, decay, momentum : learning rate at its highest, weight decay, momentum
     optimiser : "adam", at a rate that rises and falls, or "sgd" with Nesterov's momentum, at a rate that falls to a tenth after
         six tenths of the steps
@@ -41,6 +42,7 @@ class Options:
     anchors: int = 256
     near: int = 24
     far: int = 1024
+    pairs_alone: bool = False
     rate: float = 5e-4
     decay: float = 0.0
     momentum: float = 0.9
@@ -63,9 +65,9 @@ class Options:
     precision: str = "float32"
 
     def __post_init__(self) -> None:
-        for name in ("steps", "rows", "anchors", "near", "hardest", "judge_every", "patience"):
+        for name in ("steps", "rows", "anchors", "hardest", "judge_every", "patience"):
             check_int("Options", name, getattr(self, name), 1)
-        for name in ("far", "queue"):
+        for name in ("near", "far", "queue"):
             check_int("Options", name, getattr(self, name), 0)
         check_choice("Options", "optimiser", self.optimiser, ("adam", "sgd"))
         check_choice("Options", "precision", self.precision, PRECISIONS)
@@ -81,6 +83,8 @@ class Options:
         for name in ("follow", "momentum"):
             if getattr(self, name) > 1:
                 raise ValueError(f"Options: {name} expected at most 1, got {getattr(self, name)!r}")
+        if not isinstance(self.pairs_alone, bool):
+            raise TypeError(f"Options: pairs_alone expected a bool, got {type(self.pairs_alone).__name__}")
         if not isinstance(self.device, str):
             raise TypeError(f"Options: device expected a str such as 'cpu' or 'cuda', got {type(self.device).__name__}")
         if not self.distillation and not self.contrastive:
@@ -94,8 +98,8 @@ class Options:
 
         "bebr" has the numbers of the published configuration (configs/ and train.py of the paper's code): SGD with Nesterov's
         momentum .9 at .08, decay 1e-3, gradients clipped at 5, temperature .05, five hardest negatives, window 1; cosines of
-        codes on both sides. Not the published ones: half the batch, 1,024 anchors, and `steps` with an early stop where that has
-        ten epochs of 2,048 pairs a step. "compatible" is for `vecpress.train.compatible`.
+        codes on both sides. With `pairs` these alone ask. Not the published ones: half the batch, 1,024 anchors, and `steps` with
+        an early stop where that has ten epochs of 2,048 pairs a step. "compatible" is for `vecpress.train.compatible`.
         """
         check_choice("Options.for_recipe", "recipe", recipe, ("improved", "bebr", "compatible"))
         if recipe == "compatible":
@@ -103,7 +107,7 @@ class Options:
         if recipe == "bebr":
             published = cls(
                 rate=0.08, decay=1e-3, optimiser="sgd", distillation=0.0, contrastive=1.0, asymmetric=0.0, temperature=0.05,
-                anchors=1024, near=1, far=0, window=1.0, queue=0,
+                anchors=1024, near=0, far=0, pairs_alone=True, window=1.0, queue=0,
             )  # fmt: skip
             return replace(published, **changes)
         return replace(cls(), **changes)
@@ -120,4 +124,5 @@ class Options:
         """
         return replace(cls(
             distillation=0.0, contrastive=1.0, symmetric=0.0, asymmetric=1.0, ranking=1.0, hardest=1 << 20, near=1, far=0,
+            pairs_alone=True,
         ), **changes)  # fmt: skip
