@@ -10,6 +10,8 @@ namespace vecpress {
 
 class Allowed {
  public:
+  static constexpr int64_t kLeastQueries = 5;  // for fewer it never pays
+
   // Counts what the scan's allow-list leaves.
   explicit Allowed(const Scan& scan);
 

@@ -214,7 +214,7 @@ void join(int64_t nq, int64_t k, const float* more_scores, const int64_t* more_i
 }  // namespace
 
 void run_scan(Scan scan, const ScanKernel& kernel, int threads, Control& control, float* scores, int64_t* ids) {
-  if (scan.allow && scan.nq > 1) {  // for one query, to copy a row takes as long as to score it
+  if (scan.allow && scan.nq >= Allowed::kLeastQueries) {
     Allowed allowed(scan);
     if (allowed.worth_moving()) {
       bool first = true;
