@@ -2,8 +2,8 @@
 
     python -m bench.transform_speed MEDQUAD -o RESULT.json [--size BYTES ...]        MEDQUAD: the folder of medquad_minilm
 
-Encoding runs in turns of 2,048 vectors, on one thread, ours and theirs, in processor time, from which other work on the
-machine takes less than from the clock's; medians and tenth percentiles of many turns. Labels are compared with those of a search in
+Encoding runs in turns of 2,048 vectors, on one thread, ours and theirs, in processor time, in which other work on the machine
+counts for less than in the clock's; medians and tenth percentiles of many turns. Labels are compared with those of a search in
 float32: the squared error that they leave, and the recall of the same codec with either, paired over the questions 300 to 999.
 """
 
