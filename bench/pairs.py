@@ -237,7 +237,7 @@ def searches(data: Labelled, train: np.ndarray, bits: int, seed: int, kept: Call
 
 
 def measured(data: Labelled, name: str, bits: int, seed: int, keep: Path | None) -> list[dict[str, Any]]:
-    """The rows of one set, budget and seed, with paired differences of "bebr" from the rows that it is to be above."""
+    """The rows of one set, budget and seed, and paired differences of trained codes from what they are to be above."""
     train, judge = parted(data.answer, np.arange(len(data.x)), SHARE, seed)
 
     def kept(maker: Callable[..., vp.Codec], codec: vp.RecurrentBinary) -> vp.Codec:
@@ -260,7 +260,7 @@ def measured(data: Labelled, name: str, bits: int, seed: int, keep: Path | None)
         hits[own] = judged(search, data, judge)
         hits[own]["seen"] = judged(search, data, seen)["answers"]
         rows.append(about | {"name": own} | {measure: shares(found) for measure, found in hits[own].items()})
-        if own == "bebr":
+        if own in ("bebr", "improved"):
             for other in ("signs of random projections", "hash, trained"):
                 pairs = {measure: (found[:, 0], hits[other][measure][:, 0]) for measure, found in hits[own].items()}
                 rows[-1][f"above {other}"] = {

@@ -79,16 +79,15 @@ def pairs_table(result: Result) -> str:
         cells += [_mean([row[m][f"r{k}"] for row in rows]) if m in rows[0] else "" for m, k in measures]
         lines.append(f"| {' | '.join(cells)} |")
     for (name, bits, codes), rows in groups.items():
-        if codes != "bebr":
-            continue
-        parts = []
         for other in ("hash, trained", "signs of random projections"):
+            if f"above {other}" not in rows[0]:
+                continue
+            parts = []
             for measure in ("pairs", "answers"):
                 gaps = [[100 * value for value in row[f"above {other}"][measure]] for row in rows]
-                spans = "; ".join(f"{gap:+.1f} ({low:+.1f} to {high:+.1f})" for gap, low, high in gaps)
-                parts.append(f"{PAIRS_NAMES[other]}, {measure}: {spans}")
-        lines += ["", f'R@1 of `recipe="bebr"` less that of others, {name}, {bits} bits a dimension, in points, each seed with']
-        lines += [f"its 95 % interval: {'. '.join(parts)}."]
+                parts.append(f"{measure} {', '.join(f'{gap:+.1f} ({low:+.1f} to {high:+.1f})' for gap, low, high in gaps)}")
+            lines += ["", f"{PAIRS_NAMES[codes]} less {PAIRS_NAMES[other]}, {name}, {bits} bits a dimension, R@1 in points, each"]
+            lines += [f"seed with its 95 % interval: {'; '.join(parts)}."]
     if result["choices"]:
         kinds = {"first": "an answer's first passage with the others", "all": "any two passages of an answer"}
         tried = "; ".join(
