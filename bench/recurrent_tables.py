@@ -89,9 +89,9 @@ def pairs_table(result: Result) -> str:
             lines += ["", f"{PAIRS_NAMES[codes]} less {PAIRS_NAMES[other]}, {name}, {bits} bits a dimension, R@1 in points, each"]
             lines += [f"seed with its 95 % interval: {'; '.join(parts)}."]
     if result["choices"]:
-        kinds = {"first": "an answer's first passage with the others", "all": "any two passages of an answer"}
+        kinds = {"first": "", "all": "any two passages of an answer, "}
         tried = "; ".join(
-            f"{kinds[c['pairs_kind']]}, {c['anchors']} a step at {c['rate']:g}, {c['epochs']:g} epochs: {c['answers']['r1']:.3f}"
+            f"{kinds[c['pairs_kind']]}{c['anchors']} a step at {c['rate']:g}, {c['epochs']:g} epochs: {c['answers']['r1']:.3f}"
             for c in result["choices"]
         )
         lines += ["", f"Tried, R@1 of answers by a fifth of those that train: {tried}."]

@@ -97,7 +97,7 @@ def test_the_command(data, tmp_path, monkeypatch, capsys):
     result["choices"] = [{"pairs_kind": "first", "anchors": 64, "rate": 0.02, "epochs": 10.0, "answers": {"r1": 0.25}}]
     table = recurrent_tables.pairs_table(result)
     row = next(line for line in table.splitlines() if '| 1 | `recipe="bebr"` |' in line)
-    assert f"| {again['bebr']['pairs']['r1']:.3f} |" in row and "others, 64 a step at 0.02, 10 epochs: 0.250" in table
+    assert f"| {again['bebr']['pairs']['r1']:.3f} |" in row and ": 64 a step at 0.02, 10 epochs: 0.250" in table
     low, high = (f"{100 * value:+.1f}" for value in again["bebr"]["above hash, trained"]["answers"][1:])
     assert f"({low} to {high})" in table
 
