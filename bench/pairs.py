@@ -38,9 +38,11 @@ from .run_one import commit
 
 SHARE, FIRST = 0.7, (1, 5, 10)
 WHOLE, FIRST_ROW = "medquad_minilm", {"medquad_minilm": 0, "medquad_l4_1536": 10_000}  # a set's first passage among the whole's
+COMPARED = {"bebr": "hash, trained", "bebr, large steps": "hash, large steps", "improved": "hash, trained"}
 # by bits a dimension: directions a column and rounds, as published and of a hash of one bit a direction
 SHAPES = {1: ((0.5, 1), (1, 0)), 2: ((1, 1), (2, 0)), 4: ((1, 3), (4, 0))}
-EPOCHS, ANCHORS, RATE = 10, 64, 0.02  # the best of CHOICES by held-out answers
+EPOCHS, ANCHORS, RATE = 10, 64, 0.02  # with LARGE the best of CHOICES by held-out answers, in two runs
+LARGE = {"anchors": 256, "rate": 0.08}
 # kinds of pairs, batches, rates, epochs: of "all", eight times as many pairs, for as many steps
 CHOICES = [("first", n, rate, 10.0) for n, rate in ((64, 0.08), (64, 0.02), (64, 0.005), (256, 0.08), (256, 0.02))]
 CHOICES += [("first", 64, 0.02, 5.0), ("all", 256, 0.08, 1.25)]
@@ -117,6 +119,13 @@ def by_cosine(mapped: Callable[[np.ndarray], np.ndarray] = lambda x: x) -> Searc
     return lambda queries, base, k: vp.exact(mapped(queries), mapped(base), k, metric="cos")[1]
 
 
+def projected_signs(x: np.ndarray, m: int, seed: int) -> Search:
+    """Of m random directions, orthogonal where there are no more than columns, else rows of a tight frame; about the mean."""
+    d = x.shape[1]
+    projection = random_rotation(max(m, d), np.random.default_rng(seed))[:d, :m].astype(np.float32)
+    return by_codes(vp.Sign().fit(x @ projection), projection)
+
+
 def shares(hits: np.ndarray) -> dict[str, Any]:
     """Of bool[nq, k]: how often something right is among the first."""
     return {f"r{k}": float(hits[:, :k].any(axis=1).mean()) for k in FIRST} | {"queries": len(hits)}
@@ -164,6 +173,10 @@ def trained(codec: vp.RecurrentBinary, data: Labelled, rows: np.ndarray, kind: s
     documents, at = np.unique(partners, return_inverse=True)
     pairs = data.x[rows[asks]], at
     return train.fit(codec, data.x[rows[documents]], pairs=pairs, options=published(len(asks), **changes), progress=say)
+
+
+def trained_large(codec: vp.RecurrentBinary, data: Labelled, rows: np.ndarray) -> vp.Codec:
+    return trained(codec, data, rows, **LARGE)
 
 
 def improved(codec: vp.RecurrentBinary, data: Labelled, rows: np.ndarray) -> vp.Codec:
@@ -226,18 +239,19 @@ def searches(data: Labelled, train: np.ndarray, bits: int, seed: int, kept: Call
     m, hashed = round(share * d), round(more * d)
     if bits == 1:
         yield "signs", by_codes(vp.Sign().fit(x))
-    projection = random_rotation(max(hashed, d), np.random.default_rng(seed))[:d, :hashed].astype(np.float32)
-    yield "signs of random projections", by_codes(vp.Sign().fit(x @ projection), projection)
+    yield "signs of random projections", projected_signs(x, hashed, seed)
     yield "hash, trained", by_codes(kept(trained, vp.RecurrentBinary(hashed, none, recipe="bebr", seed=seed)))
     codec = kept(trained, vp.RecurrentBinary(m, u, recipe="bebr", seed=seed))
     yield "bebr", by_codes(codec)
     yield "bebr, first signs", by_cosine(lambda x: np.where(codec.labels(x) >= 2**u, np.float32(1), np.float32(-1)))
+    yield "hash, large steps", by_codes(kept(trained_large, vp.RecurrentBinary(hashed, none, recipe="bebr", seed=seed)))
+    yield "bebr, large steps", by_codes(kept(trained_large, vp.RecurrentBinary(m, u, recipe="bebr", seed=seed)))
     yield "rotation", by_codes(vp.RecurrentBinary(m, u, recipe="rotation", seed=seed).fit(x))
     yield "improved", by_codes(kept(improved, vp.RecurrentBinary(m, u, seed=seed)))
 
 
 def measured(data: Labelled, name: str, bits: int, seed: int, keep: Path | None) -> list[dict[str, Any]]:
-    """The rows of one set, budget and seed, with paired differences of "bebr" from the rows that it is to be above."""
+    """The rows of one set, budget and seed, and paired differences of trained codes from what they are to be above."""
     train, judge = parted(data.answer, np.arange(len(data.x)), SHARE, seed)
 
     def kept(maker: Callable[..., vp.Codec], codec: vp.RecurrentBinary) -> vp.Codec:
@@ -260,8 +274,8 @@ def measured(data: Labelled, name: str, bits: int, seed: int, keep: Path | None)
         hits[own] = judged(search, data, judge)
         hits[own]["seen"] = judged(search, data, seen)["answers"]
         rows.append(about | {"name": own} | {measure: shares(found) for measure, found in hits[own].items()})
-        if own == "bebr":
-            for other in ("signs of random projections", "hash, trained"):
+        if own in COMPARED:
+            for other in ("signs of random projections", COMPARED[own]):
                 pairs = {measure: (found[:, 0], hits[other][measure][:, 0]) for measure, found in hits[own].items()}
                 rows[-1][f"above {other}"] = {
                     measure: paired_interval(a.astype(np.float64), b.astype(np.float64)) for measure, (a, b) in pairs.items()
@@ -275,11 +289,13 @@ def chosen(data: Labelled) -> Iterator[dict[str, Any]]:
     train, _ = parted(data.answer, np.arange(len(data.x)), SHARE, 0)
     inner, held = parted(data.answer, train, 0.8, 1)
     unasked = Labelled(data.x, data.answer, data.questions, [])
+    beside = judged(projected_signs(data.x[inner], 2 * data.x.shape[1], 0), unasked, held)
+    signs = {"signs of random projections": {m: shares(hits) for m, hits in beside.items()}}
     for kind, anchors, rate, epochs in CHOICES:
         options = {"anchors": anchors, "rate": rate, "epochs": epochs}
         codec = trained(vp.RecurrentBinary(data.x.shape[1], 1, recipe="bebr"), data, inner, kind, **options)
         found = judged(by_codes(codec), unasked, held)
-        yield {"pairs_kind": kind} | options | {m: shares(hits) for m, hits in found.items()}
+        yield {"pairs_kind": kind} | options | signs | {m: shares(hits) for m, hits in found.items()}
 
 
 def main() -> None:

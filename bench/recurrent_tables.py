@@ -62,6 +62,7 @@ PAIRS_NAMES = {
     "float": "float vectors", "float, trained": "float outputs of a block, trained alike", "signs": "plain signs",
     "signs of random projections": "signs of random projections", "hash, trained": '`recipe="bebr"`, u = 0, more directions',
     "bebr": '`recipe="bebr"`', "bebr, first signs": '`recipe="bebr"`, first signs alone', "rotation": '`recipe="rotation"`',
+    "hash, large steps": '`recipe="bebr"`, u = 0, 256 pairs a step', "bebr, large steps": '`recipe="bebr"`, 256 pairs a step',
     "improved": '`recipe="improved"`',
 }  # fmt: skip
 
@@ -79,23 +80,24 @@ def pairs_table(result: Result) -> str:
         cells += [_mean([row[m][f"r{k}"] for row in rows]) if m in rows[0] else "" for m, k in measures]
         lines.append(f"| {' | '.join(cells)} |")
     for (name, bits, codes), rows in groups.items():
-        if codes != "bebr":
-            continue
-        parts = []
-        for other in ("hash, trained", "signs of random projections"):
+        for other in ("hash, trained", "hash, large steps", "signs of random projections"):
+            if f"above {other}" not in rows[0]:
+                continue
+            parts = []
             for measure in ("pairs", "answers"):
                 gaps = [[100 * value for value in row[f"above {other}"][measure]] for row in rows]
-                spans = "; ".join(f"{gap:+.1f} ({low:+.1f} to {high:+.1f})" for gap, low, high in gaps)
-                parts.append(f"{PAIRS_NAMES[other]}, {measure}: {spans}")
-        lines += ["", f'R@1 of `recipe="bebr"` less that of others, {name}, {bits} bits a dimension, in points, each seed with']
-        lines += [f"its 95 % interval: {'. '.join(parts)}."]
+                parts.append(f"{measure} {', '.join(f'{gap:+.1f} ({low:+.1f} to {high:+.1f})' for gap, low, high in gaps)}")
+            lines += ["", f"{PAIRS_NAMES[codes]} less {PAIRS_NAMES[other]}, {name}, {bits} bits a dimension, R@1 in points, each"]
+            lines += [f"seed with its 95 % interval: {'; '.join(parts)}."]
     if result["choices"]:
-        kinds = {"first": "an answer's first passage with the others", "all": "any two passages of an answer"}
+        kinds = {"first": "", "all": "any two passages of an answer, "}
         tried = "; ".join(
-            f"{kinds[c['pairs_kind']]}, {c['anchors']} a step at {c['rate']:g}, {c['epochs']:g} epochs: {c['answers']['r1']:.3f}"
+            f"{kinds[c['pairs_kind']]}{c['anchors']} a step at {c['rate']:g}, {c['epochs']:g} epochs: {c['answers']['r1']:.3f}"
             for c in result["choices"]
         )
-        lines += ["", f"Tried, R@1 of answers by a fifth of those that train: {tried}."]
+        beside = result["choices"][0]["signs of random projections"]["answers"]["r1"]
+        lines += ["", f'Tried with `recipe="bebr"`, R@1 of answers by a fifth of those that train: {tried}. Signs of random']
+        lines += [f"projections have {beside:.3f} there."]
     about = result["about"]
     lines += ["", f"Means of seeds, the worst in brackets. `python -m bench.pairs`, {about['cpu']}, at {about['commit']}."]
     return "\n".join(lines)

@@ -80,7 +80,8 @@ def test_the_command(data, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", command)
     pairs.main()
     first = {row["name"]: row for row in json.loads(out.read_text())["rows"]}
-    codes = ["signs", "signs of random projections", "hash, trained", "bebr", "bebr, first signs", "rotation", "improved"]
+    codes = ["signs", "signs of random projections", "hash, trained", "bebr", "bebr, first signs"]
+    codes += ["hash, large steps", "bebr, large steps", "rotation", "improved"]
     assert [*first] == ["float", "float, trained", *codes]
     for row in first.values():
         assert row["learned_from"] == 210 and row["learned_pairs"] == 168
@@ -92,12 +93,13 @@ def test_the_command(data, tmp_path, monkeypatch, capsys):
     capsys.readouterr()
     pairs.main()  # what is trained is read again
     again = {row["name"]: row for row in json.loads(out.read_text())["rows"]}
-    assert again == first and "step" not in capsys.readouterr().out
+    assert again == first and "  step" not in capsys.readouterr().out
     result = json.loads(out.read_text())
     result["choices"] = [{"pairs_kind": "first", "anchors": 64, "rate": 0.02, "epochs": 10.0, "answers": {"r1": 0.25}}]
+    result["choices"][0]["signs of random projections"] = {"answers": {"r1": 0.26}}
     table = recurrent_tables.pairs_table(result)
     row = next(line for line in table.splitlines() if '| 1 | `recipe="bebr"` |' in line)
-    assert f"| {again['bebr']['pairs']['r1']:.3f} |" in row and "others, 64 a step at 0.02, 10 epochs: 0.250" in table
+    assert f"| {again['bebr']['pairs']['r1']:.3f} |" in row and ": 64 a step at 0.02, 10 epochs: 0.250" in table
     low, high = (f"{100 * value:+.1f}" for value in again["bebr"]["above hash, trained"]["answers"][1:])
     assert f"({low} to {high})" in table
 
@@ -113,6 +115,7 @@ def test_choices_are_made_without_the_rows_that_judge(data, monkeypatch):
 
     monkeypatch.setattr(pairs, "trained", trained)
     rows = list(pairs.chosen(own))
+    assert rows[0]["signs of random projections"] == rows[1]["signs of random projections"]
     assert len(rows) == len(pairs.CHOICES) and all("questions" not in row and row["answers"]["r10"] > 0 for row in rows)
     _, judge = pairs.parted(own.answer, np.arange(len(own.x)), pairs.SHARE, 0)
     assert not set(seen[0]) & set(judge)
