@@ -5,9 +5,10 @@
 // and so are levels and their squares with windows of 6 bits; with 8 they stay in shared memory. So a window is a multiply-add and an addition, and
 // where it competes with another a comparison, a minimum and a choice; with 8 bits half a load and up to one exchange more.
 //
-//   shared memory   | level, square, 64 by 64 | x [step][row], later the windows | taken [step][lane] |
+//   shared memory   | level, square, 64 by 64 | x [step][row], later the windows | taken [step][lane] | ends [state of a lane][lane] |
 //
 // taken: by which of its windows each state was reached, rate bits a state, 32 at most; ways are followed back through it.
+// ends, at rate 3 alone: costs of the states after the last step, of which several may allow one beginning.
 #include "core/grids.cuh"
 
 namespace vecpress::cuda {
@@ -15,6 +16,7 @@ namespace {
 
 constexpr int kRates = 4, kWarm = 24, kMostSize = 8;
 constexpr int kLaneWindows = 64;
+constexpr int kTurned = 8;  // windows of so many bits are searched from the middle of a word, too
 constexpr float kFarthest = 1000.0f;
 
 struct EncodeTrellis {
@@ -47,8 +49,8 @@ struct Layout {
   static constexpr int kTable = kLanes * kPair;   // pairs
 
   __host__ __device__ static constexpr int whole(int words) { return (words + 3) / 4 * 4; }
-  static std::size_t bytes(int steps, int states) {
-    return sizeof(float2) * kTable + 4 * static_cast<std::size_t>(whole(steps * kStride) + 32 * (steps > states ? steps : states));
+  static std::size_t bytes(int steps, int ends) {
+    return sizeof(float2) * kTable + 4 * static_cast<std::size_t>(whole(steps * kStride) + 32 * (steps + ends));
   }
 };
 
@@ -73,11 +75,12 @@ struct Search {
   using L = Layout<kWindow>;
   static constexpr int kWays = 1 << kRate, kStates = (1 << kWindow) >> kRate;
   static constexpr int kOwn = kLaneWindows >> kRate;  // states of a lane
+  static constexpr int kEnds = kRate == 3 ? kOwn : 0;  // of a lane, where ends and beginnings may differ
   static constexpr int kBefore = kStates < kLaneWindows ? kStates : kLaneWindows;  // states that a lane's windows come from
 
   const float4* table;  // this lane's levels and squares, two by two
   float* x;             // this row's, a stride apart
-  uint32_t* taken;      // [step][lane]
+  uint32_t* taken;      // [step][lane], and the ends after it
   int steps, bits, lane, part, first_lane;  // the lane's part of its row; the row's first lane
   float cost[kOwn];                         // of the states part * kOwn ..
 
@@ -124,10 +127,11 @@ struct Search {
     return reached;
   }
 
+  // Steps from `first` up to `last`.
   template <bool kKeep>
-  __device__ __forceinline__ void walk(int first) {
+  __device__ __forceinline__ void walk(int first, int last) {
 #pragma unroll 1
-    for (int t = first; t < steps; ++t) {
+    for (int t = first; t < last; ++t) {
       const uint32_t reached = step<kKeep>(t);
       if (kKeep) taken[t * 32 + lane] = reached;
     }
@@ -139,20 +143,53 @@ struct Search {
     return state << kRate | static_cast<int>(reached >> kRate * (state % kOwn) & (kWays - 1));
   }
 
+  // The state that step t began in, on the way to one after the last step.
+  __device__ __forceinline__ int state_before(int t, int state) const {
+    for (int u = steps - 1; u >= t; --u) state = window_before(u, state) % kStates;
+    return state;
+  }
+
+  // The new bits of the windows on the way to a state after the steps from `first` up to `last`; the windows take the places of the row's numbers,
+  // and `state` becomes what the way begins in.
+  __device__ __forceinline__ uint64_t follow(int first, int last, int& state) {
+    uint64_t found = 0;
+    for (int t = last - 1; t >= first; --t) {
+      const int window = window_before(t, state);
+      if (part == 0) x[t * L::kStride] = __uint_as_float(static_cast<uint32_t>(window));
+      found = found << kRate | static_cast<uint32_t>(window / kStates);
+      state = window % kStates;
+    }
+    return found;
+  }
+
+  __device__ __forceinline__ float end_cost(int end) const { return __uint_as_float(taken[(steps + end % kOwn) * 32 + first_lane + end / kOwn]); }
+
+  // The least costly end that allows a beginning, of equal ones the lowest, where there may be several and begin_where_ends_allow has left costs.
+  __device__ __forceinline__ Cheapest end_before(int begin) const {
+    const int first = begin % (kStates >> rest()) << rest();
+    Cheapest best{end_cost(first), first};
+#pragma unroll 1
+    for (int end = first + 1; end < first + (1 << rest()); ++end) {
+      const float other = end_cost(end);
+      if (other < best.cost) best = {other, end};
+    }
+    return best;
+  }
+
   // Makes of the costs of ends those of the beginnings that they allow: of each the least.
   __device__ __forceinline__ void begin_where_ends_allow() {
     if (!rest()) return;  // a state each
-    const int shared = kStates >> rest();
 #pragma unroll
-    for (int s = 0; s < kOwn; ++s) taken[s * 32 + lane] = __float_as_uint(cost[s]);
+    for (int s = 0; s < kOwn; ++s) taken[(steps + s) * 32 + lane] = __float_as_uint(cost[s]);
     __syncwarp();
 #pragma unroll
-    for (int s = 0; s < kOwn; ++s) {
-      const int end = (part * kOwn + s) % shared << rest();
-      cost[s] = __uint_as_float(0x7f800000u);
-      for (int e = end; e < end + (1 << rest()); ++e) cost[s] = fminf(cost[s], __uint_as_float(taken[e % kOwn * 32 + first_lane + e / kOwn]));
-    }
+    for (int s = 0; s < kOwn; ++s) cost[s] = end_before(part * kOwn + s).cost;
     __syncwarp();
+  }
+
+  __device__ __forceinline__ void begin_in(int state) {
+#pragma unroll
+    for (int s = 0; s < kOwn; ++s) cost[s] = part * kOwn + s == state ? 0.0f : __uint_as_float(0x7f800000u);
   }
 
   __device__ __forceinline__ int least_state() const {
@@ -177,24 +214,31 @@ struct Search {
   __device__ __forceinline__ uint64_t find() {
 #pragma unroll
     for (int s = 0; s < kOwn; ++s) cost[s] = 0;
-    walk<false>(steps > kWarm ? steps - kWarm : 0);
+    walk<false>(steps > kWarm ? steps - kWarm : 0, steps);
     begin_where_ends_allow();
-    walk<true>(0);
+    walk<true>(0, steps);
     __syncwarp();
-    int start = least_state();
-    for (int t = steps - 1; t >= 0; --t) start = window_before(t, start) % kStates;
+    int start = state_before(0, least_state());
     __syncwarp();
-#pragma unroll
-    for (int s = 0; s < kOwn; ++s) cost[s] = part * kOwn + s == start ? 0.0f : __uint_as_float(0x7f800000u);
-    walk<true>(0);
+    begin_in(start);
+    walk<true>(0, steps);
     __syncwarp();
     int state = closing_state(start);
-    uint64_t ring = 0;
-    for (int t = steps - 1; t >= 0; --t) {
-      const int window = window_before(t, state);
-      if (part == 0) x[t * L::kStride] = __uint_as_float(static_cast<uint32_t>(window));
-      ring = ring << kRate | static_cast<uint32_t>(window / kStates);
-      state = window % kStates;
+    uint64_t ring;
+    if constexpr (kWindow == kTurned) {
+      const int middle = steps / 2;
+      start = state_before(middle, state);
+      __syncwarp();
+      begin_in(start);
+      walk<true>(middle, steps);
+      begin_where_ends_allow();
+      walk<true>(0, middle);
+      __syncwarp();
+      ring = follow(0, middle, start);
+      state = rest() ? end_before(start).state : start;
+      ring |= follow(middle, steps, state) << kRate * middle;
+    } else {
+      ring = follow(0, steps, state);
     }
     return ring << (kWindow - kRate) | static_cast<uint32_t>(start);  // bits beyond a shorter ring are not written
   }
@@ -248,7 +292,7 @@ int launch_jobs(const EncodeTrellis& a, const Jobs& jobs, int steps, Stream stre
   using L = Layout<kWindow>;
   const int64_t blocks = divided_up(a.n, L::kRows) * jobs.count;
   return launch(encode_trellis_kernel<kWindow, kRate>, dim3(static_cast<unsigned>(blocks)), dim3(32),
-                L::bytes(steps, Search<kWindow, kRate>::kOwn), stream, a, jobs);
+                L::bytes(steps, Search<kWindow, kRate>::kEnds), stream, a, jobs);
 }
 
 template <int kWindow>

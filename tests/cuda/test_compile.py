@@ -73,10 +73,11 @@ def test_hamming_counts_half_of_the_words(code):
 
 
 def test_trellis_ways_compete_in_registers(code):
-    """A step is 64 multiply-adds, thrice: for costs alone, and twice with how states were reached."""
+    """A step is 64 multiply-adds: for costs alone once, with how states were reached twice, with windows of 8 bits four times."""
     for name in named(code, "encode_trellis_kernel"):
+        walks = 5 if "ILi8E" in name else 3
         assert "LDL" not in code[name] and "STL" not in code[name], name
-        assert code[name].count("FFMA") >= 3 * 64 and code[name].count("LDS.128") <= 4 * 32, name
+        assert code[name].count("FFMA") >= walks * 64 and code[name].count("LDS.128") <= walks * 32, name
 
 
 # ---- no driver: what a machine without a device sees

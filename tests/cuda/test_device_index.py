@@ -87,6 +87,16 @@ def test_layers_are_scanned_in_place_and_cut(device, x, q):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("size", [12, 21, 30])
+def test_codes_of_windows_of_8_bits(device, x, q, size):
+    """Words are searched from their middle, too. Of 21 and 30 bytes, one of 7 or 5 at rate 3 has a rest of 2 bits or 1."""
+    pair = Pair(vp.TransformCodec(size, window=8).fit(x), device)
+    with vp.use("cuda"):  # makes the codes of one of the two
+        pair.both[1].add(x)
+    pair.both[0].add(x)
+    pair.check(q)
+
+
 def test_a_range_and_queries_with_filters_of_their_own(device, x, q):
     pair = Pair(vp.PQ(m=8, n_bits=4).fit(x), device)
     pair.do(lambda index: index.add(x))
