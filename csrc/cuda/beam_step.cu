@@ -3,11 +3,9 @@
 // A warp is a row, a lane eight labels of four paths at a time, whose sums are in registers. A path that begins as an earlier one of the four takes
 // over its sum where the two part, so what they share is read and added once. Rows of `pairs` come from L2, which is what binds.
 //
-// The least are found by a bar: the keep-th of the lanes' least totals, which keep totals do not exceed. What does not exceed it goes into a
-// buffer in shared memory, whose order with what was kept before is made where it is full and at the end.
-//
-//   shared memory of a warp   | kept, ascending: places | buffer: a group's |    a total as a whole number << 32 | place << 1 | whether it is -0
+// The least are found by a bar (core/least.cuh): what does not exceed it goes into a buffer that holds all totals of a group.
 #include "core/grids.cuh"
+#include "core/least.cuh"
 
 namespace vecpress::cuda {
 namespace {
@@ -16,7 +14,6 @@ constexpr int kWarps = kEmulated ? 2 : 4;
 constexpr int kPaths = 4, kColumns = 8;  // of a lane
 constexpr int kMostPaths = 256, kMostEntries = 256, kMostLabels = 63;
 constexpr int kBuffer = 32 * kPaths * kColumns;  // all totals of a group
-constexpr uint64_t kNothing = ~uint64_t{0};
 
 struct BeamStep {
   uint8_t* grown;  // [n, keep, labels + 1]
@@ -124,77 +121,10 @@ __device__ __forceinline__ void add_up(const BeamStep& a, int64_t row, int p0, f
   }
 }
 
-// What as many of the lanes' numbers as are kept do not exceed.
-__device__ __forceinline__ float least_of_lanes(float x, int keep) {
-  const int lane = lane_id();
-#pragma unroll
-  for (int size = 2; size <= 32; size *= 2)
-#pragma unroll
-    for (int by = size / 2; by; by /= 2) {
-      const float other = __shfl_xor_sync(kAllLanes, x, by);
-      x = ((lane & by) == 0) == ((lane & size) == 0) ? fminf(x, other) : fmaxf(x, other);
-    }
-  return __shfl_sync(kAllLanes, x, keep - 1);
-}
-
-// A warp's best so far, and those that may be among them.
-struct Least {
-  uint64_t* kept;  // [places + kBuffer]
-  int places, keep, count;
-  float bar;
-
-  __device__ __forceinline__ void begin() {
-    for (int i = lane_id(); i < places; i += 32) kept[i] = kNothing;
-    count = 0;
-    bar = __uint_as_float(0x7f800000u);
-    __syncwarp();
-  }
-
-  // Whether a lane has `total`, of that place, to offer; by all lanes, at most kBuffer before they are put in order.
-  __device__ __forceinline__ void offer(bool has, float total, int place) {
-    has = has && !(total > bar);
-    const unsigned who = __ballot_sync(kAllLanes, has);
-    if (!who) return;
-    const uint32_t bits = __float_as_uint(total);
-    const uint64_t key = static_cast<uint64_t>(order_of_bits(bits)) << 32 | static_cast<uint32_t>(place) << 1 | (bits == 0x80000000u);
-    if (has) kept[places + count + __popc(who & ((1u << lane_id()) - 1))] = key;
-    count += __popc(who);
-  }
-
-  // Puts all in order: the first are kept, and nothing is in the buffer. By Batcher's bitonic network, all of whose exchanges put the less in
-  // front where the first of each merge compare from both ends; so what is not there, behind the last, would never move.
-  __device__ __forceinline__ void settle() {
-    const int all = places + count;
-    int half = 32;
-    while (2 * half < all) half *= 2;
-    __syncwarp();
-#pragma unroll 1
-    for (int size = 2; size <= 2 * half; size *= 2)
-#pragma unroll 1
-      for (int by = size; by > 1; by /= 2) {
-#pragma unroll 1
-        for (int i = lane_id(); i < half; i += 32) {
-          const int inside = i & (by / 2 - 1), from = 2 * (i - inside), low = from + inside;
-          const int high = by == size ? from + by - 1 - inside : low + by / 2;
-          if (high >= all) continue;
-          const uint64_t x = kept[low], y = kept[high];
-          if (x > y) {
-            kept[low] = y;
-            kept[high] = x;
-          }
-        }
-        __syncwarp();
-      }
-    count = 0;
-    const uint64_t last = kept[keep - 1];
-    if (last != kNothing) bar = __uint_as_float(bits_of_order(static_cast<uint32_t>(last >> 32)));
-  }
-};
-
 template <bool kFours>
 __global__ void __launch_bounds__(kWarps * 32, 4) beam_step_kernel(BeamStep a) {
   const int lane = lane_id(), warp = static_cast<int>(threadIdx.x) / 32;
-  Least least{dynamic_shared<uint64_t>() + warp * (a.places + kBuffer), a.places, a.keep, 0, 0};
+  Least least{dynamic_shared<uint64_t>() + warp * (a.places + kBuffer), a.places, a.keep};
   for (int64_t row = static_cast<int64_t>(blockIdx.x) * kWarps + warp; row < a.n; row += static_cast<int64_t>(gridDim.x) * kWarps) {
     least.begin();
     for (int p0 = 0; p0 < a.b; p0 += kPaths) {
@@ -216,13 +146,11 @@ __global__ void __launch_bounds__(kWarps * 32, 4) beam_step_kernel(BeamStep a) {
       if (least.count) least.settle();
     }
     for (int k = lane; k < a.keep; k += 32) {
-      const uint64_t key = least.kept[k];
-      const uint32_t bits = bits_of_order(static_cast<uint32_t>(key >> 32));
-      a.best[row * a.keep + k] = __uint_as_float(key & 1 ? 0x80000000u : bits);
+      a.best[row * a.keep + k] = least.total(k);
     }
     const int wide = a.labels + 1;
     for (int i = lane; i < a.keep * wide; i += 32) {
-      const int k = i / wide, t = i % wide, place = static_cast<int>(static_cast<uint32_t>(least.kept[k])) >> 1;
+      const int k = i / wide, t = i % wide, place = least.place(k);
       a.grown[row * a.keep * wide + i] =
           t < a.labels ? a.paths[(row * a.b + place / a.ks) * a.labels + t] : static_cast<uint8_t>(place % a.ks);
     }

@@ -110,6 +110,125 @@ def test_beams_of_long_paths(labels):
     check(lambda: ops.beam_step(*(a.astype(np.float32) for a in (costs, pairs)), paths, scores.astype(np.float32), 5))
 
 
+def searched(rng: np.random.Generator, n: int, d: int, depth: int, first: int, b: int, spread: float) -> dict[str, np.ndarray]:
+    """Operands of search_labels: numbers of few values where `spread` is small, so that totals tie."""
+    steps = depth - first
+
+    def make(*shape: int) -> np.ndarray:
+        return np.rint(spread * rng.standard_normal(shape)).astype(np.float32)
+
+    return {
+        "y": make(n, d), "books": make(depth, 256, d),
+        "entries": (128 + np.rint(spread * rng.standard_normal((steps, -(-d // 4), 256, 4)))).astype(np.uint8),
+        "factors": np.tile(np.array([[-2 / 63, 0.5]], np.float32), (steps, 1)), "squares": make(steps, 256),
+        "pairs": np.rint(spread * rng.standard_normal((sum(range(first, depth)), 256, 256))).astype(np.int8),
+        "paths": some_paths(b, n, b, first, 256), "scores": make(n, b),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("beam, last", [(1, 1), (4, 1), (16, 16), (3, 7)])
+@pytest.mark.parametrize("d", [0, 1, 6, 8, 1030, 2052])  # the last two: a row's bytes in pieces, words that are not all there
+def test_labels_of_totals_that_are_equal_or_none(d, beam, last):
+    rng = np.random.default_rng(d)
+    operand = searched(rng, 9, d, 4, 1, 5, 0.3)
+    check(lambda: ops.search_labels(**operand, beam=beam, last=last))
+    none = np.zeros_like(operand["squares"])
+    zeros = operand | {"squares": none, "entries": np.full_like(operand["entries"], 128), "pairs": operand["pairs"] * np.int8(0)}
+    scores = np.array([0.0, -0.0, np.inf, np.nan, -np.inf], np.float32)
+    for some in (scores, scores[::-1], scores[2:4].repeat(3)[:5], scores[:2].repeat(3)[:5], scores[[2, 2, 2, 2, 0]]):
+        check(lambda some=some: ops.search_labels(**(zeros | {"scores": np.tile(some, (9, 1))}), beam=beam, last=last))
+    for value in (np.inf, -np.inf, np.nan, 3e38, -0.0):
+        squares = operand["squares"].copy()
+        squares[1, rng.random(256) < 0.98] = value
+        check(lambda squares=squares: ops.search_labels(**(operand | {"squares": squares}), beam=beam, last=last))
+
+
+LEAST = np.float32(2.0**-100)  # that a row's largest component counts from
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan, -np.inf, 3e38, 1e-38, LEAST, np.nextafter(LEAST, np.float32(0))])
+def test_labels_of_rows_of_numbers_that_are_none_or_tiny(value):
+    rng = np.random.default_rng(4)
+    operand = searched(rng, 40, 7, 3, 0, 2, 20.0)
+    operand["y"][::3] *= np.float32(1e-36)
+    operand["y"][::2, 3] = value
+    operand["books"][0, 5:9, 2] = value
+    check(lambda: ops.search_labels(**operand, beam=4, last=2))
+    operand["y"] = np.zeros_like(operand["y"])
+    operand["y"][:, 0] = value
+    check(lambda: ops.search_labels(**operand, beam=4, last=2))
+    for column in (0, 1):
+        factors = operand["factors"].copy()
+        factors[1:, column] = value
+        check(lambda factors=factors: ops.search_labels(**(operand | {"factors": factors}), beam=4, last=2))
+
+
+@pytest.mark.parametrize("depth, first", [(3, 2), (33, 31), (34, 33), (64, 62)])
+def test_labels_behind_long_paths(depth, first):
+    """Differences of all labels, of the largest that there are, one way and the other."""
+    rng = np.random.default_rng(depth)
+    operand = searched(rng, 70, 5, depth, first, 16, 9.0)
+    operand["pairs"][:, ::2], operand["pairs"][:, 1::2] = 127, -128
+    operand["paths"][:, 0] = 0
+    operand["paths"][:, 1:4] |= np.uint8(1)
+    operand["paths"][1::2] ^= np.uint8(1)
+    check(lambda: ops.search_labels(**operand, beam=16, last=16))
+
+
+def test_labels_of_rows_on_the_device():
+    from vecpress.cuda import rows
+    from vecpress.cuda.memory import DeviceArray
+
+    operand = searched(np.random.default_rng(7), 33, 10, 3, 0, 1, 30.0)
+    operand["paths"] = operand["scores"] = None
+    y = DeviceArray.of(operand["y"], 0)
+    for got, wanted in zip(
+        rows.search_labels(**(operand | {"y": y}), beam=4, last=2), ops.search_labels(**operand, beam=4, last=2), strict=True
+    ):
+        assert same_bits(got.numpy(), wanted)
+    assert same_bits(y.numpy(), operand["y"])
+    for change, error in (
+        ({"books": operand["books"][:, :9]}, r"search_labels: books expected shape \(any, 256, 10\), got"),
+        ({"squares": operand["squares"].repeat(2, axis=0)}, "search_labels: expected 1 to 64 books of at most 262144 dim"),
+        ({"entries": operand["entries"][:2]}, r"search_labels: entries expected shape \(3, 3, 256, 4\), got"),
+        ({"pairs": operand["pairs"][:2]}, r"search_labels: pairs expected shape \(3, 256, 256\), got"),
+        ({"paths": np.zeros((33, 17, 0), np.uint8)}, r"search_labels: paths expected 1 to 16 a row, got shape \(33, 17, 0\)"),
+        ({"scores": np.zeros((33, 2), np.float32)}, r"search_labels: scores expected shape \(33, 1\), got"),
+        ({"beam": 17}, "search_labels: beam expected 1 to 16, got 17"),
+        ({"last": 0}, "search_labels: last expected 1 to 16, got 0"),
+    ):
+        with pytest.raises(ValueError, match=error):
+            rows.search_labels(**(operand | {"beam": 4} | change))
+    there = DeviceArray.of(np.zeros(768 + 4, np.int8), 0)
+    with pytest.raises(ValueError, match="search_labels: squares expected memory at a multiple of 16 bytes, got 0x"):
+        rows.search_labels(**(operand | {"squares": Shifted(there, (3, 256), 4)}), beam=4)
+
+
+class Shifted:
+    """float32 numbers on the device that begin some bytes behind where an array does."""
+
+    def __init__(self, array, shape: tuple[int, ...], by: int):
+        self.array = array  # whose memory it is
+        self.__cuda_array_interface__ = {"shape": shape, "typestr": "<f4", "data": (array.pointer + by, False), "version": 3}
+
+
+def test_search_labels_refuses_what_it_cannot_do():
+    """By the C interface: 11 arrays, n, d, depth, steps, b, beam, last. A count or a pointer at a time."""
+    from vecpress.cuda import library
+    from vecpress.cuda.memory import DeviceArray
+
+    room = DeviceArray.of(np.zeros(1 << 18, np.uint8), 0)
+    good = [*[room.pointer] * 11, 1, 4, 2, 1, 1, 4, 1, None]
+    function = library.load().vp_cuda_search_labels
+    with library.on(0):
+        bad = [(i, None) for i in range(11)] + [(place, room.pointer + 8) for place in (5, 7, 8)]
+        bad += [(11, -1), (12, -1), (12, (1 << 18) + 1), (13, 0), (13, 65), (14, 0), (14, 3)]
+        bad += [(place, value) for place in (15, 16, 17) for value in (-1, 0, 17)]
+        for place, value in bad:
+            assert function(*good[:place], value, *good[place + 1 :]) == 1, (place, value)
+        assert function(*[None] * 11, 0, *good[12:]) == 0
+
+
 @pytest.mark.parametrize("window", WINDOWS)
 def test_more_words_than_a_launch_takes(window):
     rng = np.random.default_rng(5)

@@ -16,10 +16,13 @@ from .blocks import DeviceBlocks
 RANK = -1  # below the reference: arrays on the host are never taken to a device unasked
 GROUPS = {"flat": 0}  # where the option stands that says in what groups bytes lie; 1 for the others
 # results that an operation writes, where more than one
-OUTPUTS = {"assign": 2, "beam_step": 2, "encode_grid": 2, "encode_sq": 2, "encode_trellis": 2, "pack_bits": 2}
+OUTPUTS = {
+    "assign": 2, "beam_step": 2, "encode_grid": 2, "encode_sq": 2, "encode_trellis": 2, "pack_bits": 2, "search_labels": 3,
+}  # fmt: skip
 SHAPES = {
     "beam_step": (1,),
     "label_sums": (0,),
+    "search_labels": (1,),
     "unpack_codes": (1,),
 }  # axes of the result whose lengths no operand says: arguments behind the others
 

@@ -99,6 +99,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "encode_grid": [*[c_void_p] * 4, c_int32, c_int64, c_int64, c_void_p],
     "encode_trellis": [*[c_void_p] * 4, c_int64, c_void_p, c_int, c_int64, c_void_p],
     "beam_step": [*[c_void_p] * 6, c_int64, *[c_int32] * 4, c_void_p],
+    "search_labels": [*[c_void_p] * 11, c_int64, c_int64, *[c_int32] * 5, c_void_p],
     "lut4_operand": [SCAN, c_int32],
     "lut4": [SCAN, c_void_p, c_int32],
     "lut8_operand": [SCAN],

@@ -18,12 +18,16 @@ from ..ops.encode_trellis import RATES, check_level_shape, check_word_sizes, ste
 from ..ops.numerics import array
 from ..ops.pack_codes import BITS, packed_size
 from ..ops.rotate import ROUNDS
+from ..ops.search_labels import ENTRIES
+from ..ops.search_labels import MOST_LABELS as MOST_SEARCHED
+from ..ops.search_labels import MOST_PATHS as MOST_SEARCHED_PATHS
 from . import library
 from .library import call
 from .memory import DeviceArray, Stream, as_device_array, ready_for, scratch
 from .scans import workspace_limit
 
 Array = Any  # a NumPy array, or one on a device, of whatever framework
+MOST_DIMENSIONS = 1 << 18  # that a row of search_labels may have: its products then stay within 32 bits
 ROWS: dict[str, Callable[..., Any]] = {}  # by the operation's name: called as its reference is, but for the outputs
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -281,6 +285,41 @@ def beam_step(
     grown, best = work.make(np.uint8, n, keep, labels + 1), work.make(np.float32, n, keep)
     work.run(grown, best, costs, pairs, paths, scores, n, ks, b, labels, keep)
     return grown, best
+
+
+@_row
+def search_labels(
+    y: Array, books: Array, entries: Array, factors: Array, squares: Array, pairs: Array, paths: Array | None,
+    scores: Array | None, beam: int, last: int = 1, *, device: int | None = None, stream: Stream = 0,
+) -> tuple[DeviceArray, DeviceArray, DeviceArray]:  # fmt: skip
+    """As `vecpress.ops.search_labels`; entries, squares and pairs begin at multiples of 16 bytes, as frameworks allocate."""
+    work = Work("search_labels", device, stream, y, books, entries, factors, squares, pairs)
+    y = work.put("y", y, np.float32, None, None)
+    n, d = y.shape
+    books = work.put("books", books, np.float32, None, ENTRIES, d)
+    squares = work.put("squares", squares, np.float32, None, ENTRIES)
+    depth, steps = len(books), len(squares)
+    if not (1 <= steps <= depth <= MOST_SEARCHED and d <= MOST_DIMENSIONS):
+        raise ValueError(
+            f"search_labels: expected 1 to {MOST_SEARCHED} books of at most {MOST_DIMENSIONS} dimensions and squares of 1 or "
+            f"more of them, got shapes {books.shape} and {squares.shape}"
+        )
+    before = depth - steps
+    entries = work.put("entries", entries, np.uint8, steps, -(-d // 4), ENTRIES, 4)
+    factors = work.put("factors", factors, np.float32, steps, 2)
+    pairs = work.put("pairs", pairs, np.int8, sum(range(before, depth)), ENTRIES, ENTRIES)
+    for name, table in (("entries", entries), ("squares", squares), ("pairs", pairs)):
+        if table.pointer % 16:
+            raise ValueError(f"search_labels: {name} expected memory at a multiple of 16 bytes, got {table.pointer:#x}")
+    paths = work.put("paths", np.empty((n, 1, 0), np.uint8) if paths is None else paths, np.uint8, n, None, before)
+    b = paths.shape[1]
+    if not 1 <= b <= MOST_SEARCHED_PATHS:
+        raise ValueError(f"search_labels: paths expected 1 to {MOST_SEARCHED_PATHS} a row, got shape {paths.shape}")
+    scores = work.put("scores", np.zeros((n, b), np.float32) if scores is None else scores, np.float32, n, b)
+    beam, last = (check_int("search_labels", *value, 1, MOST_SEARCHED_PATHS) for value in (("beam", beam), ("last", last)))
+    found, reached, rest = work.make(np.uint8, n, last, depth), work.make(np.float32, n, last), work.make(np.float32, n, d)
+    work.run(found, reached, rest, y, books, entries, factors, squares, pairs, paths, scores, n, d, depth, steps, b, beam, last)
+    return found, reached, rest
 
 
 @_row
