@@ -155,7 +155,7 @@ struct Search {
     uint64_t found = 0;
     for (int t = last - 1; t >= first; --t) {
       const int window = window_before(t, state);
-      if (part == 0) x[t * L::kStride] = __uint_as_float(static_cast<uint32_t>(window));
+      x[t * L::kStride] = __uint_as_float(static_cast<uint32_t>(window));  // all lanes of the row the same: asking which one is dearer
       found = found << kRate | static_cast<uint32_t>(window / kStates);
       state = window % kStates;
     }
