@@ -15,6 +15,7 @@ from vecpress.cuda.library import Device, call
 from vecpress.cuda.memory import DeviceArray, Memory
 from vecpress.ops.factors import NO_BIAS, NO_FACTOR
 from vecpress.ops.trellis_levels import TABLES
+from vecpress.residual import whole_steps
 
 from .gpu import Row, Timer
 
@@ -108,6 +109,8 @@ def check() -> list[str]:
         _compare(f"encode_trellis, windows of {window} bits", lambda v=table.levels: ops.encode_trellis(y, words, v), done)
     beams = paths_of(len(x), 3)
     _compare("beam_step", lambda: ops.beam_step(rng_floats(len(x), 256), rng_floats(3 * 256, 256), *beams, BEAM), done)
+    steps = whole_steps(rng_floats(4, 256, 32), None)
+    _compare("search_labels", lambda: ops.search_labels(x[: n // 50], *steps, BEAM, last=2), done)
     return done
 
 
@@ -143,7 +146,7 @@ def measure(device: Device, minutes: float, only: list[str]) -> list[Row]:
     work = Work(device, minutes)
     out = [Row("limit", name, 0.0, rate, "bytes" if name == COPY else "multiply-adds") for name, rate in work.limits.items()]
     scans_ = one_query_hamming, one_query_lut8, batch_hamming, batch_sdc, batch_dot
-    for case in (*scans_, encode, words, beams, nearest, end_to_end):
+    for case in (*scans_, encode, words, beams, searches, nearest, end_to_end):
         if work.timer.over:
             break
         if not only or any(word in case.__name__ for word in only):
@@ -289,6 +292,19 @@ def beams(work: Work) -> list[Row]:
     few = [array if array is pairs else array[: n // 50] for array in here]
     theirs = work.timer(lambda: ops.beam_step(*few, BEAM))
     row.peers["the processor, from a fiftieth of the rows"] = row.rate / (len(few[0]) / theirs)
+    return [row]
+
+
+def searches(work: Work) -> list[Row]:
+    """All labels of a row; the processor's from few rows, with all its threads."""
+    n, labels, d = (70, 2, 24) if work.tiny else (200_000, 8, 384)
+    y, steps = rng_floats(n, d), whole_steps(rng_floats(labels, 256, d), None)
+    there = [work.put(array) for array in (y, *steps)]
+    seconds = work.timer(lambda: rows.search_labels(*there, None, None, BEAM))
+    row = Row("search_labels", f"{n:.0e} x {d}, {BEAM} paths of {labels} labels", seconds, n / seconds, "rows")
+    few = y[: n // 50]
+    theirs = work.timer(lambda: ops.search_labels(few, *steps, BEAM))
+    row.peers["the processor, from a fiftieth of the rows"] = row.rate / (len(few) / theirs)
     return [row]
 
 

@@ -143,8 +143,8 @@ VP_CUDA_API int vp_cuda_encode_trellis(uint8_t* codes, int8_t* values, const flo
 /* costs [n, ks], pairs [labels * ks, ks], paths uint8 [n, b, labels], labels below ks, scores [n, b]; keep at most b * ks */
 VP_CUDA_API int vp_cuda_beam_step(uint8_t* grown, float* best, const float* costs, const float* pairs, const uint8_t* paths, const float* scores,
                                   int64_t n, int32_t ks, int32_t b, int32_t labels, int32_t keep, void* stream);
-/* books [depth, 256, d]; entries, factors, squares of the last `steps` of them; pairs int8 [.., 256, 256]; paths uint8 [n, b, depth - steps], NULL where
- * they have no labels; scores [n, b]; found [n, last, depth], reached [n, last], rest [n, d], which serves as memory on the way: not y's.
+/* books [depth, 256, d]; entries, factors, squares of the last `steps` of them; pairs int8 [.., 256, 256]; paths uint8 [n, b, depth - steps], NULL
+ * where they have no labels; scores [n, b]; found [n, last, depth], reached [n, last], rest [n, d], which serves as memory on the way: not y's.
  * d is at most 2^18; entries, squares and pairs are 16-byte aligned */
 VP_CUDA_API int vp_cuda_search_labels(uint8_t* found, float* reached, float* rest, const float* y, const float* books, const uint8_t* entries,
                                       const float* factors, const float* squares, const int8_t* pairs, const uint8_t* paths, const float* scores,

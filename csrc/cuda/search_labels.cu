@@ -107,7 +107,7 @@ __device__ __forceinline__ float leave(const Search& a, int lane, int64_t row, c
 
 // rint(near) - 64 in the low byte: whole numbers are the steps of floats from 2^23 on, and halves go to even ones by 64 more or less.
 __device__ __forceinline__ uint32_t whole_number(float x, float inverse) {
-  const float near = fminf(fmaxf(__fmaf_rn(x, inverse, 64.0f), 1.0f), 127.0f);  // NaN becomes 1
+  const float near = fmaxf(__fmaf_rn(x, inverse, 64.0f), 1.0f);  // NaN becomes 1; 63 (1 + 2^-24) + 64 at most, which goes to 127
   return __float_as_uint(__fadd_rn(near, 12582912.0f - 64.0f));
 }
 

@@ -80,6 +80,12 @@ def test_trellis_ways_compete_in_registers(code):
         assert code[name].count("FFMA") >= walks * 64 and code[name].count("LDS.128") <= walks * 32, name
 
 
+def test_labels_are_products_of_four_bytes(code):
+    """Two words of entries of four labels with those of eight rows, and nothing between them that is not in registers."""
+    for name in named(code, "search_labels_kernel"):
+        assert code[name].count("IDP.4A") == 64 and "LDL" not in code[name] and "STL" not in code[name], name
+
+
 # ---- no driver: what a machine without a device sees
 
 

@@ -137,6 +137,8 @@ def test_labels_of_totals_that_are_equal_or_none(d, beam, last):
     scores = np.array([0.0, -0.0, np.inf, np.nan, -np.inf], np.float32)
     for some in (scores, scores[::-1], scores[2:4].repeat(3)[:5], scores[:2].repeat(3)[:5], scores[[2, 2, 2, 2, 0]]):
         check(lambda some=some: ops.search_labels(**(zeros | {"scores": np.tile(some, (9, 1))}), beam=beam, last=last))
+    twos = np.tile(rng.permutation(256).astype(np.float32) // 2, (3, 1))  # few that tie
+    check(lambda: ops.search_labels(**(zeros | {"squares": twos}), beam=beam, last=last))
     for value in (np.inf, -np.inf, np.nan, 3e38, -0.0):
         squares = operand["squares"].copy()
         squares[1, rng.random(256) < 0.98] = value
@@ -161,6 +163,16 @@ def test_labels_of_rows_of_numbers_that_are_none_or_tiny(value):
         factors = operand["factors"].copy()
         factors[1:, column] = value
         check(lambda factors=factors: ops.search_labels(**(operand | {"factors": factors}), beam=4, last=2))
+
+
+@pytest.mark.parametrize("most", [LEAST, np.nextafter(LEAST, np.float32(0)), np.nextafter(LEAST, np.float32(1))])
+def test_labels_of_rows_about_as_small_as_count(most):
+    rng = np.random.default_rng(5)
+    operand = searched(rng, 40, 7, 2, 0, 1, 20.0)
+    for name in ("books", "squares", "scores"):
+        operand[name] *= np.float32(0)
+    operand["y"] = (most * rng.choice([-1, 1, 0.5], (40, 7))).astype(np.float32)
+    check(lambda: ops.search_labels(**operand, beam=4, last=4))
 
 
 @pytest.mark.parametrize("depth, first", [(3, 2), (33, 31), (34, 33), (64, 62)])
