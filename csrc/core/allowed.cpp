@@ -61,6 +61,9 @@ inline uint64_t Allowed::allowed(int64_t b) const {
 // rows stay where they are.
 bool Allowed::worth_moving() const {
   if (!rows_ || !scan_.code_size) return false;
+  // Every piece finds k of its own rows beside those so far, so they are to be few of many, and no more memory than is moved.
+  const int64_t most = std::max(kMoved / scan_.code_size, kBlock);
+  if (rows_ > most && (scan_.k > most / 256 || scan_.nq * scan_.k > kMoved / 16)) return false;
   const double each = 1.25 * static_cast<double>(scan_.nq), blocks = static_cast<double>(filled_), rows = static_cast<double>(rows_);
   return 2 * blocks + 1.5 * rows + each * rows / kBlock < 0.7 * each * blocks;
 }

@@ -192,6 +192,7 @@ struct Floors {
       sure[g] = screen.sure;
       spread[g] = screen.spread;
       per_step[g] = screen.coarse.per_step;
+      floor[g] = 0;
       raise(s, q0 + g, g, collectors[g].bar());
     }
   }

@@ -149,7 +149,7 @@ inline void add_up(const SearchLabelsArgs& a, int64_t step, const int8_t* pairs,
                    int64_t b, const int32_t* sums, float* own, float* totals) {
   constexpr int kLanes = Floats::kLanes, kVectors = kRegisters / 4, kEach = Shorts::kLanes / kLanes;
   const Floats factor = Floats::set1(row.most * a.factors[2 * step]), unit = Floats::set1(a.factors[2 * step + 1]);
-  const Floats first = Floats::set1(row.scores[0]);
+  const Floats first = fma(Floats::zero(), unit, Floats::set1(row.scores[0]));  // as other paths: no number if the unit is none
   for (int64_t c = 0; c < kEntries; c += kLanes) {
     const Floats x = fma(whole_numbers(sums + c), factor, Floats::load(a.squares + step * kEntries + c));
     x.store(own + c);

@@ -7,6 +7,7 @@ import pytest
 
 import vecpress as vp
 from vecpress import dispatch, ops
+from vecpress.ops.search_labels import MOST_DIMENSIONS
 from vecpress.residual import best_labels, search_steps, sums, whole_steps
 
 F = np.float32
@@ -112,3 +113,22 @@ def test_a_search_goes_on_where_another_stopped(backend):
 def test_no_rows(backend):
     paths, scores, rest = ops.search_labels(np.zeros((0, 3), F), *whole_steps(some_books(2, 3), 1), 4, last=3)
     assert paths.shape == (0, 3, 2) and scores.shape == (0, 3) and rest.shape == (0, 3)
+
+
+@pytest.mark.parametrize("unit", [np.inf, -np.inf, np.nan, 0.0])
+def test_pairs_worth_any_number(unit, backend):
+    """Also of path 0, which has none: 0 times no number is none, and counts as infinity."""
+    books = some_books(3, 20)
+    operand = [np.random.default_rng(1).standard_normal((70, 20), dtype=F), *whole_steps(books, 1)]
+    operand[3] = operand[3].copy()
+    operand[3][1:, 1] = unit
+    found = ops.search_labels(*operand, 3, last=3)
+    with vp.use("reference"):
+        for got, expected in zip(found, ops.search_labels(*operand, 3, last=3), strict=True):
+            np.testing.assert_array_equal(got, expected)
+
+
+def test_columns_are_bounded():
+    d = MOST_DIMENSIONS + 1
+    with pytest.raises(ValueError, match=f"y expected at most {d - 1} columns, got {d}"):
+        ops.search_labels(np.zeros((0, d), F), np.zeros((1, 256, 0), F), *[np.zeros(0)] * 4, 1)

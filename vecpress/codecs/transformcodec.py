@@ -52,7 +52,8 @@ class TransformCodec(Codec):
 
     `fit` chooses by held-out recall on its sample: how much queries weigh, how many labels there are, the scale's a. Give it
     sample queries where you have them: without, it takes rows for queries. It takes the usual choice, and no labels, where it has
-    fewer than 512 rows; labels take 4,096 rows or more. Of fewer rows than twice the columns others are taken to differ more.
+    fewer than 512 rows; labels take 4,096 rows or more, without queries 4,352. Of fewer rows than twice the columns others are
+    taken to differ more.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from ..ops.encode_trellis import RATES, check_level_shape, check_word_sizes, ste
 from ..ops.numerics import array
 from ..ops.pack_codes import BITS, packed_size
 from ..ops.rotate import ROUNDS
-from ..ops.search_labels import ENTRIES
+from ..ops.search_labels import ENTRIES, MOST_DIMENSIONS
 from ..ops.search_labels import MOST_LABELS as MOST_SEARCHED
 from ..ops.search_labels import MOST_PATHS as MOST_SEARCHED_PATHS
 from . import library
@@ -27,7 +27,6 @@ from .memory import DeviceArray, Stream, as_device_array, ready_for, scratch
 from .scans import workspace_limit
 
 Array = Any  # a NumPy array, or one on a device, of whatever framework
-MOST_DIMENSIONS = 1 << 18  # that a row of search_labels may have: its products then stay within 32 bits
 ROWS: dict[str, Callable[..., Any]] = {}  # by the operation's name: called as its reference is, but for the outputs
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -11,6 +11,7 @@ from .numerics import array, fma32
 ENTRIES = 256  # of a codebook
 MOST_LABELS = 64
 MOST_PATHS = 16
+MOST_DIMENSIONS = 1 << 18  # products of rows then stay within 32 bits
 LARGEST = 63  # that a component of a row is rounded to: two products with bytes then stay within 16 bits
 ORIGIN = 128  # of entries as bytes
 SMALLEST = np.float32(2.0**-100)  # rows of no larger component count as 0
@@ -41,7 +42,7 @@ def search_labels(
 
     Parameters
     ----------
-    y : float32[n, d], finite
+    y : float32[n, d], finite, d at most 2^18
     books : float32[J, 256, d]
     entries, factors, squares : uint8[S, ceil(d / 4), 256, 4], float32[S, 2], float32[S, 256], of the last S of the codebooks
     pairs : int8[T, 256, 256], of these each with those before it: T = the sum of j for j = J - S .. J - 1
@@ -59,6 +60,8 @@ def search_labels(
     op = "search_labels"
     y = array(op, "y", y, np.float32, (None, None))
     n, d = y.shape
+    if d > MOST_DIMENSIONS:
+        raise ValueError(f"{op}: y expected at most {MOST_DIMENSIONS} columns, got {d}")
     books = array(op, "books", books, np.float32, (None, ENTRIES, d))
     squares = array(op, "squares", squares, np.float32, (None, ENTRIES))
     depth, steps = len(books), len(squares)
