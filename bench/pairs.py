@@ -42,7 +42,7 @@ COMPARED = {"bebr": "hash, trained", "bebr, large steps": "hash, large steps", "
 # by bits a dimension: directions a column and rounds, as published and of a hash of one bit a direction
 SHAPES = {1: ((0.5, 1), (1, 0)), 2: ((1, 1), (2, 0)), 4: ((1, 3), (4, 0))}
 EPOCHS, ANCHORS, RATE = 10, 64, 0.02  # and LARGE: the best two of CHOICES by held-out answers
-LARGE = {"anchors": 256, "rate": 0.08}
+LARGE: dict[str, Any] = {"anchors": 256, "rate": 0.08}
 # kinds of pairs, batches, rates, epochs: of "all", eight times as many pairs, for as many steps
 CHOICES = [("first", n, rate, 10.0) for n, rate in ((64, 0.08), (64, 0.02), (64, 0.005), (256, 0.08), (256, 0.02))]
 CHOICES += [("first", 64, 0.02, 5.0), ("all", 256, 0.08, 1.25)]
