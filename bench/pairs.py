@@ -41,8 +41,8 @@ WHOLE, FIRST_ROW = "medquad_minilm", {"medquad_minilm": 0, "medquad_l4_1536": 10
 COMPARED = {"bebr": "hash, trained", "bebr, large steps": "hash, large steps", "improved": "hash, trained"}
 # by bits a dimension: directions a column and rounds, as published and of a hash of one bit a direction
 SHAPES = {1: ((0.5, 1), (1, 0)), 2: ((1, 1), (2, 0)), 4: ((1, 3), (4, 0))}
-EPOCHS, ANCHORS, RATE = 10, 64, 0.02  # with LARGE the best of CHOICES by held-out answers, in two runs
-LARGE = {"anchors": 256, "rate": 0.08}
+EPOCHS, ANCHORS, RATE = 10, 64, 0.02  # and LARGE: the best two of CHOICES by held-out answers
+LARGE: dict[str, Any] = {"anchors": 256, "rate": 0.08}
 # kinds of pairs, batches, rates, epochs: of "all", eight times as many pairs, for as many steps
 CHOICES = [("first", n, rate, 10.0) for n, rate in ((64, 0.08), (64, 0.02), (64, 0.005), (256, 0.08), (256, 0.02))]
 CHOICES += [("first", 64, 0.02, 5.0), ("all", 256, 0.08, 1.25)]

@@ -60,7 +60,8 @@ def published_table(result: Result) -> str:
 
 PAIRS_NAMES = {
     "float": "float vectors", "float, trained": "float outputs of a block, trained alike", "signs": "plain signs",
-    "signs of random projections": "signs of random projections", "hash, trained": '`recipe="bebr"`, u = 0, more directions',
+    "signs of random projections": "signs of random projections",
+    "hash, trained": '`recipe="bebr"`, u = 0, twice as many directions',
     "bebr": '`recipe="bebr"`', "bebr, first signs": '`recipe="bebr"`, first signs alone', "rotation": '`recipe="rotation"`',
     "hash, large steps": '`recipe="bebr"`, u = 0, 256 pairs a step', "bebr, large steps": '`recipe="bebr"`, 256 pairs a step',
     "improved": '`recipe="improved"`',
