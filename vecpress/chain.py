@@ -72,6 +72,7 @@ class Chain(Codec):
         if "_inner" in self.__dict__:
             return self._inner
         inner = copy.copy(self._template)
+        inner._planned_rows = self._planned_rows
         with suppress(NotFittedError):  # columns that only `fit` tells
             inner.dim_ = self.inner_dim
         for name in inner.state:  # what is there so far, for shapes that depend on it

@@ -581,3 +581,10 @@ def test_drift_tells_other_rows(data):
     assert 0.7 < same.ratio < 1.4 and other.ratio > 2 and other.expected == same.expected
     with pytest.raises(ValueError, match="drift: x expected rows other than the mean"):
         codec.drift(np.tile(codec.mean_, (3, 1)))
+
+
+def test_rows_are_planned_inside_chains_too():
+    """Labels that few rows do not get take no room there, either."""
+    codec = vp.TransformCodec(24)
+    inside, alone = ([c.planned(64, rows)[1] for rows in (300, 30_000)] for c in (vp.Weighted(codec), codec))
+    assert inside[1] - inside[0] == alone[1] - alone[0] > 0

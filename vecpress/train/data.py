@@ -103,7 +103,7 @@ def asked_and_judging(
     """Queries that the documents `rows` of x answer, to train and to judge: of equal queries all pairs are on one side.
 
     A quarter of the queries judges, at most `most`. A query that equals a document does not count against it, unless it is its
-    own answer: it would be its hardest negative.
+    own answer: it would be its hardest negative. Of several equal documents that is the last.
     """
     which = np.unique(queries, axis=0, return_inverse=True)[1].ravel()
     count = int(which.max()) + 1
