@@ -112,8 +112,9 @@ def asked_and_judging(
     by_question = np.argsort(which, kind="stable")
     answers = np.split(rows[by_question], np.cumsum(np.bincount(which, minlength=count))[:-1])
     parts = []
-    themselves = {row.tobytes(): i for i, row in enumerate(x)}
-    own = np.array([themselves.get(query.tobytes(), -1) for query in queries], np.int64)
+    row_of = dict.fromkeys((query.tobytes() for query in queries), -1)
+    row_of.update((key, i) for i, key in enumerate(map(np.ndarray.tobytes, x)) if key in row_of)
+    own = np.array([row_of[query.tobytes()] for query in queries], np.int64)
     own[own == rows] = -1
     for side in (~judging, judging):
         part = Anchors.of(codec, queries[side], own[side], rows[side], num_threads)
