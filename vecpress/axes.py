@@ -70,7 +70,7 @@ class AxesCode:
     @classmethod
     def learn(
         cls, z: np.ndarray, lengths: np.ndarray, variances: np.ndarray, layers: Sequence[int], labels: int, tables: Tables,
-        seed: int, num_threads: int | None, known: np.ndarray | None = None, *, trial: bool = False,
+        seed: int, num_threads: int | None, known: np.ndarray | None = None, *, trial: bool = False, few_rows: bool = False,
     ) -> AxesCode:  # fmt: skip
         """A code of layers of so many bytes; of the first, `labels` are labels.
 
@@ -79,6 +79,7 @@ class AxesCode:
         variances : float64[d], of z as a whole, for codes without labels
         known : the labels' centroids and perhaps more, if they were learned before
         trial : centroids may be a little worse, and are learned in a fraction of the time
+        few_rows : units of layers are not matched to z
         """
         some, centroids = z[:LABEL_ROWS], np.zeros((labels, CENTROIDS, z.shape[1]), np.float32)
         if labels and known is None:
@@ -97,7 +98,7 @@ class AxesCode:
             before = len(code.passes)
             code = code._with_layer(variances, nbytes - (0 if layer else labels), layer, tables, coded)
             if layer + 1 < len(layers):
-                if not few(z):
+                if not few_rows:
                     code = code._matched(rest[:MATCHED_ROWS], lengths[:MATCHED_ROWS], before, num_threads)
                 rest = rest.copy()
                 for one in code._all_passes[before:]:

@@ -112,13 +112,15 @@ class TransformCode:
 
 def learn(
     x: np.ndarray, queries: np.ndarray | None, plan: Plan, exponent: float, labels: int, num_threads: int | None,
-    known: np.ndarray | None = None, *, trial: bool = False,
+    known: np.ndarray | None = None, *, trial: bool = False, few_rows: bool | None = None,
 ) -> tuple[TransformCode, np.ndarray]:  # fmt: skip
     """For rows x, queries None means rows as queries; and the labels' centroids before axes were mixed, float32[labels, 256, d].
 
     known, trial : as of `AxesCode.learn`
+    few_rows : whether x is taken from few rows, by `few`; None asks x itself
     """
     transform = query_axes(x, queries, plan.metric, exponent)
+    few_rows = few(x) if few_rows is None else few_rows
     z = np.concatenate([
         ops.project(x[start : start + BLOCK_ROWS] - transform.mean, transform.forward, num_threads=num_threads)
         for start in range(0, min(len(x), LABEL_ROWS), BLOCK_ROWS)
@@ -138,10 +140,12 @@ def learn(
     layers = [size - before - factors for size, before in zip(plan.sizes, (0, *plan.sizes), strict=False)]
     labels = min(labels, layers[0])
     lengths = norms / max(float(norms.mean()), 1e-300) if uneven else np.ones(len(z))
-    code = AxesCode.learn(z, lengths, variances, layers, labels, plan.tables, plan.seed, num_threads, known, trial=trial)
+    code = AxesCode.learn(
+        z, lengths, variances, layers, labels, plan.tables, plan.seed, num_threads, known, trial=trial, few_rows=few_rows
+    )
     rotation, mixed = code.mixed(plan.seed, num_threads)
     turned = ops.project(z[: 2 * MATCHED_ROWS], rotation, num_threads=num_threads)
-    mixed = mixed.widened() if few(z) else mixed.matched(turned, lengths[: 2 * MATCHED_ROWS], num_threads)
+    mixed = mixed.widened() if few_rows else mixed.matched(turned, lengths[: 2 * MATCHED_ROWS], num_threads)
     forward, back = (ops.project(columns, rotation, num_threads=num_threads) for columns in (transform.forward, transform.back))
     transform = Transform(transform.mean, forward, back, np.empty(0))  # no longer in the order of variances, nor used
     return TransformCode(transform, mixed, uneven, scale_bytes, square_bytes), code.centroids
@@ -175,7 +179,7 @@ def choose(x: np.ndarray, queries: np.ndarray | None, plan: Plan, num_threads: i
     usual_labels = most = plan.most_labels(1 + (plan.metric == "l2")) if len(learned) >= LEAST_LABEL_ROWS else 0
 
     def attempt(exponent: float, labels: int, known: np.ndarray | None = None) -> np.ndarray:
-        made, centroids = learn(learned, parts.known, plan, exponent, labels, num_threads, known, trial=True)
+        made, centroids = learn(learned, parts.known, plan, exponent, labels, num_threads, known, trial=True, few_rows=few(x))
         transform = made.transform
         z, lengths = made.rows(base, num_threads)
         turned = (parts.judges - transform.mean if plan.metric == "l2" else parts.judges) @ transform.back

@@ -9,6 +9,7 @@ import pytest
 from helpers import bits, runnable, scan_all
 
 import vecpress as vp
+from vecpress.axes import AxesCode
 from vecpress.ops.encode_trellis import decode_trellis, steps_of
 from vecpress.ops.factors import from_u2
 
@@ -588,3 +589,14 @@ def test_rows_are_planned_inside_chains_too():
     codec = vp.TransformCodec(24)
     inside, alone = ([c.planned(64, rows)[1] for rows in (300, 30_000)] for c in (vp.Weighted(codec), codec))
     assert inside[1] - inside[0] == alone[1] - alone[0] > 0
+
+
+def test_options_are_tried_under_the_rule_for_all_rows(monkeypatch):
+    """Trials learn from half of the rows, which may be few where all of them are not."""
+    widened = []
+    monkeypatch.setattr(AxesCode, "widened", lambda self: widened.append(self) or self)
+    rng = np.random.default_rng(0)
+    for rows, few in ((590, True), (1100, False)):
+        widened.clear()
+        vp.TransformCodec(24).fit(rng.standard_normal((rows, 300), dtype=np.float32))
+        assert bool(widened) == few
